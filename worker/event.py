@@ -1,0 +1,167 @@
+"""The contract: an execution event of version 1, from bytes and to bytes.
+
+`schema/events/` holds the JSON Schema generated from `ExecutionEvent`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from worker.uuid7 import uuid7
+
+EVENT_TYPE = "prompt.execution.v1"
+
+Status = Literal["success", "failure", "partial", "blocked"]
+GuardrailAction = Literal["allow", "warn", "block"]
+
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+Text255 = Annotated[str, Meta(max_length=255)]
+Text100 = Annotated[str, Meta(max_length=100)]
+Text50 = Annotated[str, Meta(max_length=50)]
+# The columns are PostgreSQL integers.
+Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Offset = Annotated[datetime, Meta(tz=True)]
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST_AHEAD = timedelta(days=1)
+COST_LIMIT = Decimal(10_000)  # numeric(10,6) holds four digits before the point
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ExecutionEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One execution of one prompt.
+
+    `execution_time_ms` is in milliseconds, `cost_usd` in US dollars (6 places are kept), `executed_at` carries
+    an offset. `template_version` is the version that was served; without a `template_id` the worker finds the
+    template by name and version.
+    """
+
+    template_name: Name
+    template_version: Version
+    rendered_prompt: str
+    status: Status
+    input_variables: dict[str, Any]
+    event_id: UUID = msgspec.field(default_factory=uuid7)
+    executed_at: Offset = msgspec.field(default_factory=now)
+    template_id: UUID | None = None
+    ab_test_group: Text50 | None = None
+    user_id: Text255 | None = None
+    session_id: Text255 | None = None
+    request_id: UUID | None = None
+    model_response: str | None = None
+    model: Text100 | None = None
+    provider: Text100 | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    token_count: Count | None = None
+    cost_usd: Decimal | None = None
+    execution_time_ms: Count | None = None
+    error_type: Text100 | None = None
+    error_message: str | None = None
+    guardrail_action: GuardrailAction | None = None
+    guardrail_violations: list[dict[str, Any]] | None = None
+    environment: Text50 | None = None
+
+
+class ReceivedEvent(ExecutionEvent):
+    """The same event as the worker holds it: its JSON fields stay the bytes that were published.
+
+    Never decoded, numbers of any length stay exact, and nothing is encoded twice.
+    """
+
+    input_variables: msgspec.Raw  # type: ignore[assignment]
+    guardrail_violations: msgspec.Raw = msgspec.Raw(b"")  # type: ignore[assignment]
+
+
+class InvalidEventError(ValueError):
+    """Why an event cannot become a row; holds none of the event's own text.
+
+    `error_class` groups causes: `invalid_json`, `invalid_utf8`, `invalid_field`.
+    """
+
+    def __init__(self, error_class: str, reason: str) -> None:
+        super().__init__(reason)
+        self.error_class = error_class
+
+
+_decode = msgspec.json.Decoder(ReceivedEvent).decode
+_encode = msgspec.json.Encoder().encode
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+# One escape at a time, so that `\\u0000` (an escaped backslash, then text) is left alone; whole surrogate pairs first.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<bad>u0000|u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+
+def replace_unstorable(body: bytes) -> tuple[bytes, int]:
+    """The body with U+FFFD for each NUL and lone surrogate, which PostgreSQL cannot hold, and how many there were."""
+    replaced = 0
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        nonlocal replaced
+        if match["bad"] is None:
+            return match[0]
+        replaced += 1
+        return _REPLACEMENT
+
+    if b"\0" in body:
+        replaced += body.count(b"\0")
+        body = body.replace(b"\0", _REPLACEMENT)
+    if b"\\u0000" in body or b"\\ud" in body or b"\\uD" in body:
+        body = _ESCAPE.sub(replace, body)
+    return body, replaced
+
+
+def parse(body: bytes) -> tuple[ReceivedEvent, int]:
+    """The event in `body`, and how many characters had to be replaced. Raises `InvalidEventError`."""
+    body, replaced = replace_unstorable(body)
+    try:
+        body.decode()  # the JSON fields stay bytes, so nothing later would look
+        event = _decode(body)
+    except UnicodeDecodeError as error:
+        raise InvalidEventError("invalid_utf8", f"not UTF-8: {error.reason}, byte {error.start}") from None
+    except msgspec.ValidationError as error:
+        raise InvalidEventError("invalid_field", _without_values(str(error))) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidEventError("invalid_json", f"not JSON: {error}") from None
+    _check(event)
+    return event, replaced
+
+
+def encode(event: ExecutionEvent) -> bytes:
+    """The event as it is published: JSON in UTF-8."""
+    return _encode(event)
+
+
+def _without_values(message: str) -> str:
+    # msgspec quotes a value that is not among the allowed ones; a value may be somebody's text.
+    return re.sub(r"Invalid enum value .*? - at", "Not one of the allowed values - at", message, flags=re.DOTALL)
+
+
+def _check(event: ReceivedEvent) -> None:
+    cost = event.cost_usd
+    if cost is not None and not (cost.is_finite() and 0 <= cost < COST_LIMIT):
+        raise InvalidEventError("invalid_field", f"Expected a cost from 0 to below {COST_LIMIT} - at `$.cost_usd`")
+    if not EARLIEST <= event.executed_at <= now() + LATEST_AHEAD:
+        raise InvalidEventError(
+            "invalid_field",
+            f"Expected a time after {EARLIEST:%Y-%m-%d} and at most a day ahead - at `$.executed_at`",
+        )
+    if event.input_variables[:1] != b"{":
+        raise InvalidEventError("invalid_field", "Expected `object` - at `$.input_variables`")
+    if event.guardrail_violations not in (b"", b"null") and event.guardrail_violations[:1] != b"[":
+        raise InvalidEventError("invalid_field", "Expected `array` - at `$.guardrail_violations`")
