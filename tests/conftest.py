@@ -1,0 +1,130 @@
+"""Real services for the tests: started when first asked for, shared by the session; a missing one fails it.
+
+`database` clones a template that is migrated once per server; `project` is a project id of the test's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from sqlalchemy import NullPool, create_engine
+
+from worker.local.emulator import Emulator
+from worker.local.postgres import Postgres, find_system_postgres, server_version
+
+TEMPLATE = "migrated_template"
+# Tests crash servers and workers, never the machine: what is written survives without waiting for the disk.
+FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
+
+
+def servers_to_test() -> dict[str, Path | None]:
+    """By test id: the embedded server (None) and the newest installed one of another major version."""
+    embedded = Postgres().version.partition(".")[0]
+    others = ((server_version(path).partition(".")[0], path) for path in find_system_postgres())
+    other = next(((major, path) for major, path in others if major != embedded), None)
+    return {f"postgresql-{embedded}": None} | ({f"postgresql-{other[0]}": other[1]} if other else {})
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "embedded_only: long; runs on the embedded PostgreSQL alone")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "postgres" not in metafunc.fixturenames:
+        return
+    servers = servers_to_test()
+    if metafunc.definition.get_closest_marker("embedded_only"):
+        servers = dict(list(servers.items())[:1])
+    metafunc.parametrize("postgres", servers.values(), ids=servers.keys(), indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[ExitStack]:
+    """Ends every service of the session, the last started first."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def started_servers() -> dict[Path | None, Postgres]:
+    return {}
+
+
+@pytest.fixture(scope="session")
+def postgres(
+    request: pytest.FixtureRequest, services: ExitStack, started_servers: dict[Path | None, Postgres]
+) -> Postgres:
+    """The embedded server, then the system's; each starts once and stays until the session ends."""
+    bin_dir: Path | None = request.param
+    if bin_dir not in started_servers:
+        started_servers[bin_dir] = services.enter_context(Postgres(bin_dir=bin_dir, settings=FAST))
+    return started_servers[bin_dir]
+
+
+@pytest.fixture
+def empty_database(postgres: Postgres) -> Iterator[str]:
+    """URL of a new database with nothing in it."""
+    yield from new_database(postgres, "template0")
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[str]:
+    """URL of a new database with the schema and its seeds."""
+    if not has_template(postgres):
+        make_template(postgres)
+    yield from new_database(postgres, TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def emulator(services: ExitStack) -> Emulator:
+    return services.enter_context(Emulator())
+
+
+@pytest.fixture
+def project(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A project id that no other test sees; clients made in the test find the emulator by the environment."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
+    return f"test-{uuid4().hex[:12]}"
+
+
+def execute(server: Postgres, statement: str) -> list[tuple[object, ...]]:
+    connection = psycopg2.connect(server.url)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+def url_of(server: Postgres, name: str) -> str:
+    return server.url.removesuffix("postgres") + name
+
+
+def new_database(server: Postgres, template: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield url_of(server, name)
+    server.start()  # a test may have stopped it
+    execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def has_template(server: Postgres) -> bool:
+    return bool(execute(server, f"SELECT FROM pg_database WHERE datname = '{TEMPLATE}'"))
+
+
+def make_template(server: Postgres) -> None:
+    """Migrated under another name and then renamed, so that a failed migration leaves no template."""
+    from schema.migrate import migrate  # noqa: PLC0415 - tests that need no database run without it
+
+    execute(server, f"DROP DATABASE IF EXISTS {TEMPLATE}_unfinished WITH (FORCE)")
+    execute(server, f"CREATE DATABASE {TEMPLATE}_unfinished TEMPLATE template0")
+    engine = create_engine(url_of(server, f"{TEMPLATE}_unfinished"), poolclass=NullPool)
+    migrate(engine, lambda _: None)
+    execute(server, f"ALTER DATABASE {TEMPLATE}_unfinished RENAME TO {TEMPLATE}")
