@@ -1,0 +1,145 @@
+"""The loop of every consumer: collect a batch, handle it, settle each message by its outcome.
+
+Several lanes run the same straight line, so that one collects while another waits for the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from google.api_core.exceptions import GoogleAPICallError
+
+from worker import telemetry
+from worker.batch import Batch, Limits
+from worker.breaker import Breaker
+from worker.dead_letter import DeadLetterTopic, Rejection
+from worker.outcome import Outcome, Rejected, Verdict
+from worker.subscription import Message, Subscription
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Sequence[Message]], list[Outcome]]
+
+IDLE_WAIT = 0.5  # seconds between looks at the stop flag while nothing comes
+
+
+class Consumer:
+    """Composes a subscription, a handler and a dead-letter topic."""
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        handler: Handler,
+        dead_letters: DeadLetterTopic,
+        *,
+        limits: Limits,
+        breaker: Breaker,
+        lanes: int,
+        progress_seconds: float,
+        stop: threading.Event,
+    ) -> None:
+        self._subscription = subscription
+        self._handler = handler
+        self._dead_letters = dead_letters
+        self._limits = limits
+        self._breaker = breaker
+        self._lanes = [
+            threading.Thread(target=self._lane, name=f"lane-{n}", daemon=True) for n in range(lanes)
+        ]
+        self._progress_seconds = progress_seconds
+        self._stop = stop
+        self._collecting = threading.Lock()
+        self._settling = threading.Lock()
+        self._totals: Counter[str] = Counter()
+        self.failure: BaseException | None = None  # of the first lane that failed
+
+    def run(self) -> None:
+        """Until `stop` is set or a lane fails, then an ordered stop; `failure` tells which it was."""
+        for lane in self._lanes:
+            lane.start()
+        while not self._stop.wait(self._progress_seconds):
+            self._report()
+        for lane in self._lanes:
+            lane.join()
+        self._subscription.close()
+        self._report("stopped")
+
+    def _lane(self) -> None:
+        try:
+            while not self._stop.is_set():
+                batch = self._collect()
+                if batch.messages:
+                    self._settle(batch.messages, self._handle(batch.messages))
+        except BaseException as error:
+            self.failure = self.failure or error
+            self._stop.set()
+
+    def _collect(self) -> Batch:
+        batch = Batch(self._limits, time.monotonic)
+        with self._collecting:
+            while (reason := "stop" if self._stop.is_set() else batch.ready()) is None:
+                remaining = batch.remaining()
+                batch.extend(self._subscription.receive(IDLE_WAIT if remaining is None else remaining))
+        if batch.messages:
+            telemetry.count("batches", reason=reason)
+        return batch
+
+    def _handle(self, messages: Sequence[Message]) -> list[Outcome]:
+        try:
+            outcomes = self._handler(messages)
+            if len(outcomes) != len(messages):
+                raise RuntimeError(f"the handler settled {len(outcomes)} of {len(messages)} messages")
+            self._breaker.record(outcomes)
+        except BaseException:
+            self._subscription.hand_back(messages)
+            raise
+        return outcomes
+
+    def _settle(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
+        """Acknowledges what is committed or dead-lettered, hands the rest back: each message, in one place."""
+        done: list[Message] = []
+        retry: list[Message] = []
+        rejections: list[Rejection] = []
+        for message, outcome in zip(messages, outcomes, strict=True):
+            if isinstance(outcome, Rejected):
+                rejections.append((message, outcome))
+            elif outcome is Verdict.RETRY:
+                retry.append(message)
+            else:
+                done.append(message)
+        counts = Counter("dead-lettered" if isinstance(o, Rejected) else o.value for o in outcomes)
+        self._subscription.acknowledge(done)
+        if rejections and not self._dead_letter(rejections):
+            counts["retry"] += counts.pop("dead-lettered")
+        if retry:
+            self._subscription.hand_back(retry)
+        for name, number in counts.items():
+            telemetry.count("events", number, outcome=name)
+        with self._settling:
+            self._totals.update(counts)
+
+    def _dead_letter(self, rejections: Sequence[Rejection]) -> bool:
+        messages = [message for message, _ in rejections]
+        try:
+            self._dead_letters.publish(rejections)
+        except GoogleAPICallError as error:
+            log.warning("%d rejected events handed back: no dead-letter topic: %s", len(messages), error.code)
+            self._subscription.hand_back(messages)
+            return False
+        self._subscription.acknowledge(messages)
+        for error_class, number in Counter(rejected.error_class for _, rejected in rejections).items():
+            telemetry.count("rejections", number, error_class=error_class)
+        return True
+
+    def _report(self, message: str = "progress") -> None:
+        log.info(
+            "%s: %s",
+            message,
+            ", ".join(f"{number} {outcome}" for outcome, number in sorted(self._totals.items()))
+            or "nothing yet",
+            extra={"fields": {"event": message, "totals": dict(self._totals)}},
+        )

@@ -1,0 +1,74 @@
+"""`DATABASE_URL` → engine."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from worker.settings import SettingsError
+
+# A statement that waits longer is given up and retried, so that no lock and no hung server holds a batch for good.
+STATEMENT_TIMEOUT_MS = 30_000
+LOCK_TIMEOUT_MS = 3_000
+CONNECT_TIMEOUT_S = 5
+FORM = "postgresql://USER:PASSWORD@HOST:5432/DATABASE or postgresql://USER:PASSWORD@/DATABASE?host=/cloudsql/INSTANCE"
+
+
+def parse_url(url: str) -> URL:
+    """The URL in any form that Cloud Run and Cloud SQL use: TCP, unix socket, `postgres://`, IPv6, `sslmode`.
+
+    Raises `SettingsError`, which never holds the password.
+    """
+    stripped = url.strip()
+    scheme, separator, _ = stripped.partition("://")
+    if not separator or not re.fullmatch(r"postgres(ql)?(\+psycopg2)?", scheme):
+        raise SettingsError(f"DATABASE_URL does not start with postgresql://. Give {FORM}")
+    try:
+        parsed = make_url(stripped).set(drivername="postgresql+psycopg2")
+        urlsplit(stripped)  # refuses a half-open IPv6 bracket
+    except (ArgumentError, ValueError):
+        # Both errors quote the URL.
+        raise SettingsError(
+            "DATABASE_URL cannot be read: is a special character in the password not percent-encoded, "
+            f"or the port not a number? Give {FORM}"
+        ) from None
+    if not parsed.database:
+        raise SettingsError(f"DATABASE_URL names no database. Give {FORM}")
+    if not parsed.host and "host" not in parsed.query and "service" not in parsed.query:
+        raise SettingsError(f"DATABASE_URL names no host and no socket directory. Give {FORM}")
+    if parsed.host and re.search(r"[\s/@?#]", parsed.host):
+        raise SettingsError(
+            f"DATABASE_URL has an unusable host: percent-encode special characters in the password. Give {FORM}"
+        )
+    return parsed
+
+
+def connect(
+    url: str,
+    *,
+    application_name: str,
+    pool_size: int = 2,
+    statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
+    lock_timeout_ms: int = LOCK_TIMEOUT_MS,
+) -> Engine:
+    """An engine whose every connection has a name and time limits. Connects on first use. Raises `SettingsError`."""
+    parsed = parse_url(url)
+    given = parsed.query.get("options", "")
+    limits = f"-c statement_timeout={statement_timeout_ms} -c lock_timeout={lock_timeout_ms}"
+    return create_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=0,
+        connect_args={
+            "application_name": application_name,
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            # UTC: timestamps are shown and read as they are stored. The user's own options come last and win.
+            "options": f"{limits} -c timezone=UTC {given if isinstance(given, str) else ' '.join(given)}".strip(),
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+        },
+    )

@@ -1,0 +1,54 @@
+"""Which database errors pass by themselves, which are the event's own fault, and which are the deployment's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import psycopg2
+from psycopg2 import errorcodes
+
+Kind = Literal["transient", "event", "deployment"]
+
+# SQLSTATE classes, https://www.postgresql.org/docs/current/errcodes-appendix.html
+_EVENT = {
+    "22",  # data exception: a value the column cannot hold
+    "23",  # integrity constraint violation
+}
+_DEPLOYMENT = {
+    "0A",  # feature not supported
+    "3D",  # no such database
+    "3F",  # no such schema
+    "42",  # syntax error or access rule violation: a missing table, column or privilege
+}
+# A row that another worker is writing: once it is committed, this one is a duplicate.
+_TRANSIENT = {errorcodes.UNIQUE_VIOLATION}
+
+
+def classify(error: psycopg2.Error) -> Kind:
+    """Anything unknown is transient: an event is never given up for a fault of the server."""
+    sqlstate = error.pgcode or ""
+    if sqlstate in _TRANSIENT:
+        return "transient"
+    if sqlstate[:2] in _EVENT:
+        return "event"
+    if sqlstate[:2] in _DEPLOYMENT:
+        return "deployment"
+    return "transient"
+
+
+def describe(error: psycopg2.Error) -> str:
+    """The error without its message, which may quote the row: condition, SQLSTATE, and what it names."""
+    if error.pgcode is None:
+        return type(error).__name__
+    named = [
+        f"{what} {value}"
+        for what in ("column", "constraint", "table")
+        if (value := getattr(error.diag, f"{what}_name", None))
+    ]
+    return " ".join([f"{type(error).__name__} ({error.pgcode})", *named])
+
+
+class DeploymentError(Exception):
+    """The database or the broker lacks something that no retry brings. Says what to do."""
+
+    exit_code = 69  # EX_UNAVAILABLE of sysexits.h

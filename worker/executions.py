@@ -1,0 +1,195 @@
+"""The handler of the execution worker: messages → rows of `prompt_executions`, exactly once.
+
+A batch is one COPY straight into the table; the primary key is the idempotency key. A duplicate fails the COPY, and
+only then are the stored ids looked up and left out, so the usual batch pays nothing for idempotency.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from typing import TypeVar, cast
+from uuid import UUID
+
+import msgspec
+import psycopg2
+from psycopg2 import errorcodes, errors
+from psycopg2.extensions import cursor
+from sqlalchemy import Engine
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+from tenacity.nap import sleep_using_event
+
+from worker import telemetry
+from worker.errors import DeploymentError, classify, describe
+from worker.event import EVENT_TYPE, InvalidEventError, ReceivedEvent, parse
+from worker.outcome import Outcome, Rejected, Verdict
+from worker.rows import HEADER, TRAILER, encode_row
+from worker.sql import statement
+from worker.subscription import Message
+from worker.templates import Templates, key_of
+
+log = logging.getLogger(__name__)
+
+_WRITE = statement("write_executions")
+_STORED = statement("stored_executions")
+
+Result = TypeVar("Result")
+
+
+class Row(msgspec.Struct, gc=False):
+    event_id: UUID
+    encoded: bytes
+    position: int  # of its message in the batch
+
+
+class ExecutionWriter:
+    """Writes batches; safe to call from several threads. A set `stop` ends all retrying."""
+
+    def __init__(self, engine: Engine, stop: threading.Event) -> None:
+        self._engine = engine
+        self._templates = Templates()
+        self._redelivery = False  # duplicates come in runs: look first while they do
+        self._retrying = Retrying(
+            retry=retry_if_exception(_is_transient),
+            wait=wait_random_exponential(multiplier=0.05, max=5.0),
+            stop=stop_when_event_set(stop),
+            sleep=sleep_using_event(stop),
+            before_sleep=_report_retry,
+            reraise=True,
+        )
+
+    def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
+        """One outcome for each message. Raises `DeploymentError`."""
+        outcomes: list[Outcome] = [Verdict.RETRY] * len(messages)
+        events: dict[UUID, tuple[int, ReceivedEvent]] = {}
+        repeats: list[tuple[int, int]] = []
+        for position, message in enumerate(messages):
+            try:
+                event = _read(message)
+            except InvalidEventError as error:
+                outcomes[position] = Rejected(error.error_class, str(error))
+                continue
+            first, _ = events.setdefault(event.event_id, (position, event))
+            if first != position:
+                repeats.append((position, first))
+        try:
+            self._store(self._rows(events, outcomes), outcomes)
+        except psycopg2.Error as error:
+            if not _is_transient(error):
+                raise
+        for position, first in repeats:
+            outcomes[position] = Verdict.DUPLICATE if outcomes[first] is Verdict.WRITTEN else outcomes[first]
+        return outcomes
+
+    def _rows(self, events: dict[UUID, tuple[int, ReceivedEvent]], outcomes: list[Outcome]) -> list[Row]:
+        unknown = self._templates.unknown([event for _, event in events.values()])
+        if unknown:
+            self._retrying(self._transaction, lambda cursor: self._templates.find(unknown, cursor))
+        rows = []
+        # In the order of the ids: two workers that hold the same events then cannot deadlock.
+        for event_id, (position, event) in sorted(events.items()):
+            template_id = self._templates.get(event)
+            if template_id is None:
+                outcomes[position] = Rejected("unknown_template", f"no template {key_of(event)!s}")
+            else:
+                rows.append(Row(event_id, encode_row(event, template_id), position))
+        return rows
+
+    def _store(self, rows: Sequence[Row], outcomes: list[Outcome]) -> None:
+        """Writes all, halving around the rows that the database refuses."""
+        if not rows:
+            return
+        try:
+            stored = self._retrying(self._write, rows)
+        except psycopg2.Error as error:
+            if classify(error) != "event":
+                raise
+            if error.pgcode == errorcodes.FOREIGN_KEY_VIOLATION:
+                self._templates.forget()
+            if len(rows) == 1:
+                outcomes[rows[0].position] = Rejected("refused_by_database", describe(error))
+                return
+            middle = len(rows) // 2
+            self._store(rows[:middle], outcomes)
+            self._store(rows[middle:], outcomes)
+            return
+        for row in rows:
+            outcomes[row.position] = Verdict.DUPLICATE if row.event_id in stored else Verdict.WRITTEN
+
+    def _write(self, rows: Sequence[Row]) -> set[UUID]:
+        """One transaction; the ids that were stored before it."""
+        if not self._redelivery:
+            try:
+                self._transaction(lambda cursor: _copy(rows, cursor))
+            except errors.UniqueViolation:
+                self._redelivery = True
+            else:
+                return set()
+        stored = self._transaction(lambda cursor: _copy_missing(rows, cursor))
+        self._redelivery = bool(stored)
+        return stored
+
+    def _transaction(self, work: Callable[[cursor], Result]) -> Result:
+        connection = self._engine.raw_connection()
+        try:
+            result = work(cast(cursor, connection.cursor()))
+            connection.commit()
+        except psycopg2.Error as error:
+            if classify(error) == "deployment":
+                raise DeploymentError(
+                    f"The database refuses: {describe(error)}. "
+                    "Run 'prompt-worker migrate', then 'prompt-worker verify'."
+                ) from None
+            if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+                connection.invalidate()  # perhaps dead: the next attempt connects anew
+            raise
+        finally:
+            connection.close()
+        return result
+
+
+def _read(message: Message) -> ReceivedEvent:
+    event_type = message.attributes.get("ce-type", EVENT_TYPE)
+    if event_type != EVENT_TYPE:
+        raise InvalidEventError(
+            "wrong_event_type", f"ce-type is not {EVENT_TYPE}, the version this worker reads"
+        )
+    event, replaced = parse(message.data)
+    if replaced:
+        telemetry.count("replaced_characters", replaced)
+    return event
+
+
+def _copy(rows: Sequence[Row], cursor: cursor) -> None:
+    if rows:
+        body = b"".join([HEADER, *[row.encoded for row in rows], TRAILER])
+        cursor.copy_expert(_WRITE, BytesIO(body), size=1 << 20)
+
+
+def _copy_missing(rows: Sequence[Row], cursor: cursor) -> set[UUID]:
+    cursor.execute(_STORED, {"ids": [str(row.event_id) for row in rows]})
+    stored: set[UUID] = {event_id for (event_id,) in cursor}
+    _copy([row for row in rows if row.event_id not in stored], cursor)
+    return stored
+
+
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, psycopg2.Error) and classify(error) == "transient"
+
+
+def _report_retry(attempt: RetryCallState) -> None:
+    error = attempt.outcome.exception() if attempt.outcome else None
+    if isinstance(error, psycopg2.Error):
+        telemetry.count("retries", sqlstate=error.pgcode or "connection")
+        level = logging.WARNING if attempt.attempt_number > 2 else logging.INFO
+        log.log(
+            level, "database: %s; attempt %d failed, trying again", describe(error), attempt.attempt_number
+        )

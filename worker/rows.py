@@ -1,0 +1,92 @@
+"""An event as a row of PostgreSQL's binary COPY format, in the column order of `sql/write_executions.sql`.
+
+Binary, since the server then parses no line, no escape, no date and no number:
+https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from struct import Struct
+from uuid import UUID
+
+from worker.event import ReceivedEvent
+
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
+
+_COLUMNS = Struct(">h").pack(25)
+_NULL = Struct(">i").pack(-1)
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+_length = Struct(">i").pack
+_uuid = Struct(">i16s").pack
+_integer = Struct(">ii").pack
+_timestamp = Struct(">iq").pack
+_jsonb = Struct(">ib").pack
+_numeric = Struct(">ihhhhhhh").pack
+
+
+def encode_row(event: ReceivedEvent, template_id: UUID) -> bytes:
+    """One tuple: a column count, then length and value of each field."""
+    tokens = event.token_count
+    if tokens is None and event.input_tokens is not None and event.output_tokens is not None:
+        tokens = event.input_tokens + event.output_tokens
+    return b"".join(
+        (
+            _COLUMNS,
+            _uuid(16, event.event_id.bytes),
+            _uuid(16, template_id.bytes),
+            _text(event.template_name),
+            _integer(4, event.template_version),
+            _text(event.ab_test_group),
+            _text(event.user_id),
+            _NULL if event.request_id is None else _uuid(16, event.request_id.bytes),
+            _text(event.session_id),
+            _json(bytes(event.input_variables)),
+            _text(event.rendered_prompt),
+            _text(event.model_response),
+            _int(event.execution_time_ms),
+            _int(tokens),
+            _NULL if event.cost_usd is None else _cost(event.cost_usd),
+            _text(event.status),
+            _text(event.error_message),
+            _text(event.error_type),
+            _json(_array(bytes(event.guardrail_violations))),
+            _text(event.guardrail_action),
+            _timestamp(8, (event.executed_at - _EPOCH) // _MICROSECOND),
+            _text(event.environment),
+            _text(event.model),
+            _text(event.provider),
+            _int(event.input_tokens),
+            _int(event.output_tokens),
+        )
+    )
+
+
+def _text(value: str | None) -> bytes:
+    if value is None:
+        return _NULL
+    encoded = value.encode()
+    return _length(len(encoded)) + encoded
+
+
+def _int(value: int | None) -> bytes:
+    return _NULL if value is None else _integer(4, value)
+
+
+def _json(value: bytes) -> bytes:
+    return _jsonb(len(value) + 1, 1) + value  # 1: the version of jsonb's wire format
+
+
+def _array(value: bytes) -> bytes:
+    return b"[]" if value in (b"", b"null") else value
+
+
+def _cost(value: Decimal) -> bytes:
+    # Three digits of base 10,000: four decimal digits before the point, eight after it, of which six are kept.
+    millionths = int((value * 1_000_000).to_integral_value(ROUND_HALF_UP))
+    high, rest = divmod(millionths * 100, 10_000**2)
+    return _numeric(14, 3, 0, 0, 6, high, *divmod(rest, 10_000))

@@ -1,0 +1,104 @@
+"""Settings from the environment: each group declared as a struct, all problems reported at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, field
+
+Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+Ratio = Annotated[float, Meta(gt=0, le=1)]
+
+
+class SettingsError(Exception):
+    """What is wrong with the environment, one setting a line, and how to mend it."""
+
+    exit_code = 78  # EX_CONFIG of sysexits.h
+
+
+class PubSubSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the broker is."""
+
+    project: Annotated[str, Meta(min_length=1, extra={"or": "GOOGLE_CLOUD_PROJECT"})] = field(
+        name="PUBSUB_PROJECT_ID"
+    )
+    emulator_host: str | None = field(name="PUBSUB_EMULATOR_HOST", default=None)
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the database is."""
+
+    url: Annotated[str, Meta(min_length=1)] = field(name="DATABASE_URL")
+
+
+class ConsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a consumer batches, and when it gives up."""
+
+    batch_messages: Annotated[int, Meta(ge=1, le=20_000)] = field(
+        name="PROMPT_WORKER_BATCH_MESSAGES", default=2000
+    )
+    batch_seconds: Seconds = field(name="PROMPT_WORKER_BATCH_SECONDS", default=0.05)
+    batch_bytes: Positive = field(name="PROMPT_WORKER_BATCH_BYTES", default=16_000_000)
+    open_pulls: Positive = field(name="PROMPT_WORKER_OPEN_PULLS", default=4)
+    lanes: Positive = field(name="PROMPT_WORKER_LANES", default=2)
+    breaker_ratio: Ratio = field(name="PROMPT_WORKER_BREAKER_RATIO", default=0.95)
+    breaker_window: Positive = field(name="PROMPT_WORKER_BREAKER_WINDOW", default=1000)
+    progress_seconds: Seconds = field(name="PROMPT_WORKER_PROGRESS_SECONDS", default=10.0)
+
+
+Group = TypeVar("Group", bound=msgspec.Struct)
+
+
+class Environment:
+    """Reads groups of settings and remembers every problem until `check()`.
+
+    >>> environment = Environment({"DATABASE_URL": "postgresql:///prompts"})
+    >>> database = environment.read(DatabaseSettings)
+    >>> environment.check()
+    """
+
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+        self._variables = os.environ if variables is None else variables
+        self._problems: list[str] = []
+
+    def read(self, group: type[Group]) -> Group:
+        """The group's settings; after a problem a group that only `check()` may follow."""
+        values: dict[str, Any] = {}
+        for setting in msgspec.structs.fields(group):
+            names = [setting.encode_name, *_alternatives(setting.type)]
+            given = next((self._variables[name] for name in names if self._variables.get(name)), None)
+            if given is None:
+                if setting.required:
+                    self._problems.append(f"{' or '.join(names)} is not set")
+                values[setting.name] = None if setting.required else setting.default
+                continue
+            try:
+                values[setting.name] = msgspec.convert(given, setting.type, strict=False)
+            except msgspec.ValidationError as error:
+                self._problems.append(f"{setting.encode_name}: {error}")
+                values[setting.name] = None
+        return group(**values)
+
+    def check(self) -> None:
+        """Raises `SettingsError` naming every missing or wrong setting read so far."""
+        if self._problems:
+            raise SettingsError("\n".join(self._problems))
+
+
+def _alternatives(kind: Any) -> list[str]:
+    for part in getattr(kind, "__metadata__", ()):
+        if isinstance(part, Meta) and part.extra:
+            return [part.extra["or"]]
+    return []
+
+
+def read(group: type[Group], variables: Mapping[str, str] | None = None) -> Group:
+    """One group alone. Raises `SettingsError`."""
+    environment = Environment(variables)
+    settings = environment.read(group)
+    environment.check()
+    return settings
