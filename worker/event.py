@@ -99,6 +99,7 @@ _decode = msgspec.json.Decoder(ReceivedEvent).decode
 _encode = msgspec.json.Encoder().encode
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 # One escape at a time, so that `\\u0000` (an escaped backslash, then text) is left alone; whole surrogate pairs first.
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -109,7 +110,9 @@ _ESCAPE = re.compile(
 
 def replace_unstorable(body: bytes) -> tuple[bytes, int]:
     """The body with U+FFFD for each NUL and lone surrogate, which PostgreSQL cannot hold, and how many there were."""
-    replaced = 0
+    if b"\0" not in body and not _SUSPECT.search(body):
+        return body, 0
+    replaced = body.count(b"\0")
 
     def replace(match: re.Match[bytes]) -> bytes:
         nonlocal replaced
@@ -118,12 +121,7 @@ def replace_unstorable(body: bytes) -> tuple[bytes, int]:
         replaced += 1
         return _REPLACEMENT
 
-    if b"\0" in body:
-        replaced += body.count(b"\0")
-        body = body.replace(b"\0", _REPLACEMENT)
-    if b"\\u0000" in body or b"\\ud" in body or b"\\uD" in body:
-        body = _ESCAPE.sub(replace, body)
-    return body, replaced
+    return _ESCAPE.sub(replace, body.replace(b"\0", _REPLACEMENT)), replaced
 
 
 def parse(body: bytes) -> tuple[ReceivedEvent, int]:
@@ -149,19 +147,24 @@ def encode(event: ExecutionEvent) -> bytes:
 
 def _without_values(message: str) -> str:
     # msgspec quotes a value that is not among the allowed ones; a value may be somebody's text.
-    return re.sub(r"Invalid enum value .*? - at", "Not one of the allowed values - at", message, flags=re.DOTALL)
+    return re.sub(
+        r"Invalid enum value .*? - at", "Not one of the allowed values - at", message, flags=re.DOTALL
+    )
 
 
 def _check(event: ReceivedEvent) -> None:
     cost = event.cost_usd
     if cost is not None and not (cost.is_finite() and 0 <= cost < COST_LIMIT):
-        raise InvalidEventError("invalid_field", f"Expected a cost from 0 to below {COST_LIMIT} - at `$.cost_usd`")
+        raise InvalidEventError(
+            "invalid_field", f"Expected a cost from 0 to below {COST_LIMIT} - at `$.cost_usd`"
+        )
     if not EARLIEST <= event.executed_at <= now() + LATEST_AHEAD:
         raise InvalidEventError(
             "invalid_field",
             f"Expected a time after {EARLIEST:%Y-%m-%d} and at most a day ahead - at `$.executed_at`",
         )
-    if event.input_variables[:1] != b"{":
+    if not bytes(event.input_variables).startswith(b"{"):
         raise InvalidEventError("invalid_field", "Expected `object` - at `$.input_variables`")
-    if event.guardrail_violations not in (b"", b"null") and event.guardrail_violations[:1] != b"[":
+    violations = bytes(event.guardrail_violations)
+    if violations not in (b"", b"null") and not violations.startswith(b"["):
         raise InvalidEventError("invalid_field", "Expected `array` - at `$.guardrail_violations`")

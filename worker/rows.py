@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from struct import Struct
 from uuid import UUID
 
@@ -39,9 +40,9 @@ def encode_row(event: ReceivedEvent, template_id: UUID) -> bytes:
             _COLUMNS,
             _uuid(16, event.event_id.bytes),
             _uuid(16, template_id.bytes),
-            _text(event.template_name),
+            _label(event.template_name),
             _integer(4, event.template_version),
-            _text(event.ab_test_group),
+            _label(event.ab_test_group),
             _text(event.user_id),
             _NULL if event.request_id is None else _uuid(16, event.request_id.bytes),
             _text(event.session_id),
@@ -51,15 +52,15 @@ def encode_row(event: ReceivedEvent, template_id: UUID) -> bytes:
             _int(event.execution_time_ms),
             _int(tokens),
             _NULL if event.cost_usd is None else _cost(event.cost_usd),
-            _text(event.status),
+            _label(event.status),
             _text(event.error_message),
-            _text(event.error_type),
+            _label(event.error_type),
             _json(_array(bytes(event.guardrail_violations))),
-            _text(event.guardrail_action),
+            _label(event.guardrail_action),
             _timestamp(8, (event.executed_at - _EPOCH) // _MICROSECOND),
-            _text(event.environment),
-            _text(event.model),
-            _text(event.provider),
+            _label(event.environment),
+            _label(event.model),
+            _label(event.provider),
             _int(event.input_tokens),
             _int(event.output_tokens),
         )
@@ -71,6 +72,10 @@ def _text(value: str | None) -> bytes:
         return _NULL
     encoded = value.encode()
     return _length(len(encoded)) + encoded
+
+
+# Few values, many rows.
+_label = lru_cache(maxsize=4096)(_text)
 
 
 def _int(value: int | None) -> bytes:
