@@ -1,0 +1,226 @@
+"""The client for services: hands events over in microseconds, never raises into the caller's path, never blocks it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from worker.event import ExecutionEvent
+from worker.publishing.body import make_body
+from worker.publishing.message import trace_context
+from worker.publishing.outbox import Outbox, Pending
+from worker.publishing.post import Post
+from worker.publishing.sender import SPOOLED, Sender
+
+__all__ = ["SPOOLED", "Counts", "Publisher", "Unsent"]
+
+_EXIT_TIMEOUT_S = 3.0
+_FORK_WAIT_S = 2.0
+
+
+class Counts(NamedTuple):
+    """What became of events in this process. One that was spooled counts as `published` too once it is."""
+
+    published: int
+    spooled: int
+    given_up: int
+    refused: int
+
+
+class Unsent(NamedTuple):
+    """`spooled` events wait on disk for the next process; `given_up` ones are lost, each with its id in the log."""
+
+    spooled: int
+    given_up: int
+
+
+class Publisher:
+    """Publishes execution events to the topic; one for each service, used from any thread, also after a fork.
+
+    Unset arguments come from the environment: `project` from PUBSUB_PROJECT_ID or GOOGLE_CLOUD_PROJECT, `topic` (a
+    name) from PROMPT_EXECUTIONS_TOPIC, `spool` (a folder) from PROMPT_WORKER_SPOOL, `source` (the service, in
+    CloudEvents' sense) from OTEL_SERVICE_NAME or K_SERVICE.
+
+    At most `max_events` events and `max_bytes` bytes wait in memory. While Pub/Sub is away they wait in the spool, at
+    most `spool_bytes`, or without one in memory. `linger` is how many seconds a first event waits for others to share
+    its request, `timeout` how many a request may take.
+
+    Raises `ValueError` for a setting that is missing or cannot be used; touches no network.
+    """
+
+    def __init__(
+        self,
+        project: str | None = None,
+        topic: str | None = None,
+        *,
+        source: str | None = None,
+        spool: str | os.PathLike[str] | None = None,
+        max_events: int = 20_000,
+        max_bytes: int = 64_000_000,
+        spool_bytes: int = 1_000_000_000,
+        linger: float = 0.01,
+        timeout: float = 10.0,
+    ) -> None:
+        env = os.environ.get
+        project = project or env("PUBSUB_PROJECT_ID") or env("GOOGLE_CLOUD_PROJECT")
+        if not project:
+            raise ValueError("no project: set PUBSUB_PROJECT_ID or GOOGLE_CLOUD_PROJECT, or pass `project`")
+        self._project = project
+        self._topic = topic or env("PROMPT_EXECUTIONS_TOPIC") or "prompt-executions"
+        self._source = source or env("OTEL_SERVICE_NAME") or env("K_SERVICE") or "unknown-service"
+        folder = spool or env("PROMPT_WORKER_SPOOL")
+        self._spool = Path(folder, self._project, self._topic) if folder else None
+        self._limits = max_events, max_bytes, spool_bytes
+        self._linger, self._timeout = linger, timeout
+        self._closed = False
+        self._sender = self._new_sender()
+        _publishers.add(self)
+
+    def publish(self, event: ExecutionEvent) -> Future[str]:
+        """Hands `event` over; it may be changed or reused afterwards.
+
+        The future's result is Pub/Sub's message id, or `SPOOLED` when the event waits on disk. It fails with
+        `InvalidEventError` for an event the worker would reject, and with `NotPublishedError` for one given up.
+        """
+        future: Future[str] = Future()
+        try:
+            body, cut = make_body(event)
+            attributes = trace_context()
+            if cut:
+                attributes["truncated-fields"] = ",".join(cut)
+            self._sender.put(Pending(event.event_id, body, attributes, future))
+        except Exception as error:
+            event_id = getattr(event, "event_id", "without one")
+            self._sender.drops.refuse(event_id, future, error, f"cannot be encoded, {type(error).__name__}")
+        return future
+
+    @contextmanager
+    def execution(
+        self,
+        *,
+        template_name: str,
+        template_version: int,
+        rendered_prompt: str,
+        input_variables: dict[str, Any],
+        **fields: Any,
+    ) -> Iterator[ExecutionEvent]:
+        """Times a prompt: publishes the event it yields when the block ends, with `execution_time_ms`.
+
+        An exception, also a cancelled task or Ctrl-C since the model was called, makes it a `failure` with
+        `error_type` and `error_message` and is raised on. What the block sets itself is kept. `fields` are other
+        fields of `ExecutionEvent`.
+        """
+        event = ExecutionEvent(
+            template_name=template_name,
+            template_version=template_version,
+            rendered_prompt=rendered_prompt,
+            input_variables=input_variables,
+            **{"status": "success", **fields},
+        )
+        started = time.monotonic()
+        try:
+            yield event
+        except BaseException as error:
+            if event.status == "success":
+                event.status = "failure"
+            event.error_type = event.error_type or type(error).__name__[:100]
+            event.error_message = event.error_message or _text(error)
+            raise
+        finally:
+            if event.execution_time_ms is None:
+                event.execution_time_ms = round((time.monotonic() - started) * 1000)
+            self.publish(event)
+
+    @property
+    def counts(self) -> Counts:
+        sender = self._sender
+        return Counts(sender.published, sender.spooled, sender.drops.given_up, sender.drops.refused)
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Waits until every event is published, also spooled ones; False when `timeout` seconds were not enough."""
+        return self._sender.flush(timeout)
+
+    def close(self, timeout: float = 10.0) -> Unsent:
+        """Publishes what it can within `timeout` seconds and says what is left. Later events are spooled or fail."""
+        if not self._closed:
+            self._closed = True
+            self._sender.stop(timeout)
+        spool = self._sender.spool
+        return Unsent(spool.count() if spool else 0, self._sender.drops.given_up)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _new_sender(self) -> Sender:
+        max_events, max_bytes, spool_bytes = self._limits
+        spool = None
+        if self._spool is not None:
+            from worker.publishing.spool import Spool  # needs file locks, which Windows has not
+
+            try:
+                spool = Spool(self._spool, spool_bytes)
+            except OSError as error:
+                raise ValueError(
+                    f"PROMPT_WORKER_SPOOL: cannot use the folder {self._spool}: {error.strerror}"
+                ) from None
+        post = Post(self._project, self._topic, self._timeout)
+        return Sender(post, self._source, Outbox(max_events, max_bytes), spool, self._linger)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
+_publishers: weakref.WeakSet[Publisher] = weakref.WeakSet()
+_at_fork = threading.local()
+_left_by_parent: list[Sender] = []  # never freed: a child must not close the parent's connection
+
+
+def _close_all() -> None:
+    for publisher in list(_publishers):
+        publisher.close(_EXIT_TIMEOUT_S)
+
+
+def _before_fork() -> None:
+    """No request under way while forking: the child could not use gRPC after that."""
+    senders = [publisher._sender for publisher in _publishers]
+    _at_fork.held = [sender.busy for sender in senders if sender.busy.acquire(timeout=_FORK_WAIT_S)]
+
+
+def _after_fork_in_parent() -> None:
+    for lock in _at_fork.held:
+        lock.release()
+
+
+def _after_fork_in_child() -> None:
+    """A client, queue and thread of its own; what waits in the parent's is the parent's to send."""
+    for publisher in list(_publishers):
+        _left_by_parent.append(publisher._sender)
+        if publisher._sender.spool is not None:
+            publisher._sender.spool.abandon()
+        publisher._sender = publisher._new_sender()
+
+
+# Before Python stops to let threads start, which gRPC needs; atexit comes after that.
+getattr(threading, "_register_atexit", atexit.register)(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )

@@ -1,0 +1,52 @@
+"""An event as it travels: the CloudEvents attributes around the body (binary mode of the Pub/Sub binding)."""
+
+from __future__ import annotations
+
+import sys
+
+from msgspec import Raw, Struct
+
+from worker.event import EVENT_TYPE, parse
+
+_ATTRIBUTE_LIMIT = 1_024  # bytes of a value
+
+
+class UnpublishableError(Exception):
+    """Pub/Sub will never take this message as it is."""
+
+
+class Message(Struct):
+    """What is published, and a line of the spool."""
+
+    attributes: dict[str, str]
+    data: Raw
+
+
+def make_message(body: bytes, source: str, attributes: dict[str, str]) -> Message:
+    """The message of `body`. Raises `InvalidEventError` for an event the worker would reject."""
+    event, _ = parse(body)
+    named = {
+        "content-type": "application/json",
+        "ce-specversion": "1.0",
+        "ce-id": str(event.event_id),
+        "ce-type": EVENT_TYPE,
+        "ce-source": source,
+        "ce-time": event.executed_at.isoformat(),
+        "template_name": event.template_name,
+    }
+    if event.environment:
+        named["environment"] = event.environment
+    return Message(named | attributes, Raw(body))
+
+
+def trace_context() -> dict[str, str]:
+    """`traceparent` and `tracestate` of the current span; baggage is left out, it may name people."""
+    if "opentelemetry.trace" not in sys.modules:
+        return {}  # a service that never imported it has no span
+    from opentelemetry.trace import get_current_span
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    carrier: dict[str, str] = {}
+    if get_current_span().get_span_context().is_valid:
+        TraceContextTextMapPropagator().inject(carrier)
+    return {name: value for name, value in carrier.items() if len(value.encode()) <= _ATTRIBUTE_LIMIT}

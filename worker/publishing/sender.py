@@ -1,0 +1,197 @@
+"""From the outbox to Pub/Sub, or to the spool while that is away: one thread, in batches."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from msgspec.json import encode as to_json
+
+from worker.event import InvalidEventError
+from worker.publishing.drops import Drops, succeed
+from worker.publishing.message import UnpublishableError, make_message
+from worker.publishing.outbox import BATCH_EVENTS, Outbox, Pending
+from worker.publishing.post import AwayError, Post
+from worker.publishing.resend import resend
+
+if TYPE_CHECKING:
+    from worker.publishing.spool import Spool
+
+log = logging.getLogger(__name__)
+
+SPOOLED = "spooled"
+_LOOK_S = 30.0  # how often to look for what a dead process left in the spool
+
+
+class Sender:
+    """Of one process; a forked child makes its own. Only `flush` and `stop` wait, and not beyond their time."""
+
+    def __init__(self, post: Post, source: str, outbox: Outbox, spool: Spool | None, linger: float) -> None:
+        self.busy = threading.Lock()  # held while the thread talks to Pub/Sub or the disk: no fork in between
+        self.drops = Drops()
+        self.published = 0
+        self.spooled = 0
+        self.spool = spool
+        self._post, self._source, self._outbox, self._linger = post, source, outbox, linger
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._rested = threading.Condition()
+        self._deadline = float("inf")
+        self._spool_waits = False
+        self._look_at = 0.0
+
+    def put(self, pending: Pending) -> None:
+        """Queues it; what a full outbox does not take goes to the spool, or is given up."""
+        if self._outbox.put(pending):
+            if not self._wake.is_set():
+                self._wake.set()
+            if self._thread is None:
+                self._start()
+        else:
+            why = (
+                "the publisher is closed" if self._outbox.closed else "the memory for waiting events is full"
+            )
+            self._keep(self._with_messages([pending]), why)
+
+    def flush(self, timeout: float) -> bool:
+        """Waits until nothing is left in memory or in the spool; False when `timeout` seconds were not enough."""
+        self._look_at = 0.0
+        self._spool_waits = self.spool is not None
+        self._start()
+        self._wake.set()
+        with self._rested:
+            return self._rested.wait_for(self._nothing_left, timeout)
+
+    def stop(self, timeout: float) -> None:
+        """Sends what it can within `timeout` seconds; the rest goes to the spool, or is given up."""
+        self._deadline = time.monotonic() + timeout
+        self._post.try_now(self._deadline)
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+        self._keep(self._with_messages(self._outbox.close()), "not sent before the publisher was closed")
+        if self.spool is not None:
+            self.spool.sync()
+            self.spool.close()
+        self.drops.report()
+
+    def _start(self) -> None:
+        with (
+            self._lock,
+            suppress(RuntimeError),
+        ):  # at exit Python starts no thread any more: `stop` keeps the events
+            if self._thread is None and not self._stop.is_set():
+                thread = threading.Thread(target=self._run, name="prompt-publisher", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def _run(self) -> None:
+        while not self._finished():
+            self._rest()
+            with self.busy:
+                self._turn()
+            with self._rested:
+                self._rested.notify_all()
+
+    def _finished(self) -> bool:
+        if not self._stop.is_set():
+            return False
+        kept = self.spool is not None and self._post.away_for() > 0  # no use in trying on
+        return self._nothing_left() or kept or time.monotonic() >= self._deadline
+
+    def _nothing_left(self) -> bool:
+        return not len(self._outbox) and not self._spool_waits
+
+    def _rest(self) -> None:
+        """Until there is something to do; a first event waits `linger` seconds for company."""
+        away = self._post.away_for()
+        if self._stop.is_set():
+            time.sleep(min(away, 0.1))
+        elif away and self.spool is None:
+            self._stop.wait(away)  # what comes waits in memory
+        else:
+            self._wake.wait(away or (_LOOK_S if self.spool else None))
+            if len(self._outbox) < BATCH_EVENTS:
+                self._stop.wait(self._linger)
+        self._wake.clear()
+
+    def _turn(self) -> None:
+        """One batch from memory, then one segment of the spool, so that neither starves the other."""
+        batch = self._with_messages(self._outbox.take())
+        if batch:
+            self._send(batch)
+        if self.spool is not None and not self._post.away_for():
+            self._empty(self.spool)
+        if not self._post.away_for() and not self._nothing_left():
+            self._wake.set()
+        self.drops.report()
+
+    def _send(self, batch: list[Pending]) -> None:
+        try:
+            results = self._post.send([pending.message for pending in batch if pending.message])
+        except AwayError:
+            self._hold(batch)
+            return
+        result_of = dict(zip(batch, results, strict=True))
+        for pending in self._outbox.settle(batch):
+            result = result_of[pending]
+            if isinstance(result, UnpublishableError):
+                self.drops.refuse(pending.event_id, pending.future, result, str(result))
+            else:
+                self.published += 1
+                succeed(pending.future, result)
+
+    def _hold(self, batch: list[Pending]) -> None:
+        """Until Pub/Sub is back: on disk, or else in memory."""
+        if self.spool is None:
+            self._outbox.put_back(batch)
+        else:
+            self._keep(self._outbox.settle(batch), "Pub/Sub is away")
+            self.spool.sync()
+
+    def _keep(self, batch: list[Pending], why: str) -> None:
+        """On disk, or else nowhere."""
+        if self.spool is not None and batch:
+            try:
+                self.spool.append(to_json(pending.message) for pending in batch)
+            except OSError as error:
+                why = f"{why}, and the spool takes no more: {error.strerror or error}"
+            else:
+                with self._lock:
+                    self.spooled += len(batch)
+                self._spool_waits = True
+                for pending in batch:
+                    succeed(pending.future, SPOOLED)
+                return
+        self.drops.give_up([(pending.event_id, pending.future) for pending in batch], why)
+
+    def _empty(self, spool: Spool) -> None:
+        """Sends one segment, if any waits."""
+        if time.monotonic() >= self._look_at:
+            self._spool_waits, self._look_at = True, time.monotonic() + _LOOK_S
+        if not self._spool_waits:
+            return
+        segment = spool.claim()
+        self._spool_waits = segment is not None
+        if segment is not None:
+            self.published += resend(segment, self._post, self.drops)
+
+    def _with_messages(self, batch: list[Pending]) -> list[Pending]:
+        """Those the worker will take; the others are refused here, before anybody waits for them."""
+        valid = []
+        for pending in batch:
+            try:
+                pending.message = pending.message or make_message(
+                    pending.body, self._source, pending.attributes
+                )
+                valid.append(pending)
+            except InvalidEventError as error:
+                self._outbox.settle([pending])
+                self.drops.refuse(pending.event_id, pending.future, error, str(error))
+        return valid

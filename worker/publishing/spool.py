@@ -1,0 +1,152 @@
+"""Lines that wait on disk: append-only segments in a folder that several processes may share.
+
+A segment belongs to whoever holds its lock, which the kernel drops when a process dies: so the next one finds it.
+Lines survive a killed process as soon as `append` returns, and a power cut after `sync`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+SEGMENT_BYTES = 8_000_000
+_SUFFIX = ".ndjson"
+
+
+class SpoolFullError(OSError):
+    """The folder holds as many bytes as the setting allows."""
+
+
+class Segment:
+    """A segment claimed for reading; nobody else reads it until `release` or `remove`."""
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path = path
+        self._fd = fd
+
+    def lines(self) -> Iterator[bytes]:
+        """Each line without its newline; the last one may be torn when its writer was killed."""
+        with open(self._fd, "rb", closefd=False) as file:
+            for line in file:
+                yield line.rstrip(b"\n")
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+class Spool:
+    """A folder of segments, at most `limit` bytes in all. Raises OSError when the folder cannot be used."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder = folder
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._fd: int | None = None
+        self._size = 0
+        self._others = 0  # bytes in other segments when this one was opened
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(f"no permission to write in {folder}")
+
+    def append(self, lines: Iterable[bytes]) -> None:
+        """All of `lines` or, when it raises OSError, none of them."""
+        # A newline inside JSON stands between tokens only, where a space says the same.
+        block = b"".join(line.replace(b"\n", b" ") + b"\n" for line in lines)
+        with self._lock:
+            fd = self._open() if self._fd is None or self._size >= SEGMENT_BYTES else self._fd
+            if self._others + self._size + len(block) > self._limit:
+                raise SpoolFullError(f"the spool holds its limit of {self._limit:,} bytes")
+            try:
+                _write(fd, block)
+            except OSError:
+                os.ftruncate(fd, self._size)  # no half line stays behind
+                raise
+            self._size += len(block)
+
+    def sync(self) -> None:
+        """Waits until the lines are on the disk itself; `append` goes on meanwhile."""
+        with self._lock:
+            fd = None if self._fd is None else os.dup(self._fd)
+        if fd is not None:
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def claim(self) -> Segment | None:
+        """The oldest segment that no living process holds; this one's own is closed first."""
+        self.close()
+        for path in self._paths():
+            try:
+                fd = os.open(path, os.O_RDWR)
+            except FileNotFoundError:
+                continue
+            if _held(fd):
+                return Segment(path, fd)
+            os.close(fd)
+        return None
+
+    def count(self) -> int:
+        """The lines in the folder."""
+        total = 0
+        for path in self._paths():
+            with suppress(FileNotFoundError), path.open("rb") as file:
+                total += sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+        return total
+
+    def size(self) -> int:
+        """The bytes in the folder."""
+        total = 0
+        for path in self._paths():
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size
+        return total
+
+    def close(self) -> None:
+        """Lets go of the open segment, for anyone to claim."""
+        with self._lock:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """What a forked child does with the copy it inherited: the segment stays locked by the parent."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _open(self) -> int:
+        self.abandon()
+        self._others, self._size = self.size(), 0
+        while True:
+            name = f"{time.time_ns():020d}-{os.getpid()}{_SUFFIX}"
+            fd = os.open(self.folder / name, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o600)
+            if _held(fd):
+                self._fd = fd
+                return fd
+            os.close(fd)  # another process claimed it while it was new and empty
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob(f"*{_SUFFIX}"))
+
+
+def _held(fd: int) -> bool:
+    """Takes the lock of a segment that is still in the folder."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return os.fstat(fd).st_nlink > 0
+
+
+def _write(fd: int, block: bytes) -> None:
+    view = memoryview(block)
+    while view:
+        view = view[os.write(fd, view) :]
