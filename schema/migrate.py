@@ -1,0 +1,188 @@
+"""Brings a database to the newest schema: an empty one, or one that phase 1 made."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+OLDEST_SERVER = 15
+
+_LOCK = 7020100946810383
+_FILE = re.compile(r"(?P<number>\d{4})_(?P<version>[a-z0-9_]+)\.sql")
+_LEDGER = """
+    CREATE TABLE IF NOT EXISTS schema_migrations (
+        version varchar(255) PRIMARY KEY, description text, executed_at timestamp DEFAULT now());
+    ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS checksum varchar(64);
+"""
+
+
+class MigrationError(Exception):
+    """The schema could not be brought up to date; the message says what to do next."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file `NNNN_version.sql`. The ledger knows it by its version: phase 1 recorded its own without a number."""
+
+    file: str
+    version: str
+    sql: str
+
+    @property
+    def description(self) -> str:
+        return self.sql.partition("\n")[0].removeprefix("-- ")
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrate(
+    engine: Engine, report: Callable[[str], None] = lambda _: None, folder: Path = MIGRATIONS
+) -> list[str]:
+    """Applies what is pending, in order, and returns the versions applied now.
+
+    Each migration is a transaction; runners at the same time wait for each other. Raises `MigrationError`.
+    """
+    migrations = read(folder)
+    applied = []
+    with _alone(engine):
+        for migration in pending(engine, migrations):
+            _apply(engine, migration, report)
+            report(f"applied {migration.file}: {migration.description}")
+            applied.append(migration.version)
+    return applied
+
+
+def read(folder: Path = MIGRATIONS) -> list[Migration]:
+    """The migrations of a folder in order. Raises `MigrationError` for a name, a gap or a number that is wrong."""
+    migrations: list[Migration] = []
+    for path in sorted(folder.glob("*.sql")):
+        match = _FILE.fullmatch(path.name)
+        if match is None:
+            raise MigrationError(f"{path.name}: name it NNNN_what_it_does.sql, in lower case")
+        expected = len(migrations) + 1
+        if int(match["number"]) != expected:
+            problem = "stands there twice" if int(match["number"]) < expected else "is missing"
+            number = min(int(match["number"]), expected)
+            raise MigrationError(
+                f"{path.name}: migration number {number:04} {problem}; number the files without gaps from 0001"
+            )
+        migrations.append(Migration(path.name, match["version"], path.read_text(encoding="utf-8")))
+    if len({migration.version for migration in migrations}) < len(migrations):
+        raise MigrationError("two migrations bear the same name after their number; rename the newer one")
+    return migrations
+
+
+def pending(engine: Engine, migrations: Sequence[Migration]) -> list[Migration]:
+    """Those that the database lacks; reads only. Raises `MigrationError` when its history is not the files'."""
+    recorded = _ledger(engine)
+    applied = [migration for migration in migrations if migration.version in recorded]
+    for migration in applied:
+        if recorded[migration.version] not in (None, migration.checksum):
+            raise MigrationError(
+                f"{migration.file} was edited after this database applied it: "
+                "restore the file, and put the change into a new migration"
+            )
+    # Without a checksum it is another program's: the ledger is shared.
+    unknown = {version for version, checksum in recorded.items() if checksum}
+    unknown -= {migration.version for migration in migrations}
+    if unknown:
+        raise MigrationError(
+            f"the database has migrations that this prompt-worker lacks ({', '.join(sorted(unknown))}): "
+            "use the newer version that applied them"
+        )
+    if applied != list(migrations[: len(applied)]):
+        skipped = next(migration for migration in migrations if migration.version not in recorded)
+        raise MigrationError(
+            f"{skipped.file} was never applied here, but later ones were: it came in between. "
+            "Give it the next free number"
+        )
+    return list(migrations[len(applied) :])
+
+
+def _ledger(engine: Engine) -> dict[str, str | None]:
+    with engine.connect() as connection:
+        has_checksum = connection.scalar(
+            text(
+                "SELECT bool_or(attname = 'checksum') FROM pg_attribute "
+                "WHERE attrelid = to_regclass('public.schema_migrations') AND attnum > 0"
+            )
+        )
+        if has_checksum is None:
+            return {}
+        checksum = "checksum" if has_checksum else "NULL AS checksum"
+        rows = connection.execute(text(f"SELECT version, {checksum} FROM public.schema_migrations"))  # noqa: S608
+        return {row.version: row.checksum for row in rows}
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    # The lock belongs to a transaction that does nothing else, so it holds behind a transaction pooler too.
+    with engine.begin() as connection:
+        version = int(connection.scalar(text("SHOW server_version_num")) or 0) // 10000
+        if version < OLDEST_SERVER:
+            raise MigrationError(f"PostgreSQL {version} is too old: use {OLDEST_SERVER} or newer")
+        _run(
+            connection,
+            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;"
+            "SET LOCAL idle_in_transaction_session_timeout = 0",
+        )
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        yield
+
+
+def _apply(engine: Engine, migration: Migration, report: Callable[[str], None]) -> None:
+    try:
+        with engine.begin() as connection:
+            # Long work is expected; a long wait for a lock would make every writer queue behind us.
+            _run(
+                connection,
+                "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';"
+                "SET LOCAL client_min_messages = warning; SET LOCAL search_path = public, pg_temp",
+            )
+            _run(connection, _LEDGER)
+            connection.execute(
+                text("INSERT INTO schema_migrations (version, description, checksum) VALUES (:v, :d, :c)"),
+                {"v": migration.version, "d": migration.description, "c": migration.checksum},
+            )
+            _run(connection, migration.sql)
+            for notice in connection.connection.driver_connection.notices:  # type: ignore[union-attr]
+                report(notice.strip())
+    except DBAPIError as error:
+        raise MigrationError(_explain(migration, error)) from error
+
+
+def _run(connection: Connection, sql: str) -> None:
+    # Without parameters the driver leaves `%` alone.
+    connection.execution_options(no_parameters=True).exec_driver_sql(sql)
+
+
+def _explain(migration: Migration, error: DBAPIError) -> str:
+    diagnosis = getattr(error.orig, "diag", None)
+    if diagnosis is None or diagnosis.message_primary is None:
+        return f"{migration.file}: {error.orig}"
+    parts = [f"{migration.file}: {diagnosis.message_primary}."]
+    # Details of data errors quote rows; those of all others name what is in the way.
+    if diagnosis.message_detail and diagnosis.sqlstate[:2] not in ("22", "23"):
+        parts.append(diagnosis.message_detail)
+    parts.append(diagnosis.message_hint or _NEXT.get(diagnosis.sqlstate, "Mend the cause and migrate again."))
+    parts.append("Nothing of this migration was kept.")
+    return " ".join(parts)
+
+
+_NEXT = {
+    "2BP01": "Drop what depends on it, migrate again, and make it anew.",
+    "0A000": "Drop the view that uses it, migrate again, and make it anew.",
+    "42501": "Migrate as the owner of the tables.",
+    "42P07": "Is this a database of phase 1? Then its schema_migrations lacks 'enterprise_prompt_system_phase1'.",
+    "55P03": "Another session holds the table: let it end, or stop the writers, and migrate again.",
+}
