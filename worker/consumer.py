@@ -25,10 +25,11 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Sequence[Message]], list[Outcome]]
 
 IDLE_WAIT = 0.5  # seconds between looks at the stop flag while nothing comes
+GRACE = 4.0  # seconds for the batches in hand after a stop; Cloud Run kills after 10
 
 
 class Consumer:
-    """Composes a subscription, a handler and a dead-letter topic."""
+    """A subscription, a handler and a dead-letter topic; `cancel` ends what the handler waits for."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Consumer:
         lanes: int,
         progress_seconds: float,
         stop: threading.Event,
+        cancel: Callable[[], None],
     ) -> None:
         self._subscription = subscription
         self._handler = handler
@@ -52,6 +54,7 @@ class Consumer:
         ]
         self._progress_seconds = progress_seconds
         self._stop = stop
+        self._cancel = cancel
         self._collecting = threading.Lock()
         self._settling = threading.Lock()
         self._totals: Counter[str] = Counter()
@@ -63,8 +66,11 @@ class Consumer:
             lane.start()
         while not self._stop.wait(self._progress_seconds):
             self._report()
+        grace = threading.Timer(GRACE, self._cancel)
+        grace.start()
         for lane in self._lanes:
             lane.join()
+        grace.cancel()
         self._subscription.close()
         self._report("stopped")
 

@@ -70,5 +70,6 @@ def connect(
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,  # ms; a server that went without a word is noticed
         },
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from io import BytesIO
 from typing import TypeVar, cast
 from uuid import UUID
@@ -17,7 +18,7 @@ import msgspec
 import psycopg2
 from psycopg2 import errorcodes, errors
 from psycopg2.extensions import cursor
-from sqlalchemy import Engine
+from sqlalchemy import Engine, PoolProxiedConnection
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -57,6 +58,7 @@ class ExecutionWriter:
         self._engine = engine
         self._templates = Templates()
         self._redelivery = False  # duplicates come in runs: look first while they do
+        self._busy: set[PoolProxiedConnection] = set()
         self._retrying = Retrying(
             retry=retry_if_exception(_is_transient),
             wait=wait_random_exponential(multiplier=0.05, max=5.0),
@@ -88,6 +90,12 @@ class ExecutionWriter:
         for position, first in repeats:
             outcomes[position] = Verdict.DUPLICATE if outcomes[first] is Verdict.WRITTEN else outcomes[first]
         return outcomes
+
+    def cancel(self) -> None:
+        """Ends the statements under way, from another thread; their messages are handed back."""
+        for connection in list(self._busy):
+            with suppress(psycopg2.Error, AttributeError):  # just returned to the pool
+                cast("psycopg2.extensions.connection", connection.dbapi_connection).cancel()
 
     def _rows(self, events: dict[UUID, tuple[int, ReceivedEvent]], outcomes: list[Outcome]) -> list[Row]:
         unknown = self._templates.unknown([event for _, event in events.values()])
@@ -139,6 +147,7 @@ class ExecutionWriter:
 
     def _transaction(self, work: Callable[[cursor], Result]) -> Result:
         connection = self._engine.raw_connection()
+        self._busy.add(connection)
         try:
             result = work(cast(cursor, connection.cursor()))
             connection.commit()
@@ -152,6 +161,7 @@ class ExecutionWriter:
                 connection.invalidate()  # perhaps dead: the next attempt connects anew
             raise
         finally:
+            self._busy.discard(connection)
             connection.close()
         return result
 

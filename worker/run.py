@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
@@ -32,7 +33,15 @@ def run_executions() -> None:
     engine = connect(database.url, application_name="prompt-worker executions", pool_size=settings.lanes)
     stop = threading.Event()
     try:
-        _consume(topology.names.writer, ExecutionWriter(engine, stop), topology, settings, stop)
+        writer = ExecutionWriter(engine, stop)
+        _consume(
+            topology.names.writer,
+            writer,
+            cancel=writer.cancel,
+            topology=topology,
+            settings=settings,
+            stop=stop,
+        )
     finally:
         engine.dispose()
 
@@ -40,6 +49,8 @@ def run_executions() -> None:
 def _consume(
     subscription_name: str,
     handler: Handler,
+    *,
+    cancel: Callable[[], None],
     topology: Topology,
     settings: ConsumerSettings,
     stop: threading.Event,
@@ -55,6 +66,7 @@ def _consume(
             lanes=settings.lanes,
             progress_seconds=settings.progress_seconds,
             stop=stop,
+            cancel=cancel,
         )
         _run_until_signal(consumer, stop)
 
