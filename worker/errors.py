@@ -13,6 +13,7 @@ Kind = Literal["transient", "event", "deployment"]
 _EVENT = {
     "22",  # data exception: a value the column cannot hold
     "23",  # integrity constraint violation
+    "54",  # program limit exceeded: nested too deeply, too large for an index
 }
 _DEPLOYMENT = {
     "0A",  # feature not supported

@@ -17,6 +17,7 @@ from msgspec import Meta
 from worker.uuid7 import uuid7
 
 EVENT_TYPE = "prompt.execution.v1"
+COUNT_LIMIT = 2**31 - 1  # the columns are PostgreSQL integers
 
 Status = Literal["success", "failure", "partial", "blocked"]
 GuardrailAction = Literal["allow", "warn", "block"]
@@ -25,14 +26,14 @@ Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Text255 = Annotated[str, Meta(max_length=255)]
 Text100 = Annotated[str, Meta(max_length=100)]
 Text50 = Annotated[str, Meta(max_length=50)]
-# The columns are PostgreSQL integers.
-Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Version = Annotated[int, Meta(ge=1, le=COUNT_LIMIT)]
+Count = Annotated[int, Meta(ge=0, le=COUNT_LIMIT)]
 Offset = Annotated[datetime, Meta(tz=True)]
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST_AHEAD = timedelta(days=1)
 COST_LIMIT = Decimal(10_000)  # numeric(10,6) holds four digits before the point
+COST_ROUNDED_UP = COST_LIMIT - Decimal("0.0000005")  # from here on, six places round up to the limit
 
 
 def now() -> datetime:
@@ -74,12 +75,15 @@ class ExecutionEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     environment: Text50 | None = None
 
 
-class ReceivedEvent(ExecutionEvent):
+class ReceivedEvent(ExecutionEvent, kw_only=True):
     """The same event as the worker holds it: its JSON fields stay the bytes that were published.
 
-    Never decoded, numbers of any length stay exact, and nothing is encoded twice.
+    Never decoded, numbers of any length stay exact, and nothing is encoded twice. What the publisher's side fills
+    in must be there: an id made up here would be another one at the next delivery.
     """
 
+    event_id: UUID
+    executed_at: Offset
     input_variables: msgspec.Raw  # type: ignore[assignment]
     guardrail_violations: msgspec.Raw = msgspec.Raw(b"")  # type: ignore[assignment]
 
@@ -134,8 +138,10 @@ def parse(body: bytes) -> tuple[ReceivedEvent, int]:
         raise InvalidEventError("invalid_utf8", f"not UTF-8: {error.reason}, byte {error.start}") from None
     except msgspec.ValidationError as error:
         raise InvalidEventError("invalid_field", _without_values(str(error))) from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except msgspec.DecodeError as error:
         raise InvalidEventError("invalid_json", f"not JSON: {error}") from None
+    except RecursionError:
+        raise InvalidEventError("invalid_json", "objects or arrays nested too deeply") from None
     _check(event)
     return event, replaced
 
@@ -146,17 +152,21 @@ def encode(event: ExecutionEvent) -> bytes:
 
 
 def _without_values(message: str) -> str:
-    # msgspec quotes a value that is not among the allowed ones; a value may be somebody's text.
+    # msgspec quotes a value that is not among the allowed ones; a value may be somebody's text, with " - at" in it.
     return re.sub(
-        r"Invalid enum value .*? - at", "Not one of the allowed values - at", message, flags=re.DOTALL
+        r"Invalid enum value .* - at", "Not one of the allowed values - at", message, flags=re.DOTALL
     )
 
 
 def _check(event: ReceivedEvent) -> None:
     cost = event.cost_usd
-    if cost is not None and not (cost.is_finite() and 0 <= cost < COST_LIMIT):
+    if cost is not None and not (cost.is_finite() and 0 <= cost < COST_ROUNDED_UP):
         raise InvalidEventError(
             "invalid_field", f"Expected a cost from 0 to below {COST_LIMIT} - at `$.cost_usd`"
+        )
+    if event.token_count is None and (event.input_tokens or 0) + (event.output_tokens or 0) > COUNT_LIMIT:
+        raise InvalidEventError(
+            "invalid_field", f"Expected a sum <= {COUNT_LIMIT} - at `$.input_tokens`, `$.output_tokens`"
         )
     if not EARLIEST <= event.executed_at <= now() + LATEST_AHEAD:
         raise InvalidEventError(

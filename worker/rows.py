@@ -20,6 +20,7 @@ TRAILER = b"\xff\xff"
 _COLUMNS = Struct(">h").pack(25)
 _NULL = Struct(">i").pack(-1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MILLIONTH = Decimal("0.000001")
 _MICROSECOND = timedelta(microseconds=1)
 
 _length = Struct(">i").pack
@@ -92,6 +93,7 @@ def _array(value: bytes) -> bytes:
 
 def _cost(value: Decimal) -> bytes:
     # Three digits of base 10,000: four decimal digits before the point, eight after it, of which six are kept.
-    millionths = int((value * 1_000_000).to_integral_value(ROUND_HALF_UP))
+    # Quantized first: a product would be rounded to the context's 28 digits, and then once more.
+    millionths = int(value.quantize(_MILLIONTH, ROUND_HALF_UP) * 1_000_000)
     high, rest = divmod(millionths * 100, 10_000**2)
     return _numeric(14, 3, 0, 0, 6, high, *divmod(rest, 10_000))
