@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
+import errno
+import logging
 import os
-import threading
 import time
-import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -18,13 +17,13 @@ from worker.event import ExecutionEvent
 from worker.publishing.body import make_body
 from worker.publishing.message import trace_context
 from worker.publishing.outbox import Outbox, Pending
+from worker.publishing.per_process import PerProcess
 from worker.publishing.post import Post
 from worker.publishing.sender import SPOOLED, Sender
 
 __all__ = ["SPOOLED", "Counts", "Publisher", "Unsent"]
 
-_EXIT_TIMEOUT_S = 3.0
-_FORK_WAIT_S = 2.0
+log = logging.getLogger(__name__)
 
 
 class Counts(NamedTuple):
@@ -79,11 +78,11 @@ class Publisher:
         self._source = source or env("OTEL_SERVICE_NAME") or env("K_SERVICE") or "unknown-service"
         folder = spool or env("PROMPT_WORKER_SPOOL")
         self._spool = Path(folder, self._project, self._topic) if folder else None
+        if self._spool is not None:
+            _make_folder(self._spool)
         self._limits = max_events, max_bytes, spool_bytes
         self._linger, self._timeout = linger, timeout
-        self._closed = False
-        self._sender = self._new_sender()
-        _publishers.add(self)
+        self._own = PerProcess(self._new_sender)
 
     def publish(self, event: ExecutionEvent) -> Future[str]:
         """Hands `event` over; it may be changed or reused afterwards.
@@ -97,10 +96,12 @@ class Publisher:
             attributes = trace_context()
             if cut:
                 attributes["truncated-fields"] = ",".join(cut)
-            self._sender.put(Pending(event.event_id, body, attributes, future))
+            self._own.sender.put(Pending(event.event_id, body, attributes, future))
         except Exception as error:
             event_id = getattr(event, "event_id", "without one")
-            self._sender.drops.refuse(event_id, future, error, f"cannot be encoded, {type(error).__name__}")
+            self._own.sender.drops.refuse(
+                event_id, future, error, f"cannot be encoded, {type(error).__name__}"
+            )
         return future
 
     @contextmanager
@@ -142,20 +143,21 @@ class Publisher:
 
     @property
     def counts(self) -> Counts:
-        sender = self._sender
+        sender = self._own.sender
         return Counts(sender.published, sender.spooled, sender.drops.given_up, sender.drops.refused)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Waits until every event is published, also spooled ones; False when `timeout` seconds were not enough."""
-        return self._sender.flush(timeout)
+        return self._own.sender.flush(timeout)
 
     def close(self, timeout: float = 10.0) -> Unsent:
         """Publishes what it can within `timeout` seconds and says what is left. Later events are spooled or fail."""
-        if not self._closed:
-            self._closed = True
-            self._sender.stop(timeout)
-        spool = self._sender.spool
-        return Unsent(spool.count() if spool else 0, self._sender.drops.given_up)
+        sender = self._own.sender
+        sender.stop(timeout)
+        unsent = Unsent(sender.spool.count() if sender.spool else 0, sender.drops.given_up)
+        if unsent.spooled:
+            log.warning("%d events wait in %s for the next process", unsent.spooled, self._spool)
+        return unsent
 
     def __enter__(self) -> Self:
         return self
@@ -171,14 +173,18 @@ class Publisher:
         if self._spool is not None:
             from worker.publishing.spool import Spool  # needs file locks, which Windows has not
 
-            try:
-                spool = Spool(self._spool, spool_bytes)
-            except OSError as error:
-                raise ValueError(
-                    f"PROMPT_WORKER_SPOOL: cannot use the folder {self._spool}: {error.strerror}"
-                ) from None
+            spool = Spool(self._spool, spool_bytes)
         post = Post(self._project, self._topic, self._timeout)
         return Sender(post, self._source, Outbox(max_events, max_bytes), spool, self._linger)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise ValueError(f"PROMPT_WORKER_SPOOL: cannot use the folder {folder}: {error.strerror}") from None
 
 
 def _text(error: BaseException) -> str:
@@ -186,41 +192,3 @@ def _text(error: BaseException) -> str:
         return str(error)
     except Exception:
         return ""
-
-
-_publishers: weakref.WeakSet[Publisher] = weakref.WeakSet()
-_at_fork = threading.local()
-_left_by_parent: list[Sender] = []  # never freed: a child must not close the parent's connection
-
-
-def _close_all() -> None:
-    for publisher in list(_publishers):
-        publisher.close(_EXIT_TIMEOUT_S)
-
-
-def _before_fork() -> None:
-    """No request under way while forking: the child could not use gRPC after that."""
-    senders = [publisher._sender for publisher in _publishers]
-    _at_fork.held = [sender.busy for sender in senders if sender.busy.acquire(timeout=_FORK_WAIT_S)]
-
-
-def _after_fork_in_parent() -> None:
-    for lock in _at_fork.held:
-        lock.release()
-
-
-def _after_fork_in_child() -> None:
-    """A client, queue and thread of its own; what waits in the parent's is the parent's to send."""
-    for publisher in list(_publishers):
-        _left_by_parent.append(publisher._sender)
-        if publisher._sender.spool is not None:
-            publisher._sender.spool.abandon()
-        publisher._sender = publisher._new_sender()
-
-
-# Before Python stops to let threads start, which gRPC needs; atexit comes after that.
-getattr(threading, "_register_atexit", atexit.register)(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-    )

@@ -24,7 +24,7 @@ class Drops:
     def __init__(self) -> None:
         self.refused = 0
         self.given_up = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may publish, too
         self._ids: dict[str, list[str]] = defaultdict(list)
 
     def refuse(self, event_id: object, future: Future[str] | None, error: Exception, reason: str) -> None:

@@ -31,7 +31,7 @@ class Outbox:
 
     def __init__(self, events: int, size: int) -> None:
         self._events, self._size = events, size
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may publish, too
         self._waiting: deque[Pending] = deque()
         self._sending: set[Pending] = set()
         self._bytes = 0
@@ -64,10 +64,14 @@ class Outbox:
         return batch
 
     def put_back(self, batch: Iterable[Pending]) -> None:
+        """To the front."""
         with self._lock:
             owned = [pending for pending in batch if pending in self._sending]
             self._sending.difference_update(owned)
             self._waiting.extendleft(reversed(owned))
+
+    def put_back_all(self) -> None:
+        self.put_back(sorted(self._sending, key=lambda pending: pending.event_id))
 
     def settle(self, batch: Iterable[Pending]) -> list[Pending]:
         """Lets go of `batch`; returns those of it that nobody else has settled."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from worker.publishing.message import Message, UnpublishableError
+
+if TYPE_CHECKING:
+    from worker.publishing.pubsub import Connection
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +29,7 @@ class Post:
 
     def __init__(self, project: str, topic: str, timeout: float) -> None:
         self._project, self._topic, self._timeout = project, topic, timeout
-        self._publish: Callable[[Sequence[Message], float], Sequence[str]] | None = None
+        self._connection: Connection | None = None
         self._deadline = float("inf")
         self._retry_at = 0.0
         self._failures = 0
@@ -40,6 +44,11 @@ class Post:
         self._deadline = deadline
         self._retry_at = 0.0
         self._failures = 0
+
+    def back_off(self) -> None:
+        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**self._failures) * random.uniform(0.75, 1.25)  # noqa: S311
+        self._failures += 1
+        self._retry_at = time.monotonic() + pause
 
     def send(self, messages: Sequence[Message]) -> list[str | UnpublishableError]:
         """The message id of each, or why it will never have one. Raises `AwayError` when none can be sent now."""
@@ -66,19 +75,20 @@ class Post:
             return self._send_parts(messages[:half]) + self._send_parts(messages[half:])
 
     def _request(self, messages: Sequence[Message]) -> Sequence[str]:
-        if self._publish is None:
-            from worker.publishing.pubsub import connect  # here, not above: see there
+        if self._connection is None:
+            from worker.publishing.pubsub import Connection
 
-            self._publish = connect(self._project, self._topic)
+            self._connection = Connection(self._project, self._topic)
         left = max(_SHORTEST_REQUEST_S, self._deadline - time.monotonic())
-        return self._publish(messages, min(self._timeout, left))
+        return self._connection.publish(messages, min(self._timeout, left))
 
     def _went_away(self, error: Exception) -> None:
         from worker.publishing.pubsub import advice
 
-        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**self._failures) * random.uniform(0.75, 1.25)  # noqa: S311
-        self._failures += 1
-        self._retry_at = time.monotonic() + pause
+        self.back_off()
+        if self._connection is not None:
+            self._connection.close()  # a new one connects at once, where this would pause for minutes
+            self._connection = None
         trouble = advice(error, self._project, self._topic)
         if trouble != self._trouble:
             log.warning("Pub/Sub does not take events, they wait: %s", trouble)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from google.api_core.exceptions import Forbidden, InvalidArgument, NotFound, Unauthenticated
@@ -17,29 +17,33 @@ _Request: Any = PublishRequest.pb()
 _Message: Any = PubsubMessage.pb()
 
 
-def connect(project: str, topic: str) -> Callable[[Sequence[Message], float], Sequence[str]]:
-    """A call that publishes messages, at most `timeout` seconds long, and returns their message ids.
+class Connection:
+    """To one topic."""
 
-    It raises `UnpublishableError`, or whatever keeps Pub/Sub from taking them now.
-    """
-    client = pubsub_v1.PublisherClient()
-    path = client.topic_path(project, topic)
+    def __init__(self, project: str, topic: str) -> None:
+        self._client = pubsub_v1.PublisherClient()
+        self._path = self._client.topic_path(project, topic)
 
-    def publish(messages: Sequence[Message], timeout: float) -> Sequence[str]:
+    def publish(self, messages: Sequence[Message], timeout: float) -> list[str]:
+        """The message ids, within `timeout` seconds.
+
+        Raises `UnpublishableError`, or whatever keeps Pub/Sub from taking the messages now.
+        """
         request = _Request(
-            topic=path,
+            topic=self._path,
             messages=[_Message(data=bytes(each.data), attributes=each.attributes) for each in messages],
         )
         try:
             # The generated call: the client's own `publish` would queue and batch a second time.
             response = PublisherClient.publish(
-                client, PublishRequest.wrap(request), retry=None, timeout=timeout
+                self._client, PublishRequest.wrap(request), retry=None, timeout=timeout
             )
         except InvalidArgument as error:
             raise UnpublishableError(error.message) from error
         return list(response.message_ids)
 
-    return publish
+    def close(self) -> None:
+        self._client.transport.close()
 
 
 def advice(error: Exception, project: str, topic: str) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec.json import encode as to_json
 
 from worker.event import InvalidEventError
+from worker.publishing.bell import Bell
 from worker.publishing.drops import Drops, succeed
 from worker.publishing.message import UnpublishableError, make_message
 from worker.publishing.outbox import BATCH_EVENTS, Outbox, Pending
@@ -37,19 +40,19 @@ class Sender:
         self.spool = spool
         self._post, self._source, self._outbox, self._linger = post, source, outbox, linger
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._wake = threading.Event()
+        self._lock = threading.RLock()
+        self._bell = Bell()
         self._stop = threading.Event()
         self._rested = threading.Condition()
         self._deadline = float("inf")
+        self.on_start: Callable[[], object] = lambda: None
         self._spool_waits = False
         self._look_at = 0.0
 
     def put(self, pending: Pending) -> None:
         """Queues it; what a full outbox does not take goes to the spool, or is given up."""
         if self._outbox.put(pending):
-            if not self._wake.is_set():
-                self._wake.set()
+            self._bell.ring()
             if self._thread is None:
                 self._start()
         else:
@@ -63,7 +66,7 @@ class Sender:
         self._look_at = 0.0
         self._spool_waits = self.spool is not None
         self._start()
-        self._wake.set()
+        self._bell.ring()
         with self._rested:
             return self._rested.wait_for(self._nothing_left, timeout)
 
@@ -72,7 +75,7 @@ class Sender:
         self._deadline = time.monotonic() + timeout
         self._post.try_now(self._deadline)
         self._stop.set()
-        self._wake.set()
+        self._bell.ring()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
         self._keep(self._with_messages(self._outbox.close()), "not sent before the publisher was closed")
@@ -90,12 +93,13 @@ class Sender:
                 thread = threading.Thread(target=self._run, name="prompt-publisher", daemon=True)
                 thread.start()
                 self._thread = thread
+                self.on_start()
 
     def _run(self) -> None:
         while not self._finished():
             self._rest()
             with self.busy:
-                self._turn()
+                self._safe_turn()
             with self._rested:
                 self._rested.notify_all()
 
@@ -116,10 +120,19 @@ class Sender:
         elif away and self.spool is None:
             self._stop.wait(away)  # what comes waits in memory
         else:
-            self._wake.wait(away or (_LOOK_S if self.spool else None))
+            self._bell.wait(away or (_LOOK_S if self.spool else None))
             if len(self._outbox) < BATCH_EVENTS:
                 self._stop.wait(self._linger)
-        self._wake.clear()
+        self._bell.silence()
+
+    def _safe_turn(self) -> None:
+        try:
+            self._turn()
+        except Exception as error:  # the thread must go on: events keep coming
+            place = traceback.extract_tb(error.__traceback__)[-1]  # the whole could hold an event's text
+            log.error("unexpected %s in %s:%s", type(error).__name__, place.filename, place.lineno)  # noqa: TRY400
+            self._outbox.put_back_all()
+            self._post.back_off()
 
     def _turn(self) -> None:
         """One batch from memory, then one segment of the spool, so that neither starves the other."""
@@ -129,7 +142,7 @@ class Sender:
         if self.spool is not None and not self._post.away_for():
             self._empty(self.spool)
         if not self._post.away_for() and not self._nothing_left():
-            self._wake.set()
+            self._bell.ring()
         self.drops.report()
 
     def _send(self, batch: list[Pending]) -> None:

@@ -44,18 +44,15 @@ class Segment:
 
 
 class Spool:
-    """A folder of segments, at most `limit` bytes in all. Raises OSError when the folder cannot be used."""
+    """A folder of segments, at most `limit` bytes in all. The folder must exist."""
 
     def __init__(self, folder: Path, limit: int) -> None:
         self.folder = folder
         self._limit = limit
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._fd: int | None = None
         self._size = 0
         self._others = 0  # bytes in other segments when this one was opened
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(f"no permission to write in {folder}")
 
     def append(self, lines: Iterable[bytes]) -> None:
         """All of `lines` or, when it raises OSError, none of them."""
