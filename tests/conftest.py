@@ -8,15 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 import psycopg2
 import pytest
 from sqlalchemy import NullPool, create_engine
 
+from worker.local import ServerError
 from worker.local.emulator import Emulator
 from worker.local.postgres import Postgres, find_system_postgres, server_version
+from worker.local.server import Server
 
+AnyServer = TypeVar("AnyServer", bound=Server)
 TEMPLATE = "migrated_template"
 # Tests crash servers and workers, never the machine: what is written survives without waiting for the disk.
 FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
@@ -62,7 +66,7 @@ def postgres(
     """The embedded server, then the system's; each starts once and stays until the session ends."""
     bin_dir: Path | None = request.param
     if bin_dir not in started_servers:
-        started_servers[bin_dir] = services.enter_context(Postgres(bin_dir=bin_dir, settings=FAST))
+        started_servers[bin_dir] = start(Postgres(bin_dir=bin_dir, settings=FAST), services)
     return started_servers[bin_dir]
 
 
@@ -82,7 +86,7 @@ def database(postgres: Postgres) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def emulator(services: ExitStack) -> Emulator:
-    return services.enter_context(Emulator())
+    return start(Emulator(), services)
 
 
 @pytest.fixture
@@ -90,6 +94,15 @@ def project(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
     """A project id that no other test sees; clients made in the test find the emulator by the environment."""
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", emulator.host)
     return f"test-{uuid4().hex[:12]}"
+
+
+def start(server: AnyServer, services: ExitStack) -> AnyServer:
+    """A server that is missing ends the run: every test after this one would need it too."""
+    try:
+        services.enter_context(server)
+    except ServerError as error:
+        pytest.exit(str(error), returncode=1)
+    return server
 
 
 def execute(server: Postgres, statement: str) -> list[tuple[object, ...]]:
@@ -121,7 +134,7 @@ def has_template(server: Postgres) -> bool:
 
 def make_template(server: Postgres) -> None:
     """Migrated under another name and then renamed, so that a failed migration leaves no template."""
-    from schema.migrate import migrate  # noqa: PLC0415 - tests that need no database run without it
+    from schema.migrate import migrate
 
     execute(server, f"DROP DATABASE IF EXISTS {TEMPLATE}_unfinished WITH (FORCE)")
     execute(server, f"CREATE DATABASE {TEMPLATE}_unfinished TEMPLATE template0")

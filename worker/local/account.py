@@ -6,12 +6,25 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from worker.local import ServerError
+
+_BECOME = """
+import os, sys
+user, group, *command = sys.argv[1:]
+os.setgroups([])
+os.setgid(int(group))
+os.setuid(int(user))
+try:
+    os.execv(command[0], command)
+except OSError as error:
+    sys.exit(f"cannot run {command[0]}: {error.strerror}")
+"""
 
 
 @dataclass(frozen=True)
@@ -24,18 +37,16 @@ class Account:
     def of(cls, entry: pwd.struct_passwd) -> Self:
         return cls(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
+    def command(self, *command: str) -> list[str]:
+        """The same command, run as this account: by a program that changes user and becomes it, keeping its pid.
+
+        (`subprocess` with `user=` forks, and gRPC, once loaded, ends forked children at random.)
+        """
+        return [sys.executable, "-ISc", _BECOME, str(self.uid), str(self.gid), *command]
+
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run to the end as this account. Raises `PermissionError` where it may not run the program."""
-        return subprocess.run(
-            command,
-            user=self.uid,
-            group=self.gid,
-            extra_groups=[],
-            cwd="/",
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        """Run to the end as this account."""
+        return subprocess.run(self.command(*command), cwd="/", capture_output=True, text=True, check=False)
 
     def can_enter(self, directory: Path) -> bool:
         return self.run("/bin/sh", "-c", 'test -d "$1" && test -x "$1"', "sh", str(directory)).returncode == 0
@@ -77,7 +88,10 @@ def copy_installation(package: Path, target: Path, account: Account) -> Path:
     if libraries.is_dir():
         shutil.copytree(libraries, target / libraries.name)
     account.own(target)
-    return target / package.name / "pginstall" / "bin"
+    programs = target / package.name / "pginstall" / "bin"
+    if not account.can_execute(programs / "postgres"):
+        raise ServerError(f"no program may run in {target.parent}: set TMPDIR to a directory that allows it")
+    return programs
 
 
 def temporary_home(account: Account | None) -> Path:

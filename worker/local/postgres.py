@@ -89,19 +89,11 @@ class Postgres(Server):
         command += ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"]
         if self._kept is None:
             command.append("--no-sync")
-        try:
-            result = self._run(command)
-        except PermissionError as refused:
-            raise ServerError(
-                f"cannot run {self._programs}: set TMPDIR to a directory that allows programs"
-            ) from refused
+        if self._account:
+            command = self._account.command(*command)
+        result = subprocess.run(command, cwd=self.home, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise ServerError(f"initdb failed:\n{result.stderr.strip()}")
-
-    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        if self._account:
-            return self._account.run(*command)
-        return subprocess.run(command, cwd=self.home, capture_output=True, text=True, check=False)
 
     def _command(self, port: int) -> list[str]:
         settings = self._settings | {
@@ -114,7 +106,8 @@ class Postgres(Server):
 
     def _answers(self) -> bool:
         try:
-            psycopg2.connect(self.url, connect_timeout=2).close()
+            # By the socket in our own directory, made after the port was won: at the port another server may answer.
+            psycopg2.connect(self.socket_url, connect_timeout=2).close()
         except psycopg2.OperationalError:
             return False
         return True

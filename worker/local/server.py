@@ -147,19 +147,17 @@ class Server(ABC):
             raise
 
     def _launch(self) -> None:
+        command = self._command(self.port)
         with self.log.open("wb") as log:
             # A session of its own: Ctrl-C in the terminal reaches it only through us.
             self._process = subprocess.Popen(
-                self._command(self.port),
+                self._account.command(*command) if self._account else command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.home,
                 env={name: value for name, value in os.environ.items() if not name.startswith("PG")},
                 start_new_session=True,
-                user=self._account.uid if self._account else None,
-                group=self._account.gid if self._account else None,
-                extra_groups=[] if self._account else None,
             )
         assert self._lifeline is not None  # noqa: S101
         self._lifeline.hold(self._process.pid)
@@ -172,9 +170,9 @@ class Server(ABC):
     def _wait_until(self, answers: Callable[[], bool]) -> None:
         deadline = time.monotonic() + self.start_seconds
         while not answers():
+            if PORT_TAKEN in self.log.read_text(errors="replace"):  # the emulator then stays, doing nothing
+                raise PortTakenError(self.name)
             if not self.running:
-                if PORT_TAKEN in self.log.read_text(errors="replace"):
-                    raise PortTakenError(self.name)
                 raise ServerError(f"{self.name} ended while starting. {self._log_tail()}")
             if time.monotonic() > deadline:
                 raise ServerError(

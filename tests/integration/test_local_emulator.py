@@ -1,0 +1,101 @@
+"""Google's Pub/Sub emulator: found, started until it answers, and never left behind; what is missing is asked for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+
+from worker.local import ServerError, server
+from worker.local.emulator import Emulator, find_jar, find_java
+from worker.local.server import free_port
+
+
+def test_a_message_comes_back(emulator: Emulator, project: str) -> None:
+    publisher, subscriber = PublisherClient(), SubscriberClient()
+    topic, subscription = f"projects/{project}/topics/there", f"projects/{project}/subscriptions/back"
+    publisher.create_topic(name=topic)
+    subscriber.create_subscription(name=subscription, topic=topic)
+    publisher.publish(topic, b"hello").result(10)
+    pulled = subscriber.pull(subscription=subscription, max_messages=1, timeout=10)
+    assert [message.message.data for message in pulled.received_messages] == [b"hello"]
+    assert os.environ["PUBSUB_EMULATOR_HOST"] == emulator.host
+    subscriber.close()
+    publisher.stop()
+
+
+def test_projects_do_not_see_each_other(emulator: Emulator, project: str) -> None:
+    assert emulator.running
+    publisher = PublisherClient()
+    publisher.create_topic(name=f"projects/{project}/topics/mine")
+    assert list(publisher.list_topics(project=f"projects/{project}-other")) == []
+    assert len(list(publisher.list_topics(project=f"projects/{project}"))) == 1
+    publisher.stop()
+
+
+def test_a_port_lost_to_another_emulator_is_replaced(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = iter([emulator.port, free_port()])
+    monkeypatch.setattr(server, "free_port", lambda: next(ports))
+    with Emulator() as second:
+        assert second.port != emulator.port
+        assert second.running
+
+
+def test_it_ends_with_us_when_we_are_killed() -> None:
+    program = (
+        "from worker.local.emulator import Emulator; import time\n"
+        "server = Emulator().start(); print(server.home, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout is not None
+        home = Path(starter.stdout.readline().strip())
+        starter.send_signal(signal.SIGKILL)
+    # The shell at the pipe removes the directory once the emulator has ended.
+    deadline = time.monotonic() + 15
+    while home.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not home.exists()
+
+
+def test_the_jar_of_an_installed_sdk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tmp_path / "sdk" / "platform" / "pubsub-emulator" / "lib"
+    library.mkdir(parents=True)
+    jar = library / "cloud-pubsub-emulator-1.2.3-all.jar"
+    jar.touch()
+    monkeypatch.delenv("PUBSUB_EMULATOR_JAR", raising=False)
+    monkeypatch.setenv("CLOUDSDK_ROOT", str(tmp_path / "sdk"))
+    assert find_jar() == jar
+
+    # Beside `gcloud`, which package managers put on PATH as a link.
+    monkeypatch.delenv("CLOUDSDK_ROOT")
+    (tmp_path / "sdk" / "bin").mkdir()
+    gcloud = tmp_path / "sdk" / "bin" / "gcloud"
+    gcloud.touch(mode=0o755)
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "gcloud").symlink_to(gcloud)
+    monkeypatch.setenv("PATH", str(tmp_path / "links"))
+    assert find_jar() == jar
+
+
+def test_a_named_jar_that_is_not_there_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_JAR", "/nowhere/emulator.jar")
+    with pytest.raises(ServerError, match=r"PUBSUB_EMULATOR_JAR names /nowhere/emulator.jar"):
+        find_jar()
+
+
+def test_a_missing_java_is_asked_for_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ServerError, match=r"needs Java(.|\n)*sudo apt-get install .*default-jre-headless"):
+        find_java()
