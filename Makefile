@@ -1,0 +1,30 @@
+# The environment is .venv: made by the first command that needs it, and again when pyproject.toml or constraints.txt change.
+.DEFAULT_GOAL := help
+.PHONY: help up test lint bench clean
+
+PYTHON := .venv/bin/python
+ARGS :=
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
+
+up: .venv/installed ## the whole system on this machine with 5,000 events, shown live; Ctrl-C stops it
+	@$(PYTHON) -m worker up --demo 5000 $$([ -t 0 ] && [ -t 1 ] || echo --once) $(ARGS)
+
+test: .venv/installed ## every test, on a real PostgreSQL and Google's Pub/Sub emulator
+	@$(PYTHON) -m pytest $(ARGS)
+
+lint: .venv/installed ## ruff and mypy --strict
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+
+bench: .venv/installed ## speed and memory, each as a ratio within the run
+	@$(PYTHON) tests/benchmarks $(ARGS)
+
+clean: ## remove the environment and caches
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/installed: pyproject.toml constraints.txt
+	@bash .ci/environment
