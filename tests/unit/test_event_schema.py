@@ -1,0 +1,116 @@
+"""The published JSON Schema is the code's own type, and says what the worker will accept."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from worker.event import ExecutionEvent, InvalidEventError, encode, parse
+from worker.event_schema import PATH, event_schema, text
+
+VALID = Draft202012Validator(event_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+FULL = ExecutionEvent(
+    template_name="topic_extraction",
+    template_version=1,
+    rendered_prompt="Which topics?",
+    status="failure",
+    input_variables={"text": "…"},
+    template_id=uuid4(),
+    ab_test_group="control",
+    user_id="u",
+    session_id="s",
+    request_id=uuid4(),
+    model_response="",
+    model="m",
+    provider="p",
+    input_tokens=1,
+    output_tokens=2,
+    token_count=3,
+    cost_usd=Decimal("0.000010"),
+    execution_time_ms=0,
+    error_type="TimeoutError",
+    error_message="too late",
+    guardrail_action="block",
+    guardrail_violations=[{"guardrail_name": "pii"}],
+    environment="dev",
+)
+
+
+def fields(**changes: Any) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(encode(FULL))
+    return {name: value for name, value in (made | changes).items() if value is not ...}
+
+
+def test_the_committed_schema_has_not_drifted() -> None:
+    assert PATH.read_text() == text(), "run: python -m worker.event_schema --write"
+
+
+def test_it_is_a_schema_and_names_every_field() -> None:
+    Draft202012Validator.check_schema(event_schema())
+    assert set(event_schema()["properties"]) == set(ExecutionEvent.__struct_fields__)
+
+
+def test_what_the_code_encodes_is_valid() -> None:
+    VALID.validate(json.loads(encode(FULL)))
+    VALID.validate(
+        json.loads(
+            encode(
+                ExecutionEvent(
+                    template_name="t",
+                    template_version=1,
+                    rendered_prompt="",
+                    status="success",
+                    input_variables={},
+                )
+            )
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"field_of_tomorrow": 1},
+        {"cost_usd": 0.5},
+        {"cost_usd": "1"},
+        {"cost_usd": "1e-4"},
+        {"model_response": None},
+        {"guardrail_violations": None},
+        {"executed_at": datetime.now(UTC).isoformat()},
+    ],
+)
+def test_schema_and_worker_both_accept(changes: dict[str, Any]) -> None:
+    VALID.validate(fields(**changes))
+    parse(json.dumps(fields(**changes)).encode())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *[{name: ...} for name in event_schema()["required"]],
+        {"event_id": "17"},
+        {"template_name": ""},
+        {"template_version": 0},
+        {"token_count": 2**31},
+        {"status": "ok"},
+        {"cost_usd": "NaN"},
+        {"cost_usd": -1},
+        {"cost_usd": 10_000},
+        {"input_variables": []},
+        {"guardrail_violations": {}},
+        {"guardrail_action": "maybe"},
+        {"environment": "e" * 51},
+        {"execution_time_ms": 1.5},
+    ],
+)
+def test_schema_and_worker_both_refuse(changes: dict[str, Any]) -> None:
+    assert not VALID.is_valid(fields(**changes))
+    with pytest.raises(InvalidEventError):
+        parse(json.dumps(fields(**changes)).encode())
