@@ -13,8 +13,9 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
-from sqlalchemy import NullPool, create_engine
 
+from tests.pipeline import Pipeline
+from worker.database import connect
 from worker.local import ServerError
 from worker.local.emulator import Emulator
 from worker.local.postgres import Postgres, find_system_postgres, server_version
@@ -129,7 +130,7 @@ def new_database(server: Postgres, template: str) -> Iterator[str]:
 
 
 def has_template(server: Postgres) -> bool:
-    return bool(execute(server, f"SELECT FROM pg_database WHERE datname = '{TEMPLATE}'"))
+    return bool(execute(server, f"SELECT 1 FROM pg_database WHERE datname = '{TEMPLATE}'"))
 
 
 def make_template(server: Postgres) -> None:
@@ -138,6 +139,15 @@ def make_template(server: Postgres) -> None:
 
     execute(server, f"DROP DATABASE IF EXISTS {TEMPLATE}_unfinished WITH (FORCE)")
     execute(server, f"CREATE DATABASE {TEMPLATE}_unfinished TEMPLATE template0")
-    engine = create_engine(url_of(server, f"{TEMPLATE}_unfinished"), poolclass=NullPool)
+    engine = connect(url_of(server, f"{TEMPLATE}_unfinished"), application_name="tests")
     migrate(engine, lambda _: None)
+    engine.dispose()
     execute(server, f"ALTER DATABASE {TEMPLATE}_unfinished RENAME TO {TEMPLATE}")
+
+
+@pytest.fixture
+def pipeline(database: str, project: str) -> Iterator[Pipeline]:
+    """The topics of the test's own project, before its own database."""
+    opened = Pipeline(project, database)
+    yield opened
+    opened.close()
