@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import make_dsn
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -14,6 +16,7 @@ from worker.settings import SettingsError
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 3_000
 CONNECT_TIMEOUT_S = 5
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 FORM = "postgresql://USER:PASSWORD@HOST:5432/DATABASE or postgresql://USER:PASSWORD@/DATABASE?host=/cloudsql/INSTANCE"
 
 
@@ -39,11 +42,25 @@ def parse_url(url: str) -> URL:
         raise SettingsError(f"DATABASE_URL names no database. Give {FORM}")
     if not parsed.host and "host" not in parsed.query and "service" not in parsed.query:
         raise SettingsError(f"DATABASE_URL names no host and no socket directory. Give {FORM}")
-    if parsed.host and re.search(r"[\s/@?#]", parsed.host):
+    if re.search(r"[\s/@?#]", parsed.host or "") or "@" in parsed.database + urlsplit(stripped).query:
         raise SettingsError(
             f"DATABASE_URL has an unusable host: percent-encode special characters in the password. Give {FORM}"
         )
+    _check_options(parsed)
     return parsed
+
+
+def _check_options(parsed: URL) -> None:
+    """What libpq would refuse only at the first connection, where it looks like a database that is away."""
+    try:
+        make_dsn(**dict.fromkeys(parsed.query, "0"))
+    except ProgrammingError as error:
+        raise SettingsError(f"DATABASE_URL: {str(error).strip().removeprefix('invalid dsn: ')}") from None
+    if parsed.query.get("sslmode", SSL_MODES[0]) not in SSL_MODES:
+        raise SettingsError(f"DATABASE_URL: sslmode is none of {', '.join(SSL_MODES)}")
+    ports = [str(parsed.port or 5432), *str(parsed.query.get("port", 5432)).split(",")]
+    if not all(re.fullmatch(r"\d{1,5}", port) and 0 < int(port) < 65536 for port in ports):
+        raise SettingsError("DATABASE_URL: the port is not a number from 1 to 65535")
 
 
 def connect(

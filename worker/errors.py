@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import psycopg2
@@ -38,15 +39,28 @@ def classify(error: psycopg2.Error) -> Kind:
 
 
 def describe(error: psycopg2.Error) -> str:
-    """The error without its message, which may quote the row: condition, SQLSTATE, and what it names."""
+    """The error without the server's message, which may quote the row: condition, SQLSTATE, and what it names."""
     if error.pgcode is None:
-        return type(error).__name__
+        # The client library's own words; of a failed connection they are the only reason there is.
+        return " ".join(str(error).split()) if isinstance(error, psycopg2.OperationalError) else _words(error)
     named = [
         f"{what} {value}"
         for what in ("column", "constraint", "table")
-        if (value := getattr(error.diag, f"{what}_name", None))
+        if (
+            value := getattr(error.diag, f"{what}_name", None) or (what == "column" and _copied_column(error))
+        )
     ]
-    return " ".join([f"{type(error).__name__} ({error.pgcode})", *named])
+    return ", ".join([f"{_words(error)} ({error.pgcode})", *named])
+
+
+def _words(error: psycopg2.Error) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+
+
+def _copied_column(error: psycopg2.Error) -> str | None:
+    """The column that COPY was at; other lines of the context quote what stands in it."""
+    found = re.search(r"^COPY \w+, line \d+, column (\w+)$", error.diag.context or "", re.MULTILINE)
+    return found and found[1]
 
 
 class DeploymentError(Exception):

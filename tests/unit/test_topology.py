@@ -1,0 +1,55 @@
+"""The declared topics and subscriptions, and how they differ from what is found."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from google.pubsub_v1.types import Subscription
+
+from worker.topology import Names, Topology, differences
+
+TOPOLOGY = Topology("project", Names())
+
+
+def by_name(topology: Topology) -> dict[str, Subscription]:
+    return {subscription.name.rsplit("/", 1)[-1]: subscription for subscription in topology.subscriptions()}
+
+
+def test_both_consumers_read_the_topic_and_fall_back_on_the_dead_letter_topic() -> None:
+    for name in ("prompt-executions-writer", "prompt-executions-guardrails"):
+        subscription = by_name(TOPOLOGY)[name]
+        assert subscription.topic == "projects/project/topics/prompt-executions"
+        policy = subscription.dead_letter_policy
+        assert policy.dead_letter_topic == "projects/project/topics/prompt-executions-dead-letter"
+        assert policy.max_delivery_attempts == 100  # restarts and outages count as attempts
+
+
+def test_dead_letters_have_a_subscription_that_keeps_them_a_month_and_never_expires() -> None:
+    store = by_name(TOPOLOGY)["prompt-executions-dead-letter-store"]
+    assert store.topic == "projects/project/topics/prompt-executions-dead-letter"
+    assert store.message_retention_duration == timedelta(days=31)
+    assert "expiration_policy" in store
+    assert not store.expiration_policy.ttl
+    assert "dead_letter_policy" not in store
+
+
+def test_the_emulator_is_asked_for_the_retention_that_it_grants() -> None:
+    store = by_name(Topology("project", Names(), emulated=True))["prompt-executions-dead-letter-store"]
+    assert store.message_retention_duration == timedelta(days=7)
+
+
+def test_names_can_be_changed_and_everything_follows() -> None:
+    topology = Topology("project", Names(topic="t-1", writer="w-1", dead_letter_topic="d-1"))
+    assert topology.topics()[0].name == "projects/project/topics/t-1"
+    writer = by_name(topology)["w-1"]
+    assert writer.topic.endswith("/t-1")
+    assert writer.dead_letter_policy.dead_letter_topic.endswith("/d-1")
+
+
+def test_a_differing_policy_is_named() -> None:
+    wanted = TOPOLOGY.subscriptions()[0]
+    found = Subscription(wanted)
+    assert differences(wanted, found) == []
+    found.ack_deadline_seconds = 10
+    found.retry_policy.minimum_backoff = timedelta(seconds=9)
+    assert differences(wanted, found) == ["ack_deadline_seconds", "retry_policy"]
