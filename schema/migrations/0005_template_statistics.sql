@@ -65,17 +65,28 @@ BEGIN
     WHERE r.id = template AND t.id = template;
 END $$;
 
--- The hot path. Locks in the order of id, so that writers never deadlock; NO KEY, so that foreign keys do not wait.
+-- The hot path: one pass over the batch. Locks in the order of id, so that writers never deadlock; NO KEY, so that
+-- foreign keys do not wait.
 CREATE FUNCTION update_template_statistics() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
 AS $$
 BEGIN
-    PERFORM FROM prompt_templates
-    WHERE id IN (SELECT template_id FROM inserted)
-    ORDER BY id FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
+    WITH i AS MATERIALIZED (
+        SELECT template_id,
+               count(*) AS executions,
+               count(*) FILTER (WHERE status = 'success') AS successes,
+               count(*) FILTER (WHERE status = 'failure') AS failures,
+               coalesce(sum(execution_time_ms), 0) AS execution_time_ms_sum,
+               count(execution_time_ms) AS execution_time_ms_count,
+               coalesce(sum(token_count), 0) AS token_count_sum,
+               count(token_count) AS token_count_count,
+               coalesce(sum(cost_usd), 0) AS cost_usd_sum,
+               count(cost_usd) AS cost_usd_count
+        FROM inserted
+        GROUP BY template_id
+    ), locked AS MATERIALIZED (
+        SELECT id FROM prompt_templates WHERE id IN (SELECT template_id FROM i) ORDER BY id FOR NO KEY UPDATE
+    )
     UPDATE prompt_templates t
     SET total_executions = coalesce(t.total_executions, 0) + i.executions,
         success_count = coalesce(t.success_count, 0) + i.successes,
@@ -92,20 +103,7 @@ BEGIN
             / nullif(t.token_count_count + i.token_count_count, 0)::numeric),
         avg_cost_usd = round((t.cost_usd_sum + i.cost_usd_sum)
             / nullif(t.cost_usd_count + i.cost_usd_count, 0), 6)
-    FROM (
-        SELECT template_id,
-               count(*) AS executions,
-               count(*) FILTER (WHERE status = 'success') AS successes,
-               count(*) FILTER (WHERE status = 'failure') AS failures,
-               coalesce(sum(execution_time_ms), 0) AS execution_time_ms_sum,
-               count(execution_time_ms) AS execution_time_ms_count,
-               coalesce(sum(token_count), 0) AS token_count_sum,
-               count(token_count) AS token_count_count,
-               coalesce(sum(cost_usd), 0) AS cost_usd_sum,
-               count(cost_usd) AS cost_usd_count
-        FROM inserted
-        GROUP BY template_id
-    ) i
+    FROM i JOIN locked ON locked.id = i.template_id
     WHERE t.id = i.template_id;
     RETURN NULL;
 END $$;
