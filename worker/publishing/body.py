@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from msgspec import Raw, to_builtins
@@ -17,6 +19,12 @@ from worker.event import ExecutionEvent, InvalidEventError, encode
 BODY_LIMIT = 9_950_000
 TRUNCATED = "_truncated"
 _TEXTS = ("rendered_prompt", "model_response", "error_message")
+_JSON_FIELDS: dict[str, Any] = {
+    "input_variables": {},
+    "guardrail_violations": [],
+}  # and what is left without them
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _KEPT = 1_000  # bytes: no text is cut below this
 
 
@@ -27,11 +35,13 @@ def make_body(event: ExecutionEvent) -> tuple[bytes, list[str]]:
     stands in `input_variables._truncated`: the path of each text with its length before, in characters.
     Raises `InvalidEventError` when it cannot fit, and whatever encoding a value raises.
     """
+    fields: dict[str, Any] | None = None
     try:
         body = encode(event)
     except (TypeError, UnicodeEncodeError):
-        body = to_json(_event_plain(event))
-    return (body, []) if len(body) <= BODY_LIMIT else _cut(_event_plain(event))
+        fields = _event_plain(event)
+        body = to_json(fields)
+    return (body, []) if len(body) <= BODY_LIMIT else _cut(fields or _event_plain(event))
 
 
 def plain(value: Any) -> Any:
@@ -41,9 +51,7 @@ def plain(value: Any) -> Any:
         case None | bool() | int():
             pass
         case str():
-            made = value.encode("utf-16", "surrogatepass").decode(
-                "utf-16", "replace"
-            )  # joins pairs on the way
+            made = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _PAIR.sub(_join, value))
         case float():
             made = value if math.isfinite(value) else None
         case dict():
@@ -60,6 +68,10 @@ def plain(value: Any) -> Any:
             except TypeError:
                 made = plain(str(value))
     return made
+
+
+def _join(pair: re.Match[str]) -> str:
+    return pair[0].encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def _event_plain(event: ExecutionEvent) -> dict[str, Any]:
@@ -79,18 +91,19 @@ class _Text(NamedTuple):
 
 
 def _cut(fields: dict[str, Any]) -> tuple[bytes, list[str]]:
-    """Cuts the longest texts first, all of them to one size; then long strings of the variables; then all of them."""
+    """Cuts the longest texts first, all of them to one size; then long strings of the variables; then all of those."""
     lengths: dict[str, int] = {}
     named = [_Text(fields, name, name) for name in _TEXTS if isinstance(fields.get(name), str)]
     for texts in (named, list(_texts(fields["input_variables"], "input_variables"))):
         # Once for the texts, and again when the note of what was cut has itself grown too long.
         while (excess := _excess(fields, lengths)) > 0 and _cut_texts(texts, excess, lengths):
             pass
-    for name, empty in (("input_variables", {}), ("guardrail_violations", [])):
-        if _excess(fields, lengths) > 0 and name in fields:
+    rest = {name: to_json(fields[name]).decode() for name in _JSON_FIELDS if name in fields}
+    for name in sorted(rest, key=lambda name: len(rest[name]), reverse=True):
+        if _excess(fields, lengths) > 0:
             lengths = {path: length for path, length in lengths.items() if not path.startswith(name)}
-            lengths[name] = len(to_json(fields[name]).decode())
-            fields[name] = empty
+            lengths[name] = len(rest[name])
+            fields[name] = _JSON_FIELDS[name]
     body = to_json(_noted(fields, lengths))
     if len(body) > BODY_LIMIT:
         raise InvalidEventError("too_large", f"More than {BODY_LIMIT:,} bytes without its longest texts")
@@ -110,7 +123,7 @@ def _cut_texts(texts: list[_Text], excess: int, lengths: dict[str, int]) -> bool
     """Takes `excess` bytes off the longest of `texts`; False when none can be cut any further."""
     sizes = sorted((text.size() for text in texts), reverse=True)
     limit, freed = _KEPT, 0
-    for count, (size, following) in enumerate(zip(sizes, [*sizes[1:], _KEPT], strict=True), start=1):
+    for count, (size, following) in enumerate(pairwise([*sizes, _KEPT]), start=1):
         freed += count * (size - max(following, _KEPT))
         if freed >= excess:
             limit = max(following, _KEPT) + (freed - excess) // count
