@@ -128,8 +128,11 @@ def replace_unstorable(body: bytes) -> tuple[bytes, int]:
     return _ESCAPE.sub(replace, body.replace(b"\0", _REPLACEMENT)), replaced
 
 
-def parse(body: bytes) -> tuple[ReceivedEvent, int]:
-    """The event in `body`, and how many characters had to be replaced. Raises `InvalidEventError`."""
+def parse(body: bytes, received_at: datetime | None = None) -> tuple[ReceivedEvent, int]:
+    """The event in `body`, and how many characters had to be replaced. Raises `InvalidEventError`.
+
+    `received_at` is now, for a caller that reads the clock once for many.
+    """
     body, replaced = replace_unstorable(body)
     try:
         body.decode()  # the JSON fields stay bytes, so nothing later would look
@@ -142,7 +145,7 @@ def parse(body: bytes) -> tuple[ReceivedEvent, int]:
         raise InvalidEventError("invalid_json", f"not JSON: {error}") from None
     except RecursionError:
         raise InvalidEventError("invalid_json", "objects or arrays nested too deeply") from None
-    _check(event)
+    _check(event, received_at or now())
     return event, replaced
 
 
@@ -158,7 +161,7 @@ def _without_values(message: str) -> str:
     )
 
 
-def _check(event: ReceivedEvent) -> None:
+def _check(event: ReceivedEvent, received_at: datetime) -> None:
     cost = event.cost_usd
     if cost is not None and not (cost.is_finite() and 0 <= cost < COST_ROUNDED_UP):
         raise InvalidEventError(
@@ -168,7 +171,7 @@ def _check(event: ReceivedEvent) -> None:
         raise InvalidEventError(
             "invalid_field", f"Expected a sum <= {COUNT_LIMIT} - at `$.input_tokens`, `$.output_tokens`"
         )
-    if not EARLIEST <= event.executed_at <= now() + LATEST_AHEAD:
+    if not EARLIEST <= event.executed_at <= received_at + LATEST_AHEAD:
         raise InvalidEventError(
             "invalid_field",
             f"Expected a time after {EARLIEST:%Y-%m-%d} and at most a day ahead - at `$.executed_at`",

@@ -10,7 +10,10 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
+from functools import partial
 from io import BytesIO
+from operator import attrgetter
 from typing import TypeVar, cast
 from uuid import UUID
 
@@ -30,7 +33,7 @@ from tenacity.nap import sleep_using_event
 
 from worker import telemetry
 from worker.errors import DeploymentError, classify, describe
-from worker.event import EVENT_TYPE, InvalidEventError, ReceivedEvent, parse
+from worker.event import EVENT_TYPE, InvalidEventError, ReceivedEvent, now, parse
 from worker.outcome import Outcome, Rejected, Verdict
 from worker.rows import HEADER, TRAILER, encode_row
 from worker.sql import statement
@@ -46,7 +49,7 @@ Result = TypeVar("Result")
 
 
 class Row(msgspec.Struct, gc=False):
-    event_id: UUID
+    event_id: int  # a UUID as its integer: thousands are hashed and sorted a second
     encoded: bytes
     position: int  # of its message in the batch
 
@@ -71,15 +74,16 @@ class ExecutionWriter:
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
         """One outcome for each message. Raises `DeploymentError`."""
         outcomes: list[Outcome] = [Verdict.RETRY] * len(messages)
-        events: dict[UUID, tuple[int, ReceivedEvent]] = {}
+        events: dict[int, tuple[int, ReceivedEvent]] = {}
         repeats: list[tuple[int, int]] = []
+        received_at = now()
         for position, message in enumerate(messages):
             try:
-                event = _read(message)
+                event = _read(message, received_at)
             except InvalidEventError as error:
                 outcomes[position] = Rejected(error.error_class, str(error))
                 continue
-            first, _ = events.setdefault(event.event_id, (position, event))
+            first, _ = events.setdefault(event.event_id.int, (position, event))
             if first != position:
                 repeats.append((position, first))
         try:
@@ -97,19 +101,17 @@ class ExecutionWriter:
             with suppress(psycopg2.Error, AttributeError):  # just returned to the pool
                 cast("psycopg2.extensions.connection", connection.dbapi_connection).cancel()
 
-    def _rows(self, events: dict[UUID, tuple[int, ReceivedEvent]], outcomes: list[Outcome]) -> list[Row]:
-        unknown = self._templates.unknown([event for _, event in events.values()])
-        if unknown:
-            self._retrying(self._transaction, lambda cursor: self._templates.find(unknown, cursor))
+    def _rows(self, events: dict[int, tuple[int, ReceivedEvent]], outcomes: list[Outcome]) -> list[Row]:
+        find = partial(self._retrying, self._transaction)
+        template_ids = self._templates.resolve([event for _, event in events.values()], find)
         rows = []
-        # In the order of the ids: two workers that hold the same events then cannot deadlock.
-        for event_id, (position, event) in sorted(events.items()):
-            template_id = self._templates.get(event)
+        for (event_id, (position, event)), template_id in zip(events.items(), template_ids, strict=True):
             if template_id is None:
                 outcomes[position] = Rejected("unknown_template", f"no template {key_of(event)!s}")
             else:
                 rows.append(Row(event_id, encode_row(event, template_id), position))
-        return rows
+        # In the order of the ids: two workers that hold the same events then cannot deadlock.
+        return sorted(rows, key=attrgetter("event_id"))
 
     def _store(self, rows: Sequence[Row], outcomes: list[Outcome]) -> None:
         """Writes all, halving around the rows that the database refuses."""
@@ -132,7 +134,7 @@ class ExecutionWriter:
         for row in rows:
             outcomes[row.position] = Verdict.DUPLICATE if row.event_id in stored else Verdict.WRITTEN
 
-    def _write(self, rows: Sequence[Row]) -> set[UUID]:
+    def _write(self, rows: Sequence[Row]) -> set[int]:
         """One transaction; the ids that were stored before it."""
         if not self._redelivery:
             try:
@@ -166,13 +168,13 @@ class ExecutionWriter:
         return result
 
 
-def _read(message: Message) -> ReceivedEvent:
+def _read(message: Message, received_at: datetime) -> ReceivedEvent:
     event_type = message.attributes.get("ce-type", EVENT_TYPE)
     if event_type != EVENT_TYPE:
         raise InvalidEventError(
             "wrong_event_type", f"ce-type is not {EVENT_TYPE}, the version this worker reads"
         )
-    event, replaced = parse(message.data)
+    event, replaced = parse(message.data, received_at)
     if replaced:
         telemetry.count("replaced_characters", replaced)
     return event
@@ -184,9 +186,9 @@ def _copy(rows: Sequence[Row], cursor: cursor) -> None:
         cursor.copy_expert(_WRITE, BytesIO(body), size=1 << 20)
 
 
-def _copy_missing(rows: Sequence[Row], cursor: cursor) -> set[UUID]:
-    cursor.execute(_STORED, {"ids": [str(row.event_id) for row in rows]})
-    stored: set[UUID] = {event_id for (event_id,) in cursor}
+def _copy_missing(rows: Sequence[Row], cursor: cursor) -> set[int]:
+    cursor.execute(_STORED, {"ids": [str(UUID(int=row.event_id)) for row in rows]})
+    stored = {event_id.int for (event_id,) in cursor}
     _copy([row for row in rows if row.event_id not in stored], cursor)
     return stored
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from uuid import UUID
 
 from psycopg2.extensions import cursor
@@ -21,11 +22,17 @@ class Templates:
     def __init__(self) -> None:
         self._known: dict[Key, UUID] = {}
 
-    def unknown(self, events: Sequence[ReceivedEvent]) -> set[Key]:
-        return {key for event in events if (key := key_of(event)) not in self._known}
+    def resolve(
+        self, events: Sequence[ReceivedEvent], transaction: Callable[[Callable[[cursor], None]], None]
+    ) -> list[UUID | None]:
+        """The template of each event, None where there is none; asks the database only for those not known yet."""
+        keys = [key_of(event) for event in events]
+        unknown = {key for key in keys if key not in self._known}
+        if unknown:
+            transaction(partial(self._find, unknown))
+        return [self._known.get(key) for key in keys]
 
-    def find(self, keys: set[Key], cursor: cursor) -> None:
-        """Looks these up."""
+    def _find(self, keys: set[Key], cursor: cursor) -> None:
         names = [key for key in keys if isinstance(key, tuple)]
         cursor.execute(
             _FIND,
@@ -37,9 +44,6 @@ class Templates:
         )
         for template_id, name, version in cursor:
             self._known[template_id] = self._known[name, version] = template_id
-
-    def get(self, event: ReceivedEvent) -> UUID | None:
-        return self._known.get(key_of(event))
 
     def forget(self) -> None:
         """After a template turned out to be gone."""
