@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import Any
 
+import grpc
 from google.api_core.exceptions import DeadlineExceeded
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from worker.event import ExecutionEvent
 
@@ -15,7 +18,12 @@ from worker.event import ExecutionEvent
 class Topic:
     def __init__(self, project: str, name: str = "prompt-executions") -> None:
         self.project = project
-        self._publisher, self._subscriber = PublisherClient(), SubscriberClient()
+        # The library's own channel to an emulator takes answers of 4 MB at most.
+        channel = grpc.insecure_channel(
+            os.environ["PUBSUB_EMULATOR_HOST"], options=[("grpc.max_receive_message_length", -1)]
+        )
+        self._publisher = PublisherClient()
+        self._subscriber = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
         self.path = self._publisher.topic_path(project, name)
         self._subscription = self._subscriber.subscription_path(project, f"{name}-test")
 

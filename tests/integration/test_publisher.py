@@ -1,0 +1,391 @@
+"""A publisher against Pub/Sub: everything handed over arrives, from threads, tasks, forks and scripts that just end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from google.cloud.pubsub_v1 import PublisherClient
+from opentelemetry.sdk.trace import TracerProvider
+
+from tests.topic import Topic, an_event
+from worker import Publisher, publish_file
+from worker.event import InvalidEventError, encode, parse
+
+
+@pytest.fixture
+def topic(project: str) -> Topic:
+    return Topic(project).create()
+
+
+@pytest.fixture
+def publisher(topic: Topic) -> Iterator[Publisher]:
+    with Publisher(topic.project) as publisher:
+        yield publisher
+
+
+def ids(events: list[object]) -> set[str]:
+    return {str(event.event_id) for event in events}  # type: ignore[attr-defined]
+
+
+def script(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a service's script to its end; fails when it fails or hangs."""
+    return subprocess.run(
+        [sys.executable, "-c", "import logging; logging.basicConfig()\n" + textwrap.dedent(code), *arguments],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+
+def test_an_event_arrives_with_its_attributes(publisher: Publisher, topic: Topic) -> None:
+    event = an_event(environment="staging")
+    with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
+        message_id = publisher.publish(event).result(10)
+    (message,) = topic.receive(1)
+    assert message.message_id == message_id
+    assert parse(message.data)[0].event_id == event.event_id
+    assert message.attributes["ce-id"] == str(event.event_id)
+    assert f"{span.get_span_context().span_id:016x}" in message.attributes["traceparent"]
+    assert not any("fractions" in value or "Ask" in value for value in message.attributes.values())
+
+
+def test_an_event_may_be_changed_after_it_is_handed_over(publisher: Publisher, topic: Topic) -> None:
+    event = an_event(rendered_prompt="before")
+    publisher.publish(event)
+    event.rendered_prompt = "after"
+    event.input_variables["topic"] = "after"
+    (body,) = topic.receive_bodies(1)
+    assert (body["rendered_prompt"], body["input_variables"]["topic"]) == ("before", "fractions")
+
+
+def test_a_bad_event_costs_its_neighbours_nothing(publisher: Publisher, topic: Topic) -> None:
+    good = [an_event() for _ in range(999)]
+    futures = [publisher.publish(event) for event in good[:500]]
+    bad = publisher.publish(an_event(status="SECRET"))
+    futures += [publisher.publish(event) for event in good[500:]]
+    assert isinstance(bad.exception(10), InvalidEventError)
+    assert len({future.result(10) for future in futures}) == 999
+    assert topic.receive_ids(999) == ids(good)
+    assert publisher.counts == (999, 0, 0, 1)
+
+
+def test_many_threads_share_one_publisher(publisher: Publisher, topic: Topic) -> None:
+    events = [[an_event() for _ in range(250)] for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda own=own: [publisher.publish(event) for event in own]) for own in events
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert publisher.flush(20)
+    assert topic.receive_ids(2000) == ids([event for own in events for event in own])
+    assert publisher.counts.published == 2000
+
+
+def test_a_task_can_await_the_future(publisher: Publisher, topic: Topic) -> None:
+    async def task() -> tuple[str, object]:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(
+                asyncio.wrap_future(publisher.publish(an_event())), 0
+            )  # cancelled, but handed over
+        first, bad = await asyncio.gather(
+            asyncio.wrap_future(publisher.publish(an_event())),
+            asyncio.wrap_future(publisher.publish(an_event(template_version=0))),
+            return_exceptions=True,
+        )
+        return str(first), bad
+
+    message_id, bad = asyncio.run(task())
+    assert isinstance(bad, InvalidEventError)
+    messages = topic.receive(2)
+    assert len(messages) == 2
+    assert message_id in {message.message_id for message in messages}
+
+
+def test_an_execution_that_is_cancelled_is_recorded(publisher: Publisher, topic: Topic) -> None:
+    async def request() -> None:
+        with publisher.execution(
+            template_name="t", template_version=1, rendered_prompt="r", input_variables={}
+        ) as execution:
+            execution.model_response = "half an ans"
+            await asyncio.sleep(60)
+
+    async def disconnected_client() -> None:
+        await asyncio.wait_for(request(), 0.05)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(disconnected_client())
+    (body,) = topic.receive_bodies(1)
+    assert (body["status"], body["error_type"], body["model_response"]) == (
+        "failure",
+        "CancelledError",
+        "half an ans",
+    )
+    assert 40 <= body["execution_time_ms"] < 5_000
+
+
+def test_events_of_any_size_arrive(publisher: Publisher, topic: Topic) -> None:
+    sizes = [0, 100_000, 3_000_000, 3_900_000, 9_900_000, 25_000_000, 1]
+    futures = [publisher.publish(an_event(rendered_prompt="x" * size)) for size in sizes]
+    for future in futures:
+        future.result(30)
+    messages = topic.receive(len(sizes), timeout=40)
+    stored = {len(parse(message.data)[0].rendered_prompt): message for message in messages}
+    (cut,) = set(stored) - set(sizes)
+    assert set(stored) - {cut} == set(sizes) - {25_000_000}
+    assert cut > 9_900_000
+    assert stored[cut].attributes["truncated-fields"] == "rendered_prompt"
+    assert json.loads(stored[cut].data)["input_variables"]["_truncated"] == {"rendered_prompt": 25_000_000}
+
+
+# --- the end of a process ---
+
+
+def test_a_script_that_forgets_to_close_loses_nothing(topic: Topic) -> None:
+    code = """
+    import sys
+    from tests.topic import an_event
+    from worker import Publisher
+    publisher = Publisher(sys.argv[1])
+    for _ in range(500):
+        publisher.publish(an_event())
+    """
+    script(code, topic.project)
+    assert len(topic.receive_ids(500)) == 500
+
+
+def test_close_sends_what_waits_and_refuses_what_comes(
+    topic: Topic, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = Publisher(topic.project)
+    events = [an_event() for _ in range(3000)]
+    for event in events:
+        publisher.publish(event)
+    assert publisher.close(20) == (0, 0)
+    late = an_event()
+    assert "closed" in str(publisher.publish(late).exception(0))
+    assert publisher.close() == (0, 1)
+    assert str(late.event_id) in caplog.text
+    assert topic.receive_ids(3000) == ids(events)
+
+
+def test_a_signal_handler_may_close_it(topic: Topic) -> None:
+    """As servers do on SIGTERM: it interrupts the main thread anywhere, also within `publish`."""
+    code = """
+    import os, signal, sys, threading, time
+    from tests.topic import an_event
+    from worker import Publisher
+    publisher, sent = Publisher(sys.argv[1]), 0
+    def stop(*_):
+        print(sent, *publisher.close(10), flush=True)
+        os._exit(0)
+    signal.signal(signal.SIGTERM, stop)
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    event = an_event()
+    while True:
+        publisher.publish(event)
+        sent += 1
+        if sent % 100 == 0:
+            time.sleep(0.01)
+    """
+    sent, spooled, given_up = map(int, script(code, topic.project).stdout.split())
+    assert sent > 100
+    assert (spooled, given_up) == (0, 0)
+    assert len(topic.receive(sent, timeout=30)) in (sent, sent + 1)
+
+
+# --- forks ---
+
+PRELOADED = """
+import os, sys, time
+from tests.topic import an_event
+from worker import Publisher
+publisher, before, workers = Publisher(sys.argv[1]), int(sys.argv[2]), 3
+futures = [publisher.publish(an_event(user_id="parent")) for _ in range(before)]
+children = []
+for number in range(workers):
+    child = os.fork()
+    if child == 0:
+        assert publisher.counts == (0, 0, 0, 0)
+        futures = [publisher.publish(an_event(user_id=f"child {number}")) for _ in range(100)]
+        assert all(future.result(20) for future in futures)
+        publisher.close()
+        os._exit(0)
+    children.append(child)
+assert [os.waitpid(child, 0)[1] for child in children] == [0] * workers
+futures += [publisher.publish(an_event(user_id="parent")) for _ in range(100)]
+assert all(future.result(20) for future in futures)
+print(publisher.close())
+"""
+
+
+@pytest.mark.parametrize("before", [0, 1, 2000])
+def test_each_forked_worker_sends_its_own_and_only_that(topic: Topic, before: int) -> None:
+    """A server that preloads the application and forks: also when the parent has already published, or is doing so."""
+    script(PRELOADED, topic.project, str(before))
+    bodies = topic.receive_bodies(before + 400)
+    senders = [body["user_id"] for body in bodies]
+    assert {name: senders.count(name) for name in set(senders)} == {
+        "parent": before + 100,
+        **{f"child {number}": 100 for number in range(3)},
+    }
+    assert len({body["event_id"] for body in bodies}) == len(bodies)
+
+
+def test_a_child_of_multiprocessing_loses_nothing_when_it_ends(topic: Topic) -> None:
+    code = """
+    import multiprocessing, sys
+    from tests.topic import an_event
+    from worker import Publisher
+    publisher = Publisher(sys.argv[1])
+    def work():
+        for _ in range(200):
+            publisher.publish(an_event())
+    if __name__ == "__main__":
+        context = multiprocessing.get_context("fork")
+        workers = [context.Process(target=work) for _ in range(2)]
+        for worker in workers: worker.start()
+        for worker in workers: worker.join(30)
+        sys.exit(any(worker.exitcode for worker in workers))
+    """
+    script(code, topic.project)
+    assert len(topic.receive_ids(400)) == 400
+
+
+# --- what it costs the caller ---
+
+
+def test_publishing_costs_the_caller_no_more_than_the_bare_client(topic: Topic) -> None:
+    """At most 1.3 times the client library's `publish()` on the caller's thread; alternating, as one run."""
+    client, event = PublisherClient(), an_event()
+    attributes = {f"attribute-{n}": "of some length, as ours" for n in range(7)}
+    body = encode(event)
+
+    def median_us(publish: object, times: int = 400) -> float:
+        took, futures = [], []
+        for _ in range(times):
+            started = time.perf_counter_ns()
+            futures.append(publish())  # type: ignore[operator]
+            took.append((time.perf_counter_ns() - started) / 1000)
+            time.sleep(0.0005)
+        for future in futures:
+            future.result(30)
+        return statistics.median(took)
+
+    with Publisher(topic.project) as publisher:
+        ours, bare = [], []
+        for _ in range(4):
+            ours.append(median_us(lambda: publisher.publish(event)))
+            bare.append(median_us(lambda: client.publish(topic.path, body, **attributes)))
+    print(f"publish() on the caller's thread: {min(ours):.0f} µs, the bare client {min(bare):.0f} µs")
+    assert min(ours) <= 1.3 * min(bare)
+
+
+# --- prompt-worker publish ---
+
+
+def lines(count: int) -> list[bytes]:
+    return [encode(an_event()) for _ in range(count)]
+
+
+def test_a_file_is_published_and_refused_lines_are_named(
+    topic: Topic, capfd: pytest.CaptureFixture[str]
+) -> None:
+    good = lines(2500)
+    mixed = [*good[:10], b"{SECRET", b"", b"  ", *good[10:], good[0].replace(b'"success"', b'"SECRET"')]
+    code = publish_file.run(BytesIO(b"\n".join(mixed)), Publisher(topic.project))
+    out, err = capfd.readouterr()
+    assert code == 1
+    assert out == "2,500 of 2,502 events published, 2 refused\n"
+    assert [line.partition(":")[0] for line in err.splitlines()] == ["line 11", "line 2504"]
+    assert "SECRET" not in err
+    assert topic.receive_ids(2500) == {json.loads(line)["event_id"] for line in good}
+
+
+def test_a_flawless_file_exits_with_0(topic: Topic, capfd: pytest.CaptureFixture[str]) -> None:
+    assert (
+        publish_file.run(BytesIO(b"\n".join(lines(10)) + b"\n"), Publisher(topic.project), as_json=True) == 0
+    )
+    out, err = capfd.readouterr()
+    assert json.loads(out) == {
+        "lines": 10,
+        "published": 10,
+        "spooled": 0,
+        "refused": 0,
+        "lost": 0,
+        "interrupted": False,
+    }
+    assert err == ""
+
+
+def test_a_file_of_any_length_takes_the_same_memory(topic: Topic, tmp_path: Path) -> None:
+    code = """
+    import psutil, sys
+    from worker import Publisher, publish_file
+    with publish_file.source(sys.argv[2]) as file:
+        assert publish_file.run(file, Publisher(sys.argv[1])) == 0
+    print(psutil.Process().memory_info().rss)
+    """
+    block = b"\n".join(lines(1000)) + b"\n"
+    sizes = []
+    for name, repeats in (("short", 10), ("long", 50)):
+        (tmp_path / name).write_bytes(block * repeats)
+        sizes.append(int(script(code, topic.project, str(tmp_path / name)).stdout.split()[-1]))
+    short, long = sizes
+    assert long - short < 10_000_000, "bytes more for a file 60 MB longer"
+
+
+def test_an_interrupted_file_says_how_far_it_came(topic: Topic, tmp_path: Path) -> None:
+    code = """
+    import itertools, sys
+    from tests.topic import an_event
+    from worker import Publisher, publish_file
+    from worker.event import encode
+    sys.exit(publish_file.run((encode(an_event()) for _ in itertools.count()), Publisher(sys.argv[1]), as_json=True))
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), topic.project],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+    )
+    received = {body["event_id"] for body in topic.receive_bodies(1000)}
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    said = json.loads(out)
+    assert process.returncode == 130
+    assert said["interrupted"]
+    assert said["lines"] - said["published"] in (0, 1)
+    while more := topic.receive_ids(1, timeout=2):
+        received |= more
+    assert len(received) in (said["published"], said["published"] + 1)
+
+
+def test_a_topic_that_does_not_exist_is_not_waited_for_for_ever(
+    project: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert publish_file.run(BytesIO(lines(1)[0]), Publisher(project), patience=1.0) == 1
+    assert "1 given up" in capfd.readouterr().out
+    assert "run `prompt-worker topics`" in caplog.text
+
+
+def test_futures_are_those_of_the_standard_library(publisher: Publisher) -> None:
+    future = publisher.publish(an_event())
+    assert isinstance(future, Future)
+    assert future.result(10).isdigit()
