@@ -11,13 +11,14 @@ from uuid import UUID
 
 import psycopg2
 from google.api_core.exceptions import DeadlineExceeded
-from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+from google.cloud.pubsub_v1 import PublisherClient
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1 import PublisherClient as GapicPublisherClient
 from google.pubsub_v1.types import PubsubMessage, ReceivedMessage, Subscription
 
 from tests.events import id_of
 from tests.worker_process import WorkerProcess
+from worker.subscription import open_client
 from worker.topology import ACK_DEADLINE, Names, Topology, reconcile
 
 REQUEST_BYTES = 9_000_000
@@ -29,7 +30,7 @@ class Pipeline:
     def __init__(self, project: str, database: str, *, ack_deadline: int = ACK_DEADLINE) -> None:
         self.topology = Topology(project, Names(), emulated=True)
         self.database = database
-        self.publisher, self.subscriber = PublisherClient(), SubscriberClient()
+        self.publisher, self.subscriber = PublisherClient(), open_client()
         list(reconcile(self.topology, self.publisher, self.subscriber))
         self.writer = self.topology.subscription_path(self.topology.names.writer)
         if ack_deadline != ACK_DEADLINE:

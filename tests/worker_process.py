@@ -39,7 +39,8 @@ class WorkerProcess:
     ) -> None:
         self.kill()
         if error is not None:
-            print(self.output)  # pytest shows it beside the failure
+            # pytest shows it beside the failure.
+            print("".join(line for line in self._lines if '"event": "progress"' not in line))
 
     @property
     def pid(self) -> int:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+from google.cloud.pubsub_v1 import PublisherClient
 
 from worker.batch import Limits
 from worker.breaker import Breaker
@@ -17,7 +17,7 @@ from worker.database import connect
 from worker.dead_letter import DeadLetterTopic
 from worker.executions import ExecutionWriter
 from worker.settings import ConsumerSettings, DatabaseSettings, Environment
-from worker.subscription import Subscription
+from worker.subscription import Subscription, open_client
 from worker.topology import ACK_DEADLINE, Topology, read_topology
 
 FLAG_SECONDS = 0.1  # between looks at whether a signal came
@@ -57,7 +57,7 @@ def _consume(
     stop: threading.Event,
 ) -> None:
     path = topology.subscription_path(subscription_name)
-    with SubscriberClient() as subscriber, PublisherClient() as publisher:
+    with open_client() as subscriber, PublisherClient() as publisher:
         consumer = Consumer(
             Subscription(subscriber, path, ack_deadline=ACK_DEADLINE, open_pulls=settings.open_pulls),
             handler,

@@ -7,6 +7,7 @@ brought within its time without ever cancelling one: a cancelled pull may strand
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
 import time
@@ -19,6 +20,7 @@ import msgspec
 from google.cloud.pubsub_v1 import SubscriberClient
 from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1 import types
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from worker import telemetry
@@ -46,6 +48,15 @@ _PullRequest: Any = type(types.PullRequest.pb(types.PullRequest()))
 _PullResponse: Any = type(types.PullResponse.pb(types.PullResponse()))
 _AcknowledgeRequest: Any = type(types.AcknowledgeRequest.pb(types.AcknowledgeRequest()))
 _ModifyAckDeadlineRequest: Any = type(types.ModifyAckDeadlineRequest.pb(types.ModifyAckDeadlineRequest()))
+
+
+def open_client() -> SubscriberClient:
+    """A client for messages of any size: the library's own channel to an emulator takes 4 MB an answer at most."""
+    emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
+    if not emulator:
+        return SubscriberClient()
+    channel = grpc.insecure_channel(emulator, options=[("grpc.max_receive_message_length", -1)])
+    return SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
 
 
 class Message(msgspec.Struct, gc=False):
