@@ -3,3 +3,5 @@
 
 class ServerError(Exception):
     """A local server could not be found, started or stopped; the message says what to do next."""
+
+    exit_code = 69  # EX_UNAVAILABLE of sysexits.h

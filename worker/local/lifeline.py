@@ -17,16 +17,16 @@ while read -r line; do pid=$line; done
 kill -s "$1" "$pid" 2>/dev/null
 tries=100
 while [ "$tries" -gt 0 ] && kill -0 "$pid" 2>/dev/null; do sleep 0.1; tries=$((tries - 1)); done
-rm -rf -- "$2"
+[ -z "$2" ] || rm -rf -- "$2"
 """
 
 
 class Lifeline:
-    """Ends one process with `signal` (a name such as INT) and removes `directory` once we are gone."""
+    """Ends one process with `signal` (a name such as INT) and removes `directory`, if any, once we are gone."""
 
-    def __init__(self, signal: str, directory: Path) -> None:
+    def __init__(self, signal: str, directory: Path | None = None) -> None:
         self._shell = subprocess.Popen(
-            ["/bin/sh", "-c", _WAIT_AT_PIPE, "prompt-worker-lifeline", signal, str(directory)],
+            ["/bin/sh", "-c", _WAIT_AT_PIPE, "prompt-worker-lifeline", signal, str(directory or "")],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,0 +1,117 @@
+"""`prompt-worker up`: all of the system from one command, its sum proved, and nothing left when it ends."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+
+from worker.local.demo import Plan
+from worker.local.postgres import Postgres
+
+UP = [sys.executable, "-m", "worker", "up"]
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """In reach of the account that root's PostgreSQL runs as, unlike pytest's own directories."""
+    parent = Path(tempfile.mkdtemp(prefix="prompt-worker-test-"))
+    parent.chmod(0o755)
+    yield parent / "data"
+    shutil.rmtree(parent)
+
+
+@pytest.fixture
+def running() -> Iterator[subprocess.Popen[str]]:
+    """`up` without a demonstration, once it says that it runs."""
+    with subprocess.Popen(UP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        yield process
+        process.kill()
+
+
+def read_until(process: subprocess.Popen[str], marker: str) -> str:
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if marker in line:
+            break
+    return "".join(lines)
+
+
+def wait_until_gone(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run after 20 s; a zombie has ended."""
+    deadline = time.monotonic() + 20
+    while True:
+        left = [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.1)
+
+
+def test_a_demonstration_is_counted_and_adds_up() -> None:
+    done = subprocess.run(
+        [*UP, "--demo", "500", "--once"], capture_output=True, text=True, check=False, timeout=120
+    )
+    plan = Plan(500)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (
+        f"500 published = {plan.rows} written + {plan.duplicates} duplicates + {plan.bad} dead-lettered: "
+        "nothing is lost"
+    ) in done.stdout
+    assert "every counter equals a recount of the rows" in done.stdout
+    runs = {name: int(count) for name, count in re.findall(r"^ *(\w+) v1 +(\d+) ", done.stdout, re.MULTILINE)}
+    assert sum(runs.values()) == plan.rows
+    assert len(runs) == 3
+    assert done.stderr == ""
+
+
+def test_a_kept_database_is_used_again(data_dir: Path) -> None:
+    command = [*UP, "--demo", "40", "--once", "--data", str(data_dir)]
+    for _ in range(2):
+        subprocess.run(command, capture_output=True, check=True, timeout=120)
+    with Postgres(data_dir) as kept:
+        connection = psycopg2.connect(kept.url)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM prompt_executions")
+            assert cursor.fetchone() == (2 * Plan(40).rows,)
+        connection.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_all_of_it(running: subprocess.Popen[str], number: signal.Signals) -> None:
+    shown = read_until(running, "Ctrl-C stops")
+    assert "export DATABASE_URL=postgresql://" in shown
+    started = psutil.Process(running.pid).children(recursive=True)
+    assert len(started) > 5
+    running.send_signal(number)
+    rest = read_until(running, "\0")
+    assert running.wait(20) == 0, rest
+    assert "Traceback" not in rest
+    assert wait_until_gone(started) == []
+
+
+def test_killed_it_leaves_nothing_behind(running: subprocess.Popen[str]) -> None:
+    read_until(running, "Ctrl-C stops")
+    started = psutil.Process(running.pid).children(recursive=True)
+    running.send_signal(signal.SIGKILL)
+    assert wait_until_gone(started) == []
+
+
+def test_a_missing_java_is_asked_for_before_anything_starts(tmp_path: Path) -> None:
+    done = subprocess.run(
+        UP, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 69
+    assert "needs Java" in done.stderr
+    assert done.stdout == ""

@@ -1,0 +1,237 @@
+"""A demonstration: what a school's services would publish in a while, with all that goes wrong there."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from worker.event import EVENT_TYPE, ExecutionEvent, now
+from worker.local.demo_texts import (
+    BLOCKED_QUERY,
+    CLARIFICATION,
+    EXTRACTION,
+    FAILURES,
+    GRADES,
+    INTERESTS,
+    MODELS,
+    SCRIPT,
+    TOPICS,
+    Topic,
+)
+from worker.uuid7 import uuid7
+
+DUPLICATES = 0.02
+BAD = 0.004
+STATUSES = {"success": 90, "failure": 5, "partial": 3, "blocked": 2}
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A message that only a broken publisher would send; it becomes a dead letter."""
+
+    body: bytes
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How `total` messages divide: `rows` events, `duplicates` of them, and `bad` messages."""
+
+    total: int
+
+    @property
+    def bad(self) -> int:
+        # One of each kind where there is room, a few in a small demonstration.
+        return max(round(self.total * BAD), min(len(_BREAKS), self.total // 10))
+
+    @property
+    def duplicates(self) -> int:
+        return round(self.total * DUPLICATES)
+
+    @property
+    def rows(self) -> int:
+        return self.total - self.duplicates - self.bad
+
+
+def messages(plan: Plan, seed: int = 0) -> Iterator[ExecutionEvent | Raw]:
+    """The messages of `plan`, mixed. Texts and proportions repeat with `seed`; ids and times are new."""
+    chance = random.Random(seed)  # noqa: S311
+    kinds = ["row"] * (plan.rows - 1) + ["duplicate"] * plan.duplicates + ["bad"] * plan.bad
+    chance.shuffle(kinds)
+    recent: list[ExecutionEvent] = []
+    breaks = 0
+    for kind in ["row", *kinds] if plan.rows else kinds:
+        if kind == "duplicate":
+            yield chance.choice(recent)
+        elif kind == "bad":
+            yield _bad(breaks, chance)
+            breaks += 1
+        else:
+            event = execution(chance)
+            recent = [*recent[-199:], event]
+            yield event
+
+
+def execution(chance: random.Random) -> ExecutionEvent:
+    """One execution of one of the three seed prompts."""
+    topic = chance.choice(TOPICS)
+    make = chance.choices((_extraction, _clarification, _script), weights=(5, 3, 2))[0]
+    (status,) = chance.choices(list(STATUSES), weights=list(STATUSES.values()))
+    template, variables, prompt, response = make(topic, chance)
+    event = ExecutionEvent(
+        event_id=uuid7(),
+        template_name=template,
+        template_version=1,
+        input_variables=variables,
+        rendered_prompt=prompt,
+        status="success",
+        executed_at=now() - timedelta(seconds=chance.uniform(0, 3600)),
+        user_id=f"student-{chance.randint(1, 400):04}",
+        session_id=f"session-{chance.randint(1, 2000):05}",
+        environment="dev",
+    )
+    if status == "blocked":
+        return _blocked(event)
+    return _answered(event, status, response, chance)
+
+
+def _answered(event: ExecutionEvent, status: str, response: str, chance: random.Random) -> ExecutionEvent:
+    model, provider, price = chance.choice(MODELS)
+    event.model, event.provider = model, provider
+    event.input_tokens = len(event.rendered_prompt) // 4
+    event.execution_time_ms = round(chance.lognormvariate(6.6, 0.45))
+    if status == "failure":
+        event.status = "failure"
+        event.error_type, event.error_message, event.execution_time_ms = chance.choice(FAILURES)
+        return event
+    if status == "partial":
+        event.status = "partial"
+        event.error_type, event.error_message = "MaxTokens", "the answer ends at the limit of output tokens"
+        response = response[: len(response) * 2 // 3]
+    event.model_response = response
+    event.output_tokens = len(response) // 4
+    tokens = event.input_tokens + 4 * event.output_tokens
+    event.cost_usd = (Decimal(tokens) * price / 1_000_000).quantize(Decimal("0.000001"))
+    if chance.random() < 0.02:
+        event.guardrail_action = "warn"
+        event.guardrail_violations = [
+            {"guardrail_name": "toxic_content_filter", "guardrail_type": "toxic_content", "severity": "high",
+             "action": "warn", "details": {"category": "violence", "score": round(chance.uniform(0.7, 0.9), 2)}}
+        ]  # fmt: skip
+    return event
+
+
+def _blocked(event: ExecutionEvent) -> ExecutionEvent:
+    """Stopped by the service's own guardrail before the model was called: no answer, no cost."""
+    event.status = "blocked"
+    event.template_name = "nlu_topic_extraction"
+    event.input_variables = {"student_query": BLOCKED_QUERY, "interests": []}
+    event.rendered_prompt = EXTRACTION.format(query=BLOCKED_QUERY, interests="nothing in particular")
+    event.guardrail_action = "block"
+    event.guardrail_violations = [
+        {"guardrail_name": "prompt_injection_detection", "guardrail_type": "prompt_injection",
+         "severity": "high", "action": "block", "details": {"matches": 1}}
+    ]  # fmt: skip
+    return event
+
+
+Prompt = tuple[str, dict[str, Any], str, str]  # template name, variables, rendered prompt, answer
+
+
+def _extraction(topic: Topic, chance: random.Random) -> Prompt:
+    interests = chance.sample(INTERESTS, 2)
+    query = chance.choice(topic.queries)
+    answer = {
+        "topics": [topic.name, topic.part],
+        "subject": topic.subject,
+        "confidence": chance.randint(70, 99) / 100,
+    }
+    variables = {"student_query": query, "interests": interests}
+    prompt = EXTRACTION.format(query=query, interests=", ".join(interests))
+    return "nlu_topic_extraction", variables, prompt, msgspec.json.encode(answer).decode()
+
+
+def _clarification(topic: Topic, chance: random.Random) -> Prompt:
+    interests = chance.sample(INTERESTS, 2)
+    query = chance.choice(topic.queries)
+    answer = {
+        "questions": [
+            f"Is it {topic.name} in general that you want, or {topic.part}?",
+            f"Have you met {topic.part} in class, or is it new to you?",
+            f"Would an example from {interests[0]} help?",
+        ]
+    }
+    variables = {"student_query": query, "interests": interests}
+    prompt = CLARIFICATION.format(query=query, interests=", ".join(interests))
+    return "clarification_question_generation", variables, prompt, msgspec.json.encode(answer).decode()
+
+
+def _script(topic: Topic, chance: random.Random) -> Prompt:
+    interests, seconds = chance.sample(INTERESTS, 2), chance.choice([60, 90, 120, 180])
+    grade = chance.choice(GRADES)
+    variables = {
+        "topics": [topic.name, topic.part],
+        "rag_context": topic.fact,
+        "grade_level": grade,
+        "duration_seconds": seconds,
+        "interests": interests,
+    }
+    prompt = SCRIPT.format(
+        seconds=seconds,
+        grade=grade,
+        name=topic.name,
+        part=topic.part,
+        interests=", ".join(interests),
+        fact=topic.fact,
+    )
+    scenes = [
+        {
+            "seconds": seconds // 3,
+            "narration": f"Picture something you know from {interests[0]}. {topic.fact}",
+        },
+        {"seconds": seconds // 3, "narration": f"Look closer, and you meet {topic.part}. {topic.fact}"},
+        {
+            "seconds": seconds - 2 * (seconds // 3),
+            "narration": f"So that is {topic.name}: what would you try next?",
+        },
+    ]
+    return (
+        "educational_script_generation",
+        variables,
+        prompt,
+        msgspec.json.encode({"scenes": scenes}).decode(),
+    )
+
+
+# What broken publishers send. A value replaces the event's field; ... removes it.
+_BREAKS: list[dict[str, Any] | bytes | str] = [
+    b'{"event_id": "0190',  # not JSON
+    b'{"template_name": "caf\xe9"}',  # not UTF-8
+    {"rendered_prompt": ...},
+    {"execution_time_ms": "fast"},
+    {"execution_time_ms": 2**31},
+    {"cost_usd": "-0.004"},
+    {"status": "done"},
+    {"template_version": 99},
+    {"template_name": "essay_feedback"},
+    {"executed_at": "2026-03-01T10:00:00"},  # no offset
+    {"executed_at": "1970-01-01T00:00:00Z"},
+    "prompt.execution.v9",  # a version of the event that this worker does not read
+]
+
+
+def _bad(number: int, chance: random.Random) -> Raw:
+    damage = _BREAKS[number % len(_BREAKS)]
+    attributes = {"ce-type": damage if isinstance(damage, str) else EVENT_TYPE}
+    if isinstance(damage, bytes):
+        return Raw(damage, attributes)
+    fields = msgspec.to_builtins(execution(chance))
+    if isinstance(damage, dict):
+        fields = {name: value for name, value in (fields | damage).items() if value is not ...}
+    return Raw(msgspec.json.encode(fields), attributes)
