@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from worker.event import EVENT_TYPE, ExecutionEvent, now
+from worker.event import ExecutionEvent, now
+from worker.local.demo_broken import BREAKS, Raw, broken
 from worker.local.demo_texts import (
     BLOCKED_QUERY,
     CLARIFICATION,
@@ -32,14 +33,6 @@ STATUSES = {"success": 90, "failure": 5, "partial": 3, "blocked": 2}
 
 
 @dataclass(frozen=True)
-class Raw:
-    """A message that only a broken publisher would send; it becomes a dead letter."""
-
-    body: bytes
-    attributes: dict[str, str]
-
-
-@dataclass(frozen=True)
 class Plan:
     """How `total` messages divide: `rows` events, `duplicates` of them, and `bad` messages."""
 
@@ -48,7 +41,7 @@ class Plan:
     @property
     def bad(self) -> int:
         # One of each kind where there is room, a few in a small demonstration.
-        return max(round(self.total * BAD), min(len(_BREAKS), self.total // 10))
+        return max(round(self.total * BAD), min(len(BREAKS), self.total // 10))
 
     @property
     def duplicates(self) -> int:
@@ -70,7 +63,7 @@ def messages(plan: Plan, seed: int = 0) -> Iterator[ExecutionEvent | Raw]:
         if kind == "duplicate":
             yield chance.choice(recent)
         elif kind == "bad":
-            yield _bad(breaks, chance)
+            yield broken(breaks, execution(chance))
             breaks += 1
         else:
             event = execution(chance)
@@ -207,31 +200,3 @@ def _script(topic: Topic, chance: random.Random) -> Prompt:
         prompt,
         msgspec.json.encode({"scenes": scenes}).decode(),
     )
-
-
-# What broken publishers send. A value replaces the event's field; ... removes it.
-_BREAKS: list[dict[str, Any] | bytes | str] = [
-    b'{"event_id": "0190',  # not JSON
-    b'{"template_name": "caf\xe9"}',  # not UTF-8
-    {"rendered_prompt": ...},
-    {"execution_time_ms": "fast"},
-    {"execution_time_ms": 2**31},
-    {"cost_usd": "-0.004"},
-    {"status": "done"},
-    {"template_version": 99},
-    {"template_name": "essay_feedback"},
-    {"executed_at": "2026-03-01T10:00:00"},  # no offset
-    {"executed_at": "1970-01-01T00:00:00Z"},
-    "prompt.execution.v9",  # a version of the event that this worker does not read
-]
-
-
-def _bad(number: int, chance: random.Random) -> Raw:
-    damage = _BREAKS[number % len(_BREAKS)]
-    attributes = {"ce-type": damage if isinstance(damage, str) else EVENT_TYPE}
-    if isinstance(damage, bytes):
-        return Raw(damage, attributes)
-    fields = msgspec.to_builtins(execution(chance))
-    if isinstance(damage, dict):
-        fields = {name: value for name, value in (fields | damage).items() if value is not ...}
-    return Raw(msgspec.json.encode(fields), attributes)

@@ -14,7 +14,8 @@ from google.pubsub_v1.types import PubsubMessage
 from sqlalchemy import Engine, text
 
 from worker import Publisher
-from worker.local.demo import Plan, Raw, messages
+from worker.local.demo import Plan, messages
+from worker.local.demo_broken import Raw
 from worker.local.worker_process import WorkerProcess
 from worker.topology import Topology
 
