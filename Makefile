@@ -20,7 +20,7 @@ lint: .venv/installed ## ruff and mypy --strict
 	@$(PYTHON) -m mypy
 
 bench: .venv/installed ## speed and memory, each as a ratio within the run
-	@$(PYTHON) tests/benchmarks $(ARGS)
+	@$(PYTHON) -m tests.benchmarks $(ARGS)
 
 clean: ## remove the environment and caches
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

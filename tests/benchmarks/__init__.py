@@ -1,0 +1,1 @@
+"""The measurements behind "Speed and memory": `python -m tests.benchmarks`."""

@@ -1,0 +1,108 @@
+"""One drain of a backlog by one or more workers: its rate, and what each part paid for it in CPU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from tests.benchmarks.broker import Backlog
+from tests.benchmarks.services import Database, Services, session
+from tests.benchmarks.worker_process import ChildProcess, worker
+
+LOOK_SECONDS = 0.02
+STALLED_SECONDS = 60.0
+_WRITTEN = "SELECT coalesce(sum(total_executions), 0)::bigint FROM prompt_templates"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Resident bytes of one consumer: at most, when a tenth was drained, and when all was."""
+
+    most: int
+    early: int
+    late: int
+
+
+@dataclass(frozen=True)
+class Drain:
+    """Seconds from the moment the backlog waits to its last committed row; CPU in seconds, for `events`."""
+
+    events: int
+    seconds: float
+    broker: float
+    postgres: float
+    consumer: float
+    startup: float  # of the consumers, before the backlog was there: in none of the others
+    others: float  # cores that other programs kept busy meanwhile
+    memory: Memory
+
+    @property
+    def rate(self) -> float:
+        return self.events / self.seconds
+
+    def micros(self, seconds: float) -> float:
+        return seconds / self.events * 1e6
+
+
+def drain(services: Services, database: Database, backlog: Backlog, workers: int = 1) -> Drain:
+    """By real workers, into an empty table; raises `VoidError` unless rows and statistics are exact afterwards."""
+    children = [worker(database.url, backlog.topology.project) for _ in range(workers)]
+    result = watch(services, database, backlog, children)
+    for child in children:
+        child.forget()
+    return result
+
+
+def watch(
+    services: Services,
+    database: Database,
+    backlog: Backlog,
+    children: Sequence[ChildProcess],
+    *,
+    exact_statistics: bool = True,
+) -> Drain:
+    """The consumers start and become idle first; then the backlog comes, and the clock starts."""
+    backlog.clear()
+    [(before,)] = database.execute(_WRITTEN)
+    assert isinstance(before, int)
+    with ExitStack() as running:
+        for child in children:
+            running.enter_context(child)
+        for child in children:
+            child.wait_until_idle()
+        startup = sum(child.cpu() for child in children)
+        backlog.refill()
+        start = services.read()
+        memory = _wait(database.url, before, backlog.size, children)
+        seconds = time.perf_counter() - start.clock
+        time.sleep(0.2)  # the last acknowledgements
+        used = services.read() - start
+        consumer = sum(child.cpu() for child in children) - startup
+    database.check(before + backlog.size, exact_statistics=exact_statistics)
+    ours = used.broker + used.postgres + consumer
+    others = max(0.0, used.machine - ours) / used.clock
+    return Drain(backlog.size, seconds, used.broker, used.postgres, consumer, startup, others, memory)
+
+
+def _wait(url: str, before: int, number: int, children: Sequence[ChildProcess]) -> Memory:
+    """Until all are counted. Looks at three template rows, which are committed together with the executions."""
+    samples: list[tuple[int, int]] = []
+    progress, progressed = 0, time.monotonic()
+    with session(url) as looking, looking.cursor() as cursor:
+        while progress < number:
+            time.sleep(LOOK_SECONDS)
+            cursor.execute(_WRITTEN)
+            written = cursor.fetchone()[0] - before
+            samples.append((written, children[0].memory()))
+            if written > progress:
+                progress, progressed = written, time.monotonic()
+            elif time.monotonic() - progressed > STALLED_SECONDS:
+                raise TimeoutError(
+                    f"{progress} of {number} events were written, then none in {STALLED_SECONDS} s"
+                )
+            for child in children:
+                child.check()
+    early = next(size for written, size in samples if written >= number / 10)
+    return Memory(max(size for _, size in samples), early, samples[-1][1])

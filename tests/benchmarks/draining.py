@@ -1,0 +1,152 @@
+"""Raw COPY, the broker alone and the worker, in turns: no side has the warmer machine. Medians of the turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from statistics import median
+
+from tests.benchmarks import cpu
+from tests.benchmarks.drain import Drain, drain
+from tests.benchmarks.services import VoidError, session
+from tests.benchmarks.stage import Stage
+from tests.benchmarks.table import Row
+from worker.sql import statement
+
+MEMORY_GOAL = 150_000_000
+FLAT = 1.1
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of `events`: wall and CPU seconds of the one service that worked."""
+
+    events: int
+    seconds: float
+    cpu: float
+
+    @property
+    def rate(self) -> float:
+        return self.events / self.seconds
+
+    @property
+    def micros(self) -> float:
+        return self.cpu / self.events * 1e6
+
+
+@dataclass(frozen=True)
+class Turn:
+    copy: Cost
+    broker: Cost
+    worker: Drain
+
+    @property
+    def limit(self) -> float:
+        """Events/s of a worker that costs nothing."""
+        return cpu.cores() * 1e6 / (self.broker.micros + self.copy.micros)
+
+
+def raw_copy(stage: Stage) -> Cost:
+    """One COPY of all rows into the table with its indexes and foreign key, statistics triggers off."""
+    events = len(stage.messages)
+    with session(stage.database.url) as loading, loading.cursor() as cursor:
+        cursor.execute("ALTER TABLE prompt_executions DISABLE TRIGGER USER")
+        start = stage.services.read()
+        cursor.copy_expert(statement("write_executions"), BytesIO(stage.copy_body), size=1 << 20)
+        used = stage.services.read() - start
+        if cursor.rowcount != events:
+            raise VoidError(f"raw COPY stored {cursor.rowcount} of {events} rows")
+        cursor.execute("ALTER TABLE prompt_executions ENABLE TRIGGER USER")
+    return Cost(events, used.clock, used.postgres)
+
+
+def broker_alone(stage: Stage) -> Cost:
+    stage.backlog.refill()
+    start = stage.services.read()
+    stage.backlog.pull_and_acknowledge()
+    used = stage.services.read() - start
+    return Cost(stage.backlog.size, used.clock, used.broker)
+
+
+def take_turns(stage: Stage, turns: int) -> list[Turn]:
+    """The first of each is thrown away: Java compiles while it runs, PostgreSQL makes its files."""
+    stage.report("warming up")
+    broker_alone(stage)
+    raw_copy(stage)
+    taken = []
+    for number in range(1, turns + 1):
+        stage.report(f"turn {number} of {turns}: raw COPY")
+        stage.database.empty()
+        copy = raw_copy(stage)
+        stage.report(f"turn {number} of {turns}: the broker alone")
+        broker = broker_alone(stage)
+        stage.report(f"turn {number} of {turns}: the worker")
+        stage.database.empty()
+        taken.append(Turn(copy, broker, drain(stage.services, stage.database, stage.backlog)))
+    return taken
+
+
+def middle_rate(turns: list[Turn]) -> float:
+    return median(turn.worker.rate for turn in turns)
+
+
+def rows(turns: list[Turn]) -> list[Row]:
+    def middle(value: Callable[[Turn], float]) -> float:
+        return median(value(turn) for turn in turns)
+
+    copy_rate, copy_cpu = middle(lambda t: t.copy.rate), middle(lambda t: t.copy.micros)
+    broker_rate, broker_cpu = middle(lambda t: t.broker.rate), middle(lambda t: t.broker.micros)
+    limit, rate = middle(lambda t: t.limit), middle(lambda t: t.worker.rate)
+    ratio = middle(lambda t: t.worker.rate / t.limit)
+    parts = {
+        "worker": middle(lambda t: t.worker.micros(t.worker.consumer)),
+        "PostgreSQL": middle(lambda t: t.worker.micros(t.worker.postgres)),
+        "broker": middle(lambda t: t.worker.micros(t.worker.broker)),
+    }
+    others = middle(lambda t: t.worker.others)
+    return [
+        Row(
+            "raw COPY, indexes and foreign key, no statistics",
+            f"{copy_rate:,.0f} rows/s; PostgreSQL {copy_cpu:.1f} µs of CPU a row",
+            figures={"rate": copy_rate, "postgres_us": copy_cpu},
+        ),
+        Row(
+            "the broker alone, pulled and acknowledged",
+            f"{broker_rate:,.0f} events/s; broker {broker_cpu:.1f} µs of CPU an event",
+            figures={"rate": broker_rate, "broker_us": broker_cpu},
+        ),
+        Row(
+            "the machine's limit: cores ÷ (broker + raw COPY)",
+            f"{limit:,.0f} events/s on {cpu.cores()} cores",
+            figures={"rate": limit},
+        ),
+        Row(
+            f"draining {turns[0].worker.events:,} events, published → row, statistics exact",
+            f"{ratio:.2f} of the limit ({rate:,.0f} events/s)",
+            "≥ 0.85",
+            ratio >= 0.85,
+            {"ratio": ratio, "rate": rate, "other_programs_cores": others},
+        ),
+        Row(
+            "CPU of the worker for each event",
+            f"{parts['worker']:.1f} µs (in the same run PostgreSQL {parts['PostgreSQL']:.1f} µs, "
+            f"broker {parts['broker']:.1f} µs; other programs used {others:.2f} cores)",
+            "≤ 25 µs",
+            parts["worker"] <= 25,
+            {"worker_us": parts["worker"], "postgres_us": parts["PostgreSQL"], "broker_us": parts["broker"]},
+        ),
+    ]
+
+
+def memory_row(drained: Drain) -> Row:
+    most, early, late = (
+        size / 1e6 for size in (drained.memory.most, drained.memory.early, drained.memory.late)
+    )
+    return Row(
+        f"worker memory while {drained.events:,} events drain",
+        f"at most {most:.0f} MB; {early:.0f} MB after a tenth, {late:.0f} MB at the end",
+        "flat, ≤ 150 MB",
+        drained.memory.most <= MEMORY_GOAL and late <= early * FLAT,
+        {"most_mb": most, "early_mb": early, "late_mb": late},
+    )

@@ -1,0 +1,101 @@
+"""The services measured on: a PostgreSQL with normal settings and an emulator, ours alone."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+from psycopg2.extensions import connection
+
+from schema.migrate import migrate
+from schema.statistics import recount
+from tests.benchmarks.cpu import Reading
+from tests.benchmarks.events import Template
+from worker.database import connect
+from worker.local.emulator import Emulator
+from worker.local.postgres import Postgres
+
+
+class VoidError(Exception):
+    """The results of a run are wrong, so its speed means nothing."""
+
+
+@dataclass(frozen=True)
+class Services:
+    postgres: Postgres
+    emulator: Emulator
+
+    def read(self) -> Reading:
+        return Reading.now(self.emulator.pid, self.postgres.pid)
+
+    def new_database(self, name: str, template: str = "template0") -> Database:
+        with session(self.postgres.url) as admin:
+            admin.cursor().execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return Database(re.sub(r"/postgres$", f"/{name}", self.postgres.url))
+
+
+@dataclass(frozen=True)
+class Database:
+    url: str
+
+    def migrate(self) -> Database:
+        engine = connect(self.url, application_name="bench migrate", statement_timeout_ms=0)
+        migrate(engine, lambda _: None)
+        engine.dispose()
+        return self
+
+    def execute(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        with session(self.url) as opened, opened.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def templates(self) -> list[Template]:
+        rows = self.execute("SELECT id::text, name, version FROM prompt_templates ORDER BY name")
+        return [Template.of(*row) for row in rows]
+
+    def empty(self) -> None:
+        """No rows, counters at zero, and nothing left to write that a later run would pay for."""
+        self.execute("TRUNCATE prompt_executions")
+        self.execute("SELECT rebuild_template_statistics(id) FROM prompt_templates")
+        for statement in ("VACUUM FULL prompt_templates", "CHECKPOINT"):
+            self.execute(statement)
+
+    def check(self, rows: int, *, exact_statistics: bool = True) -> None:
+        """Raises `VoidError` unless there are so many rows, and every counter equals a recount."""
+        [(stored,)] = self.execute("SELECT count(*) FROM prompt_executions")
+        if stored != rows:
+            raise VoidError(f"{stored} rows instead of {rows}")
+        if not exact_statistics:
+            return
+        engine = connect(self.url, application_name="bench recount", statement_timeout_ms=0)
+        differences = recount(engine)
+        engine.dispose()
+        if differences:
+            raise VoidError(f"{len(differences)} counters are wrong, first {differences[0]}")
+
+
+@contextmanager
+def session(url: str) -> Iterator[connection]:
+    opened = psycopg2.connect(url)
+    opened.autocommit = True
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def start() -> Iterator[Services]:
+    with Postgres() as postgres, Emulator() as emulator:
+        os.environ["PUBSUB_EMULATOR_HOST"] = emulator.host
+        yield Services(postgres, emulator)
+
+
+def lines_with(log: Path, *words: str) -> int:
+    """How many lines of a log hold any of `words`."""
+    return sum(any(word in line for word in words) for line in log.read_text(errors="replace").splitlines())
