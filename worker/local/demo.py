@@ -89,9 +89,7 @@ def execution(chance: random.Random) -> ExecutionEvent:
         session_id=f"session-{chance.randint(1, 2000):05}",
         environment="dev",
     )
-    if status == "blocked":
-        return _blocked(event)
-    return _answered(event, status, response, chance)
+    return _blocked(event) if status == "blocked" else _answered(event, status, response, chance)
 
 
 def _answered(event: ExecutionEvent, status: str, response: str, chance: random.Random) -> ExecutionEvent:
@@ -145,8 +143,8 @@ def _extraction(topic: Topic, chance: random.Random) -> Prompt:
         "subject": topic.subject,
         "confidence": chance.randint(70, 99) / 100,
     }
-    variables = {"student_query": query, "interests": interests}
     prompt = EXTRACTION.format(query=query, interests=", ".join(interests))
+    variables = {"student_query": query, "interests": interests}
     return "nlu_topic_extraction", variables, prompt, msgspec.json.encode(answer).decode()
 
 
@@ -160,8 +158,8 @@ def _clarification(topic: Topic, chance: random.Random) -> Prompt:
             f"Would an example from {interests[0]} help?",
         ]
     }
-    variables = {"student_query": query, "interests": interests}
     prompt = CLARIFICATION.format(query=query, interests=", ".join(interests))
+    variables = {"student_query": query, "interests": interests}
     return "clarification_question_generation", variables, prompt, msgspec.json.encode(answer).decode()
 
 
