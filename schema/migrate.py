@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+import psycopg2
+from sqlalchemy import Engine, text
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_SERVER = 15
@@ -131,45 +131,41 @@ def _alone(engine: Engine) -> Iterator[None]:
         version = int(connection.scalar(text("SHOW server_version_num")) or 0) // 10000
         if version < OLDEST_SERVER:
             raise MigrationError(f"PostgreSQL {version} is too old: use {OLDEST_SERVER} or newer")
-        _run(
-            connection,
-            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;"
-            "SET LOCAL idle_in_transaction_session_timeout = 0",
-        )
+        # However long another runner takes, we wait for it.
+        for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute(text(f"SET LOCAL {limit} = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         yield
 
 
 def _apply(engine: Engine, migration: Migration, report: Callable[[str], None]) -> None:
-    try:
-        with engine.begin() as connection:
+    # The driver's own cursor: without parameters it leaves `%` alone, and it keeps the warnings.
+    with closing(engine.raw_connection()) as connection:
+        cursor = connection.cursor()
+        try:
             # Long work is expected; a long wait for a lock would make every writer queue behind us.
-            _run(
-                connection,
+            cursor.execute(
                 "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';"
-                "SET LOCAL client_min_messages = warning; SET LOCAL search_path = public, pg_temp",
+                "SET LOCAL client_min_messages = warning; SET LOCAL search_path = public, pg_temp;" + _LEDGER
             )
-            _run(connection, _LEDGER)
-            connection.execute(
-                text("INSERT INTO schema_migrations (version, description, checksum) VALUES (:v, :d, :c)"),
-                {"v": migration.version, "d": migration.description, "c": migration.checksum},
+            cursor.execute(
+                "INSERT INTO schema_migrations (version, description, checksum) VALUES (%s, %s, %s)",
+                (migration.version, migration.description, migration.checksum),
             )
-            _run(connection, migration.sql)
-            for notice in connection.connection.driver_connection.notices:  # type: ignore[union-attr]
-                report(notice.strip())
-    except DBAPIError as error:
-        raise MigrationError(_explain(migration, error)) from error
+            cursor.execute(migration.sql)
+            connection.commit()
+        except psycopg2.Error as error:
+            raise MigrationError(_explain(migration, error)) from error
+        warnings: list[str] = cursor.connection.notices
+        for warning in warnings:
+            report(warning.strip())
+        warnings.clear()
 
 
-def _run(connection: Connection, sql: str) -> None:
-    # Without parameters the driver leaves `%` alone.
-    connection.execution_options(no_parameters=True).exec_driver_sql(sql)
-
-
-def _explain(migration: Migration, error: DBAPIError) -> str:
-    diagnosis = getattr(error.orig, "diag", None)
-    if diagnosis is None or diagnosis.message_primary is None:
-        return f"{migration.file}: {error.orig}"
+def _explain(migration: Migration, error: psycopg2.Error) -> str:
+    diagnosis = error.diag
+    if not diagnosis.message_primary or not diagnosis.sqlstate:
+        return f"{migration.file}: the connection failed: {error}"
     parts = [f"{migration.file}: {diagnosis.message_primary}."]
     # Details of data errors quote rows; those of all others name what is in the way.
     if diagnosis.message_detail and diagnosis.sqlstate[:2] not in ("22", "23"):

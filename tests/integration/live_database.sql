@@ -1,6 +1,6 @@
 -- A live database as phase 1 left it, faults and all (schema.md, § 6), with rows.
 
-CREATE FUNCTION live_sequence(text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT md5($1)::uuid $$;
+CREATE FUNCTION live_id(text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT md5($1)::uuid $$;
 
 CREATE TABLE schema_migrations (
     version varchar(255) PRIMARY KEY,
@@ -212,19 +212,19 @@ GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO PUBLIC;
 -- The seeds of phase 1, some edited by their owners since.
 INSERT INTO prompt_templates (id, name, category, template_text, version, is_active, created_by, updated_by)
 VALUES
-    (live_sequence('nlu 1'), 'nlu_topic_extraction', 'nlu', 'Topics of {{ student_query }}, as its owner likes it',
+    (live_id('nlu 1'), 'nlu_topic_extraction', 'nlu', 'Topics of {{ student_query }}, as its owner likes it',
      1, false, 'system', 'owner@example.org'),
-    (live_sequence('nlu 2'), 'nlu_topic_extraction', 'nlu', 'Better: {{ student_query }}',
+    (live_id('nlu 2'), 'nlu_topic_extraction', 'nlu', 'Better: {{ student_query }}',
      2, true, 'owner@example.org', NULL),
-    (live_sequence('clarify 1'), 'clarification_question_generation', 'clarification', 'Ask about {{ student_query }}',
+    (live_id('clarify 1'), 'clarification_question_generation', 'clarification', 'Ask about {{ student_query }}',
      1, true, 'system', NULL),
-    (live_sequence('script 1'), 'educational_script_generation', 'script_generation', 'Script on {{ topics }}',
+    (live_id('script 1'), 'educational_script_generation', 'script_generation', 'Script on {{ topics }}',
      1, true, 'system', NULL),
-    (live_sequence('variant a'), 'educational_script_generation', 'script_generation', 'Lively script on {{ topics }}',
+    (live_id('variant a'), 'educational_script_generation', 'script_generation', 'Lively script on {{ topics }}',
      2, false, 'owner@example.org', NULL),
-    (live_sequence('unused 1'), 'unused', NULL, 'Nobody runs this', 1, false, 'owner@example.org', NULL);
+    (live_id('unused 1'), 'unused', NULL, 'Nobody runs this', 1, false, 'owner@example.org', NULL);
 UPDATE prompt_templates SET ab_test_group = 'variant_a', traffic_percentage = 50, is_active = true
-WHERE id = live_sequence('variant a');
+WHERE id = live_id('variant a');
 INSERT INTO prompt_guardrails (name, guardrail_type, severity, action, config, created_by, updated_by)
 VALUES
     ('pii_detection_basic', 'pii_detection', 'high', 'warn',
@@ -236,40 +236,47 @@ VALUES
 INSERT INTO ab_test_experiments (id, name, template_name, status, control_template_id, variant_template_ids,
     traffic_allocation, primary_metric, actual_start_date, actual_end_date, updated_at)
 VALUES
-    (live_sequence('running'), 'running', 'educational_script_generation', 'active', live_sequence('script 1'),
-     ARRAY[live_sequence('variant a')], '{"control": 50, "variant_a": 50}', 'success_rate',
+    (live_id('running'), 'running', 'educational_script_generation', 'active', live_id('script 1'),
+     ARRAY[live_id('variant a')], '{"control": 50, "variant_a": 50}', 'success_rate',
      now() AT TIME ZONE 'UTC' - interval '3 days', NULL, now() AT TIME ZONE 'UTC'),
-    (live_sequence('ended'), 'ended', 'educational_script_generation', 'completed', live_sequence('script 1'),
-     ARRAY[live_sequence('variant a')], '{"control": 50, "variant_a": 50}', 'success_rate',
+    (live_id('ended'), 'ended', 'educational_script_generation', 'completed', live_id('script 1'),
+     ARRAY[live_id('variant a')], '{"control": 50, "variant_a": 50}', 'success_rate',
      now() AT TIME ZONE 'UTC' - interval '9 days', NULL, now() AT TIME ZONE 'UTC' - interval '5 days');
 
-INSERT INTO prompt_executions (template_id, template_name, template_version, ab_test_group, user_id, request_id,
-    input_variables, rendered_prompt, model_response, execution_time_ms, token_count, cost_usd, status, error_type,
-    guardrail_violations, guardrail_action, executed_at, environment)
-SELECT t.id, t.name, t.version,
-       CASE WHEN t.name = 'educational_script_generation' THEN coalesce(t.ab_test_group, 'control') END,
-       'user-' || n % 100, gen_random_uuid(), '{"student_query": "why is the sky blue?"}', 'prompt ' || n,
-       CASE WHEN n % 10 < 7 THEN 'answer ' || n END,
-       CASE WHEN n % 3 <> 0 THEN 100 + n % 900 END,
-       CASE WHEN n % 4 <> 0 THEN 50 + n % 333 END,
-       CASE WHEN n % 5 <> 0 THEN 0.000001 * (n % 7919) END,
-       (ARRAY['success', 'success', 'success', 'success', 'success', 'success', 'success', 'failure', 'error',
-              'partial'])[1 + n % 10],
-       CASE WHEN n % 10 IN (7, 8) THEN 'Timeout' END,
-       CASE WHEN n % 50 = 0 THEN '[{"guardrail_name": "pii_detection_basic", "guardrail_type": "pii_detection"}]'::jsonb
-            WHEN n % 75 = 0 THEN NULL ELSE '[]'::jsonb END,
-       CASE WHEN n % 50 = 0 THEN 'warn' END,
-       now() AT TIME ZONE 'UTC' - n % 240 * interval '1 hour' - interval '1 minute',
-       'production'
-FROM generate_series(1, 10000) n
-JOIN (SELECT *, row_number() OVER (ORDER BY name, version) AS nth FROM prompt_templates WHERE name <> 'unused') t
-    ON t.nth = 1 + n % 5;
+-- 2,000 executions drift through the row triggers; 8,000 were restored from a backup while the triggers were off.
+CREATE FUNCTION live_executions(first integer, last integer) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO prompt_executions (template_id, template_name, template_version, ab_test_group, user_id, request_id,
+        input_variables, rendered_prompt, model_response, execution_time_ms, token_count, cost_usd, status, error_type,
+        guardrail_violations, guardrail_action, executed_at, environment)
+    SELECT t.id, t.name, t.version,
+           CASE WHEN t.name = 'educational_script_generation' THEN coalesce(t.ab_test_group, 'control') END,
+           'user-' || n % 100, gen_random_uuid(), '{"student_query": "why is the sky blue?"}', 'prompt ' || n,
+           CASE WHEN n % 10 < 7 THEN 'answer ' || n END,
+           CASE WHEN n % 3 <> 0 THEN 100 + n % 900 END,
+           CASE WHEN n % 4 <> 0 THEN 50 + n % 333 END,
+           CASE WHEN n % 5 <> 0 THEN 0.000001 * (n % 7919) END,
+           (ARRAY['success', 'success', 'success', 'success', 'success', 'success', 'success', 'failure', 'error',
+                  'partial'])[1 + n % 10],
+           CASE WHEN n % 10 IN (7, 8) THEN 'Timeout' END,
+           CASE WHEN n % 50 = 0 THEN '[{"guardrail_name": "pii_detection_basic", "guardrail_type": "pii_detection"}]'::jsonb
+                WHEN n % 75 = 0 THEN NULL ELSE '[]'::jsonb END,
+           CASE WHEN n % 50 = 0 THEN 'warn' END,
+           now() AT TIME ZONE 'UTC' - n % 240 * interval '1 hour' - interval '1 minute',
+           'production'
+    FROM generate_series(first, last) n
+    JOIN (SELECT *, row_number() OVER (ORDER BY name, version) AS nth FROM prompt_templates WHERE name <> 'unused') t
+        ON t.nth = 1 + n % 5;
+$$;
+SELECT live_executions(1, 2000);
+ALTER TABLE prompt_executions DISABLE TRIGGER USER;
+SELECT live_executions(2001, 10000);
+ALTER TABLE prompt_executions ENABLE TRIGGER USER;
 
 -- Two activations at once, each blind to the other: both won. Such a row can only be made with the trigger off.
 ALTER TABLE prompt_templates DISABLE TRIGGER trigger_enforce_single_active_template;
 INSERT INTO prompt_templates (id, name, template_text, version, is_active, created_by)
-VALUES (live_sequence('twice 1'), 'activated_twice', 'one', 1, true, 'owner@example.org'),
-       (live_sequence('twice 2'), 'activated_twice', 'two', 2, true, 'owner@example.org');
+VALUES (live_id('twice 1'), 'activated_twice', 'one', 1, true, 'owner@example.org'),
+       (live_id('twice 2'), 'activated_twice', 'two', 2, true, 'owner@example.org');
 ALTER TABLE prompt_templates ENABLE TRIGGER trigger_enforce_single_active_template;
 
-DROP FUNCTION live_sequence;
+DROP FUNCTION live_id, live_executions;

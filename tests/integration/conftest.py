@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from worker.database import connect
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    """A new database with the schema and its seeds."""
+    engine = connect(database, application_name="test", pool_size=20)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def empty_engine(empty_database: str) -> Iterator[Engine]:
+    """A new database with nothing in it."""
+    engine = connect(empty_database, application_name="test", pool_size=20)
+    yield engine
+    engine.dispose()
