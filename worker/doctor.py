@@ -49,10 +49,10 @@ def _examine_database() -> Iterator[Check]:
     yield Check(
         "database version", supported, f"PostgreSQL {version // 10000} is too old: 15 to 18 are supported"
     )
-    failed = [check for check in verify(engine) if not check.ok]
+    failed = [check for check in verify(engine, exercise=False) if not check.ok]
     yield from failed
     if not failed:
-        yield Check("database schema, exercised", True, "")
+        yield Check("database schema", True, "")
         yield from _examine_lag(engine)
 
 
