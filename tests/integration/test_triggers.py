@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -78,6 +79,18 @@ def together(*calls: Callable[[], object]) -> list[Any]:
     with ThreadPoolExecutor(len(calls)) as pool:
         started = [pool.submit(call) for call in calls]
         return [future.result(timeout=60) for future in started]
+
+
+def until_one_waits(engine: Engine) -> None:
+    """Returns when a session of this database waits for a lock."""
+    for _ in range(500):
+        if scalar(
+            engine,
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
+        ):
+            return
+        time.sleep(0.01)
+    pytest.fail("no session waits for a lock")
 
 
 @pytest.fixture
@@ -171,6 +184,50 @@ def test_many_writers_in_any_order_deadlock_never_and_count_exactly(engine: Engi
 
     together(*[lambda seed=seed: write(seed) for seed in range(8)])  # type: ignore[misc]
     assert scalar(engine, "SELECT sum(total_executions) FROM prompt_templates") == 8 * 25 * 20
+    assert recount(engine) == []
+
+
+def test_a_batch_locks_its_templates_in_the_order_of_their_ids(engine: Engine) -> None:
+    """Why writers cannot deadlock: the one that waits for the first template holds none of the others."""
+    ids = [UUID(int=number) for number in random.Random(1).sample(range(1, 100), 40)]
+    for nth in ids:
+        rows(
+            engine,
+            "INSERT INTO prompt_templates (id, name, template_text) VALUES (:id, :n, '-')",
+            id=nth,
+            n=str(nth),
+        )
+    with engine.connect() as other, ThreadPoolExecutor(1) as pool:
+        other.execute(
+            text("SELECT FROM prompt_templates WHERE id = :id FOR NO KEY UPDATE"), {"id": sorted(ids)[5]}
+        )
+        batch = pool.submit(insert, engine, *[execution((nth, str(nth))) for nth in ids])
+        until_one_waits(engine)
+        free = rows(
+            engine,
+            "SELECT id FROM prompt_templates WHERE created_by IS NULL ORDER BY id FOR NO KEY UPDATE SKIP LOCKED",
+        )
+        other.rollback()
+        batch.result()
+    assert [row[0] for row in free] == sorted(ids)[6:]
+
+
+def test_rebuild_waits_for_a_batch_that_was_counted_but_not_committed(
+    engine: Engine, template: tuple[UUID, str]
+) -> None:
+    with engine.connect() as other, ThreadPoolExecutor(1) as pool:
+        other.execute(
+            text(
+                "INSERT INTO prompt_executions (template_id, template_name, template_version, input_variables, "
+                "rendered_prompt, status) VALUES (:id, :name, 1, '{}', '-', 'success')"
+            ),
+            {"id": template[0], "name": template[1]},
+        )
+        rebuilt = pool.submit(rows, engine, "SELECT rebuild_template_statistics(:id)", id=template[0])
+        until_one_waits(engine)
+        other.commit()
+        rebuilt.result()
+    assert rows(engine, COUNTERS, id=template[0])[0][0] == 1
     assert recount(engine) == []
 
 
@@ -407,6 +464,17 @@ def test_of_activations_at_the_same_time_the_last_wins_without_an_error(engine: 
         *[lambda v=v: create(v) for v in (9, 10)],  # type: ignore[misc]
     )
     assert scalar(engine, "SELECT count(*) FROM prompt_templates WHERE name = 'raced' AND is_active") == 1
+
+
+def test_a_version_created_active_waits_for_another_one(engine: Engine) -> None:
+    create = "INSERT INTO prompt_templates (name, version, template_text, is_active) VALUES ('raced', :v, '-', true)"
+    with engine.connect() as other, ThreadPoolExecutor(1) as pool:
+        other.execute(text(create), {"v": 1})
+        second = pool.submit(rows, engine, create, v=2)
+        until_one_waits(engine)
+        other.commit()
+        second.result()
+    assert rows(engine, "SELECT version FROM prompt_templates WHERE name = 'raced' AND is_active") == [(2,)]
 
 
 def test_the_index_holds_where_the_trigger_is_off(engine: Engine) -> None:
