@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.events import bodies
 from tests.pipeline import Pipeline
 
