@@ -39,8 +39,9 @@ GRANT SELECT ON prompt_templates, prompt_guardrails, ab_test_experiments,
     v_template_performance, v_guardrail_violations_summary, v_active_ab_tests
     TO prompt_reader;
 
--- Adds executions and can neither change nor read them: the triggers count with their owner's rights.
-GRANT INSERT, SELECT (id) ON prompt_executions TO prompt_execution_worker;
+-- Adds executions and can neither change nor read them; sees which are there, and how far behind it is. The triggers
+-- count with their owner's rights.
+GRANT INSERT, SELECT (id, executed_at) ON prompt_executions TO prompt_execution_worker;
 GRANT SELECT (id, name, version) ON prompt_templates TO prompt_execution_worker;
 
 GRANT SELECT ON prompt_guardrails TO prompt_guardrail_worker;

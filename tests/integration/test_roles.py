@@ -1,0 +1,145 @@
+"""Each role may do its work and nothing else; PUBLIC may do nothing."""
+
+from __future__ import annotations
+
+import pytest
+from queries import rows, scalar
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import ProgrammingError
+
+from schema.statistics import recount
+
+ROLES = ("prompt_reader", "prompt_execution_worker", "prompt_guardrail_worker", "prompt_operator")
+NEW_EXECUTION = (
+    "INSERT INTO prompt_executions (id, template_id, template_name, template_version, ab_test_group, "
+    "input_variables, rendered_prompt, status, execution_time_ms) "
+    "SELECT uuid_v7(), id, name, version, 'control', '{}', '-', 'success', 7 FROM prompt_templates "
+    "WHERE name = 'nlu_topic_extraction'"
+)
+ACTIVATE = (
+    "UPDATE prompt_templates SET is_active = true, updated_by = 'o' WHERE name = 'nlu_topic_extraction'"
+)
+NEW_TEMPLATE = (
+    "INSERT INTO prompt_templates (name, template_text, is_active, created_by) VALUES ('n', '-', true, 'o')"
+)
+NEW_EXPERIMENT = (
+    "INSERT INTO ab_test_experiments (name, template_name, status, control_template_id, variant_template_ids, "
+    "traffic_allocation, primary_metric) SELECT 'e', name, 'active', id, '{}', '{}', '-' FROM prompt_templates "
+    "WHERE name = 'nlu_topic_extraction'"
+)
+
+MAY = [
+    ("prompt_reader", "SELECT * FROM prompt_templates"),
+    ("prompt_reader", "SELECT * FROM prompt_guardrails"),
+    ("prompt_reader", "SELECT * FROM ab_test_experiments"),
+    ("prompt_reader", "SELECT * FROM v_template_performance"),
+    ("prompt_reader", "SELECT * FROM v_active_ab_tests"),
+    ("prompt_reader", "SELECT * FROM v_guardrail_violations_summary"),
+    ("prompt_execution_worker", NEW_EXECUTION),
+    ("prompt_execution_worker", f"{NEW_EXECUTION} ON CONFLICT (id) DO NOTHING"),
+    ("prompt_execution_worker", "SELECT max(executed_at) FROM prompt_executions WHERE id = uuid_v7()"),
+    ("prompt_execution_worker", "SELECT id, name, version FROM prompt_templates"),
+    ("prompt_guardrail_worker", "SELECT * FROM prompt_guardrails"),
+    ("prompt_guardrail_worker", "SELECT id, name, version, category FROM prompt_templates"),
+    ("prompt_operator", NEW_TEMPLATE),
+    ("prompt_operator", ACTIVATE),
+    ("prompt_operator", NEW_EXPERIMENT),
+    ("prompt_operator", "UPDATE ab_test_experiments SET status = 'completed'"),
+    (
+        "prompt_operator",
+        "UPDATE prompt_guardrails SET severity = 'low', config = '{}', false_positive_count = 1",
+    ),
+    ("prompt_operator", "SELECT * FROM prompt_executions"),
+    ("prompt_operator", "SELECT * FROM v_recent_execution_errors"),
+    ("prompt_operator", "SELECT rebuild_template_statistics(id) FROM prompt_templates"),
+    ("prompt_operator", "SELECT rebuild_ab_test_statistics(id) FROM ab_test_experiments"),
+    *[(role, "SELECT version, checksum FROM schema_migrations") for role in ROLES],
+]
+MAY_NOT = [
+    ("prompt_reader", "SELECT * FROM prompt_executions"),
+    ("prompt_reader", "SELECT * FROM v_recent_execution_errors"),
+    ("prompt_reader", "UPDATE prompt_templates SET template_text = ''"),
+    ("prompt_execution_worker", "SELECT rendered_prompt FROM prompt_executions"),
+    ("prompt_execution_worker", "SELECT user_id FROM prompt_executions"),
+    ("prompt_execution_worker", "UPDATE prompt_executions SET status = 'success'"),
+    ("prompt_execution_worker", "DELETE FROM prompt_executions"),
+    ("prompt_execution_worker", "TRUNCATE prompt_executions"),
+    ("prompt_execution_worker", "SELECT template_text FROM prompt_templates"),
+    ("prompt_execution_worker", "UPDATE prompt_templates SET total_executions = 0"),
+    ("prompt_execution_worker", "SELECT rebuild_template_statistics(uuid_v7())"),
+    ("prompt_guardrail_worker", "SELECT id FROM prompt_executions"),
+    ("prompt_guardrail_worker", NEW_EXECUTION),
+    ("prompt_guardrail_worker", "UPDATE prompt_guardrails SET is_active = false"),
+    ("prompt_operator", NEW_EXECUTION),
+    ("prompt_operator", "UPDATE prompt_executions SET status = 'success'"),
+    ("prompt_operator", "DELETE FROM prompt_executions"),
+    ("prompt_operator", "DELETE FROM prompt_templates"),
+    ("prompt_operator", "UPDATE prompt_templates SET total_executions = 0"),
+    ("prompt_operator", "UPDATE prompt_templates SET avg_cost_usd = 0"),
+    ("prompt_operator", "UPDATE ab_test_experiments SET variant_executions = '{}'"),
+    (
+        "prompt_operator",
+        "INSERT INTO prompt_templates (name, template_text, success_count) VALUES ('n', '-', 9)",
+    ),
+    *[(role, "INSERT INTO schema_migrations (version) VALUES ('x')") for role in ROLES],
+]
+
+
+def run_as(engine: Engine, role: str, statement: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(f"SET LOCAL ROLE {role}"))
+        connection.execute(text(statement))
+
+
+def test_each_role_may_do_its_work(engine: Engine) -> None:
+    for role, statement in MAY:
+        run_as(engine, role, statement)
+    # What the worker may not touch itself is counted all the same.
+    assert scalar(engine, "SELECT max(total_executions) FROM prompt_templates") == 2
+    assert scalar(engine, "SELECT total_executions FROM ab_test_experiments") == 2
+    assert recount(engine) == []
+
+
+@pytest.mark.parametrize(("role", "statement"), MAY_NOT)
+def test_no_role_may_do_more(engine: Engine, role: str, statement: str) -> None:
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        run_as(engine, role, statement)
+
+
+def test_public_may_read_nothing(engine: Engine) -> None:
+    role = f"somebody_{engine.url.database}"
+    rows(engine, f"CREATE ROLE {role}")
+    try:
+        relations = rows(
+            engine,
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')",
+        )
+        assert len(relations) == 11
+        for (relation,) in relations:
+            with pytest.raises(ProgrammingError, match="permission denied"):
+                run_as(engine, role, f"SELECT * FROM {relation}")
+    finally:
+        rows(engine, f"DROP ROLE {role}")
+
+
+def test_no_role_can_log_in(engine: Engine) -> None:
+    assert rows(
+        engine, "SELECT rolname::text, rolcanlogin, rolsuper FROM pg_roles WHERE rolname = ANY(:r) ORDER BY 1",
+        r=list(ROLES),
+    ) == [(role, False, False) for role in sorted(ROLES)]  # fmt: skip
+
+
+def test_a_function_that_runs_as_its_owner_cannot_be_led_astray(engine: Engine) -> None:
+    """A table of the caller's own, found first, would be written with the owner's rights."""
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TEMP TABLE prompt_templates (LIKE public.prompt_templates)"))
+        connection.execute(text("SET LOCAL search_path = pg_temp, public"))
+        connection.execute(
+            text(NEW_EXECUTION.replace("FROM prompt_templates", "FROM public.prompt_templates"))
+        )
+        assert connection.scalar(text("SELECT max(total_executions) FROM public.prompt_templates")) == 1
+    assert rows(
+        engine,
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef "
+        "AND NOT coalesce(array_to_string(proconfig, ';'), '') LIKE 'search_path=public, pg_temp'",
+    ) == []  # fmt: skip
