@@ -54,7 +54,7 @@ def describe(error: psycopg2.Error) -> str:
 
 
 def _words(error: psycopg2.Error) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__.rstrip("_")).lower()
 
 
 def _copied_column(error: psycopg2.Error) -> str | None:
