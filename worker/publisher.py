@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
+from uuid import UUID
 
-from worker.event import ExecutionEvent
+from worker.event import ExecutionEvent, InvalidEventError
+from worker.publishing.backlog import SPOOLED
 from worker.publishing.body import make_body
-from worker.publishing.message import trace_context
+from worker.publishing.message import ATTRIBUTE_LIMIT, trace_context
 from worker.publishing.outbox import Outbox, Pending
 from worker.publishing.per_process import PerProcess
 from worker.publishing.post import Post
-from worker.publishing.sender import SPOOLED, Sender
+from worker.publishing.sender import Sender
 
 __all__ = ["SPOOLED", "Counts", "Publisher", "Unsent"]
 
-log = logging.getLogger(__name__)
+TOPIC = "prompt-executions"
 
 
 class Counts(NamedTuple):
@@ -73,9 +74,11 @@ class Publisher:
         project = project or env("PUBSUB_PROJECT_ID") or env("GOOGLE_CLOUD_PROJECT")
         if not project:
             raise ValueError("no project: set PUBSUB_PROJECT_ID or GOOGLE_CLOUD_PROJECT, or pass `project`")
-        self._project = project
-        self._topic = topic or env("PROMPT_EXECUTIONS_TOPIC") or "prompt-executions"
+        self._project = _checked(project, "PUBSUB_PROJECT_ID")
+        self._topic = _checked(topic or env("PROMPT_EXECUTIONS_TOPIC") or TOPIC, "PROMPT_EXECUTIONS_TOPIC")
         self._source = source or env("OTEL_SERVICE_NAME") or env("K_SERVICE") or "unknown-service"
+        if len(self._source.encode()) > ATTRIBUTE_LIMIT:
+            raise ValueError(f"OTEL_SERVICE_NAME, or `source`: more than {ATTRIBUTE_LIMIT} bytes")
         folder = spool or env("PROMPT_WORKER_SPOOL")
         self._spool = Path(folder, self._project, self._topic) if folder else None
         if self._spool is not None:
@@ -91,17 +94,18 @@ class Publisher:
         `InvalidEventError` for an event the worker would reject, and with `NotPublishedError` for one given up.
         """
         future: Future[str] = Future()
+        given = getattr(event, "event_id", None)
+        event_id = given if isinstance(given, UUID) else None
         try:
             body, cut = make_body(event)
             attributes = trace_context()
             if cut:
                 attributes["truncated-fields"] = ",".join(cut)
-            self._own.sender.put(Pending(event.event_id, body, attributes, future))
+            self._own.sender.put(Pending(event_id, body, attributes, future))
         except Exception as error:
-            event_id = getattr(event, "event_id", "without one")
-            self._own.sender.drops.refuse(
-                event_id, future, error, f"cannot be encoded, {type(error).__name__}"
-            )
+            # What others raise may quote the event.
+            reason = str(error) if isinstance(error, InvalidEventError) else type(error).__name__
+            self._own.sender.drops.refuse(event_id, future, error, reason)
         return future
 
     @contextmanager
@@ -144,7 +148,7 @@ class Publisher:
     @property
     def counts(self) -> Counts:
         sender = self._own.sender
-        return Counts(sender.published, sender.spooled, sender.drops.given_up, sender.drops.refused)
+        return Counts(sender.published, sender.backlog.spooled, sender.drops.given_up, sender.drops.refused)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Waits until every event is published, also spooled ones; False when `timeout` seconds were not enough."""
@@ -153,18 +157,12 @@ class Publisher:
     def close(self, timeout: float = 10.0) -> Unsent:
         """Publishes what it can within `timeout` seconds and says what is left. Later events are spooled or fail."""
         sender = self._own.sender
-        sender.stop(timeout)
-        unsent = Unsent(sender.spool.count() if sender.spool else 0, sender.drops.given_up)
-        if unsent.spooled:
-            log.warning("%d events wait in %s for the next process", unsent.spooled, self._spool)
-        return unsent
+        return Unsent(sender.stop(timeout), sender.drops.given_up)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _new_sender(self) -> Sender:
@@ -176,6 +174,13 @@ class Publisher:
             spool = Spool(self._spool, spool_bytes)
         post = Post(self._project, self._topic, self._timeout)
         return Sender(post, self._source, Outbox(max_events, max_bytes), spool, self._linger)
+
+
+def _checked(name: str, setting: str) -> str:
+    """A name that Pub/Sub may know; any other would have each event refused, one by one."""
+    if not re.fullmatch(r"[A-Za-z][\w.~+%:-]{2,254}", name, re.ASCII):
+        raise ValueError(f"{setting}: {name!r} is not the name of a project or topic")
+    return name
 
 
 def _make_folder(folder: Path) -> None:

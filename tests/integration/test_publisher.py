@@ -166,9 +166,12 @@ def test_a_script_that_forgets_to_close_loses_nothing(topic: Topic) -> None:
     publisher = Publisher(sys.argv[1])
     for _ in range(500):
         publisher.publish(an_event())
+    def forgotten_too():
+        Publisher(sys.argv[1]).publish(an_event())
+    forgotten_too()
     """
     script(code, topic.project)
-    assert len(topic.receive_ids(500)) == 500
+    assert len(topic.receive_ids(501)) == 501
 
 
 def test_close_sends_what_waits_and_refuses_what_comes(

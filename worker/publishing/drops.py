@@ -19,7 +19,10 @@ class NotPublishedError(Exception):
 
 
 class Drops:
-    """Gathers ids of one reason into lines of up to 100, since thousands may be dropped in a second."""
+    """Gathers the ids of one reason into lines of up to 100, since thousands may be dropped in a second.
+
+    An event without a valid id is logged as None.
+    """
 
     def __init__(self) -> None:
         self.refused = 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 from msgspec import Raw, Struct
 
 from worker.event import EVENT_TYPE, parse
 
-_ATTRIBUTE_LIMIT = 1_024  # bytes of a value
+ATTRIBUTE_LIMIT = 1_024  # bytes of a value
 
 
 class UnpublishableError(Exception):
@@ -43,10 +44,11 @@ def trace_context() -> dict[str, str]:
     """`traceparent` and `tracestate` of the current span; baggage is left out, it may name people."""
     if "opentelemetry.trace" not in sys.modules:
         return {}  # a service that never imported it has no span
-    from opentelemetry.trace import get_current_span
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
     carrier: dict[str, str] = {}
-    if get_current_span().get_span_context().is_valid:
-        TraceContextTextMapPropagator().inject(carrier)
-    return {name: value for name, value in carrier.items() if len(value.encode()) <= _ATTRIBUTE_LIMIT}
+    with suppress(Exception):  # no reason to lose an event
+        from opentelemetry.trace import get_current_span
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        if get_current_span().get_span_context().is_valid:
+            TraceContextTextMapPropagator().inject(carrier)
+    return {name: value for name, value in carrier.items() if len(value.encode()) <= ATTRIBUTE_LIMIT}

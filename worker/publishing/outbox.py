@@ -19,7 +19,7 @@ BATCH_BYTES = 4_000_000  # of bodies; a larger one travels alone
 class Pending:
     """One event on its way. `message` is made from `body` and `attributes` off the caller's thread."""
 
-    event_id: UUID
+    event_id: UUID | None  # None where the caller gave something else: it may not be logged
     body: bytes
     attributes: dict[str, str]
     future: Future[str] = field(default_factory=Future)
@@ -71,7 +71,7 @@ class Outbox:
             self._waiting.extendleft(reversed(owned))
 
     def put_back_all(self) -> None:
-        self.put_back(sorted(self._sending, key=lambda pending: pending.event_id))
+        self.put_back(list(self._sending))
 
     def settle(self, batch: Iterable[Pending]) -> list[Pending]:
         """Lets go of `batch`; returns those of it that nobody else has settled."""

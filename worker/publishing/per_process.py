@@ -7,7 +7,6 @@ import atexit
 import os
 import sys
 import threading
-import weakref
 from collections.abc import Callable
 
 from worker.publishing.sender import Sender
@@ -27,8 +26,8 @@ class PerProcess:
     def renew(self) -> None:
         """What waits in the parent's is the parent's to send."""
         _left_by_parent.append(self.sender)
-        if self.sender.spool is not None:
-            self.sender.spool.abandon()
+        if self.sender.backlog.spool is not None:
+            self.sender.backlog.spool.abandon()
         self.sender = self._make()
         self.sender.on_start = self._end_with_multiprocessing
 
@@ -40,7 +39,7 @@ class PerProcess:
             Finalize(None, self.sender.stop, args=(_EXIT_TIMEOUT_S,), exitpriority=0)
 
 
-_all: weakref.WeakSet[PerProcess] = weakref.WeakSet()
+_all: set[PerProcess] = set()  # for good: what a dropped publisher still holds is sent, too
 _left_by_parent: list[Sender] = []  # never freed: a child must not close the parent's connection
 _forking = threading.local()
 
@@ -57,13 +56,14 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    for each in list(_all):
+    for each in _all:
         each.renew()
 
 
 def _at_exit() -> None:
-    for each in list(_all):
-        each.sender.stop(_EXIT_TIMEOUT_S)
+    for each in _all:
+        if not each.sender.stopped():
+            each.sender.stop(_EXIT_TIMEOUT_S)
 
 
 atexit.register(_at_exit)

@@ -39,7 +39,7 @@ class Connection:
                 self._client, PublishRequest.wrap(request), retry=None, timeout=timeout
             )
         except InvalidArgument as error:
-            raise UnpublishableError(error.message) from error
+            raise UnpublishableError("Pub/Sub refuses it as invalid") from error
         return list(response.message_ids)
 
     def close(self) -> None:

@@ -10,23 +10,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from msgspec.json import encode as to_json
-
 from worker.event import InvalidEventError
+from worker.publishing.backlog import Backlog
 from worker.publishing.bell import Bell
 from worker.publishing.drops import Drops, succeed
 from worker.publishing.message import UnpublishableError, make_message
 from worker.publishing.outbox import BATCH_EVENTS, Outbox, Pending
 from worker.publishing.post import AwayError, Post
-from worker.publishing.resend import resend
 
 if TYPE_CHECKING:
     from worker.publishing.spool import Spool
 
 log = logging.getLogger(__name__)
-
-SPOOLED = "spooled"
-_LOOK_S = 30.0  # how often to look for what a dead process left in the spool
 
 
 class Sender:
@@ -35,9 +30,9 @@ class Sender:
     def __init__(self, post: Post, source: str, outbox: Outbox, spool: Spool | None, linger: float) -> None:
         self.busy = threading.Lock()  # held while the thread talks to Pub/Sub or the disk: no fork in between
         self.drops = Drops()
+        self.backlog = Backlog(spool, self.drops)
         self.published = 0
-        self.spooled = 0
-        self.spool = spool
+        self.on_start: Callable[[], object] = lambda: None
         self._post, self._source, self._outbox, self._linger = post, source, outbox, linger
         self._thread: threading.Thread | None = None
         self._lock = threading.RLock()
@@ -45,9 +40,6 @@ class Sender:
         self._stop = threading.Event()
         self._rested = threading.Condition()
         self._deadline = float("inf")
-        self.on_start: Callable[[], object] = lambda: None
-        self._spool_waits = False
-        self._look_at = 0.0
 
     def put(self, pending: Pending) -> None:
         """Queues it; what a full outbox does not take goes to the spool, or is given up."""
@@ -56,39 +48,43 @@ class Sender:
             if self._thread is None:
                 self._start()
         else:
-            why = (
-                "the publisher is closed" if self._outbox.closed else "the memory for waiting events is full"
-            )
-            self._keep(self._with_messages([pending]), why)
+            closed = self._outbox.closed
+            why = "the publisher is closed" if closed else "the memory for waiting events is full"
+            self.backlog.keep(self._with_messages([pending]), why)
+            if closed:
+                self.drops.report()
 
     def flush(self, timeout: float) -> bool:
         """Waits until nothing is left in memory or in the spool; False when `timeout` seconds were not enough."""
-        self._look_at = 0.0
-        self._spool_waits = self.spool is not None
+        self.backlog.look()
         self._start()
         self._bell.ring()
         with self._rested:
             return self._rested.wait_for(self._nothing_left, timeout)
 
-    def stop(self, timeout: float) -> None:
-        """Sends what it can within `timeout` seconds; the rest goes to the spool, or is given up."""
+    def stop(self, timeout: float) -> int:
+        """Sends what it can within `timeout` seconds; the rest goes to the spool, or is given up.
+
+        Returns how many events wait in the spool. May be called again.
+        """
         self._deadline = time.monotonic() + timeout
         self._post.try_now(self._deadline)
         self._stop.set()
         self._bell.ring()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
-        self._keep(self._with_messages(self._outbox.close()), "not sent before the publisher was closed")
-        if self.spool is not None:
-            self.spool.sync()
-            self.spool.close()
+        self.backlog.keep(
+            self._with_messages(self._outbox.close()), "not sent before the publisher was closed"
+        )
         self.drops.report()
+        return self.backlog.close()
+
+    def stopped(self) -> bool:
+        """Whether nothing came since it was stopped."""
+        return self._outbox.closed and not len(self._outbox)
 
     def _start(self) -> None:
-        with (
-            self._lock,
-            suppress(RuntimeError),
-        ):  # at exit Python starts no thread any more: `stop` keeps the events
+        with self._lock, suppress(RuntimeError):  # Python is ending, and starts no thread: `stop` comes
             if self._thread is None and not self._stop.is_set():
                 thread = threading.Thread(target=self._run, name="prompt-publisher", daemon=True)
                 thread.start()
@@ -106,21 +102,21 @@ class Sender:
     def _finished(self) -> bool:
         if not self._stop.is_set():
             return False
-        kept = self.spool is not None and self._post.away_for() > 0  # no use in trying on
+        kept = self.backlog.spool is not None and self._post.away_for() > 0  # no use in trying on
         return self._nothing_left() or kept or time.monotonic() >= self._deadline
 
     def _nothing_left(self) -> bool:
-        return not len(self._outbox) and not self._spool_waits
+        return not len(self._outbox) and not self.backlog.waits
 
     def _rest(self) -> None:
         """Until there is something to do; a first event waits `linger` seconds for company."""
         away = self._post.away_for()
         if self._stop.is_set():
             time.sleep(min(away, 0.1))
-        elif away and self.spool is None:
+        elif away and self.backlog.spool is None:
             self._stop.wait(away)  # what comes waits in memory
         else:
-            self._bell.wait(away or (_LOOK_S if self.spool else None))
+            self._bell.wait(away or self.backlog.pause())
             if len(self._outbox) < BATCH_EVENTS:
                 self._stop.wait(self._linger)
         self._bell.silence()
@@ -139,8 +135,8 @@ class Sender:
         batch = self._with_messages(self._outbox.take())
         if batch:
             self._send(batch)
-        if self.spool is not None and not self._post.away_for():
-            self._empty(self.spool)
+        if not self._post.away_for():
+            self.published += self.backlog.send(self._post)
         if not self._post.away_for() and not self._nothing_left():
             self._bell.ring()
         self.drops.report()
@@ -162,38 +158,11 @@ class Sender:
 
     def _hold(self, batch: list[Pending]) -> None:
         """Until Pub/Sub is back: on disk, or else in memory."""
-        if self.spool is None:
+        if self.backlog.spool is None:
             self._outbox.put_back(batch)
         else:
-            self._keep(self._outbox.settle(batch), "Pub/Sub is away")
-            self.spool.sync()
-
-    def _keep(self, batch: list[Pending], why: str) -> None:
-        """On disk, or else nowhere."""
-        if self.spool is not None and batch:
-            try:
-                self.spool.append(to_json(pending.message) for pending in batch)
-            except OSError as error:
-                why = f"{why}, and the spool takes no more: {error.strerror or error}"
-            else:
-                with self._lock:
-                    self.spooled += len(batch)
-                self._spool_waits = True
-                for pending in batch:
-                    succeed(pending.future, SPOOLED)
-                return
-        self.drops.give_up([(pending.event_id, pending.future) for pending in batch], why)
-
-    def _empty(self, spool: Spool) -> None:
-        """Sends one segment, if any waits."""
-        if time.monotonic() >= self._look_at:
-            self._spool_waits, self._look_at = True, time.monotonic() + _LOOK_S
-        if not self._spool_waits:
-            return
-        segment = spool.claim()
-        self._spool_waits = segment is not None
-        if segment is not None:
-            self.published += resend(segment, self._post, self.drops)
+            self.backlog.keep(self._outbox.settle(batch), "Pub/Sub is away")
+            self.backlog.sync()
 
     def _with_messages(self, batch: list[Pending]) -> list[Pending]:
         """Those the worker will take; the others are refused here, before anybody waits for them."""

@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from tests.topic import an_event
 from worker import ExecutionEvent, Publisher
 from worker.event import InvalidEventError, parse
+from worker.publisher import TOPIC
 from worker.publishing.body import BODY_LIMIT, make_body
 from worker.publishing.message import make_message, trace_context
 from worker.topology import Names
@@ -320,6 +321,11 @@ def test_a_missing_project_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         Publisher()
 
 
+def test_a_source_that_fits_no_attribute_is_refused() -> None:
+    with pytest.raises(ValueError, match="OTEL_SERVICE_NAME"):
+        Publisher("p-1", source="é" * 513)
+
+
 def test_a_spool_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"PROMPT_WORKER_SPOOL.*file"):
@@ -327,8 +333,15 @@ def test_a_spool_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 
 def test_the_topics_default_name_is_the_one_declared() -> None:
-    publisher = Publisher("p-1")
-    assert publisher._topic == Names().topic
+    assert Names().topic == TOPIC
+
+
+@pytest.mark.parametrize("name", ["a", "no spaces", "projects/p/topics/t", "../up", "1st", "t" * 256])
+def test_a_name_pubsub_cannot_know_is_refused_at_once(name: str) -> None:
+    with pytest.raises(ValueError, match="PROMPT_EXECUTIONS_TOPIC"):
+        Publisher("p-1", name)
+    with pytest.raises(ValueError, match="PUBSUB_PROJECT_ID"):
+        Publisher(name)
 
 
 def test_importing_the_publisher_loads_no_network_library() -> None:
@@ -351,7 +364,9 @@ def test_an_event_that_cannot_be_encoded_fails_its_future(caplog: pytest.LogCapt
             publisher.publish(an_event(input_variables={"v": Hostile()})).exception(0), SecretError
         )
         assert isinstance(publisher.publish(an_event(input_variables=circle)).exception(0), RecursionError)
-        assert isinstance(publisher.publish("event").exception(0), Exception)  # type: ignore[arg-type]
+        assert isinstance(publisher.publish("event").exception(5), Exception)  # type: ignore[arg-type]
         assert publisher.counts.refused == 3
+        assert publisher.publish(an_event(event_id="SECRET")).exception(5)
+        assert publisher.publish(an_event(event_id="SECRET", user_id="u" * 11_000_000)).exception(5)
     assert "SECRET" not in caplog.text
-    assert caplog.text.count("refused") == 3
+    assert caplog.text.count("refused") == 5
