@@ -26,6 +26,7 @@ Handler = Callable[[Sequence[Message]], list[Outcome]]
 
 IDLE_WAIT = 0.5  # seconds between looks at the stop flag while nothing comes
 GRACE = 4.0  # seconds for the batches in hand after a stop; Cloud Run kills after 10
+CANCEL_GRACE = 1.0  # seconds more for a cancelled statement
 
 
 class Consumer:
@@ -67,11 +68,13 @@ class Consumer:
         while not self._stop.wait(self._progress_seconds):
             self._report()
         grace = threading.Timer(GRACE, self._cancel)
+        grace.daemon = True  # a server that hangs does not answer a cancellation either
         grace.start()
+        deadline = time.monotonic() + GRACE + CANCEL_GRACE
         for lane in self._lanes:
-            lane.join()
+            lane.join(max(0.0, deadline - time.monotonic()))
         grace.cancel()
-        self._subscription.close()
+        self._subscription.close()  # also hands back what a lane that hangs still holds
         self._report("stopped")
 
     def _lane(self) -> None:

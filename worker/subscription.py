@@ -126,25 +126,28 @@ class Subscription:
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """After the commit. An acknowledgement that fails is logged: the event comes again and is a duplicate."""
         self._settle(
-            messages, self._acknowledge, lambda ids: _AcknowledgeRequest(subscription=self.path, ack_ids=ids)
+            [message.ack_id for message in messages],
+            self._acknowledge,
+            lambda ids: _AcknowledgeRequest(subscription=self.path, ack_ids=ids),
         )
 
     def hand_back(self, messages: Sequence[Message]) -> None:
         """For redelivery at once, to any worker."""
-        self._settle(messages, self._modify_ack_deadline, lambda ids: self._deadline(ids, 0))
+        self._hand_back([message.ack_id for message in messages])
+
+    def _hand_back(self, ids: Sequence[str]) -> None:
+        self._settle(ids, self._modify_ack_deadline, lambda chunk: self._deadline(chunk, 0))
 
     def close(self) -> None:
-        """Waits the open pulls out and hands back what they bring."""
+        """Waits the open pulls out and hands back all that is not settled."""
         self._closing.set()
-        stranded: list[Message] = []
         deadline = time.monotonic() + PULL_TIMEOUT + 0.5
         for _ in range(self._open_pulls):
             if self._idle_pulls.acquire(blocking=False):
                 continue
             with suppress(queue.Empty):
-                answer = self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
-                stranded += [] if isinstance(answer, grpc.RpcError) else answer
-        self.hand_back(stranded)
+                self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        self._hand_back(list(self._leased))
         self._extender.join()
 
     def _open_pull(self) -> None:
@@ -179,9 +182,8 @@ class Subscription:
         self._closing.wait(1.0)
 
     def _settle(
-        self, messages: Sequence[Message], call: Callable[..., Any], request: Callable[[list[str]], Any]
+        self, ids: Sequence[str], call: Callable[..., Any], request: Callable[[list[str]], Any]
     ) -> None:
-        ids = [message.ack_id for message in messages]
         for chunk in _chunks(ids):
             try:
                 _retrying()(call, request(chunk), timeout=ACK_TIMEOUT)
