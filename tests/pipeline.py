@@ -25,7 +25,11 @@ REQUEST_BYTES = 9_000_000
 
 
 class Pipeline:
-    """The project's topics and subscriptions, made anew; `ack_deadline` in seconds, of the writer's subscription."""
+    """The project's topics and subscriptions, made anew.
+
+    `ack_deadline` is for tests of redelivery: the writer's subscription then has this one, in seconds, and no retry
+    policy, with which the emulator delivers expired messages late or never again.
+    """
 
     def __init__(self, project: str, database: str, *, ack_deadline: int = ACK_DEADLINE) -> None:
         self.topology = Topology(project, Names(), emulated=True)
@@ -37,7 +41,7 @@ class Pipeline:
             self.subscriber.update_subscription(
                 request={
                     "subscription": Subscription(name=self.writer, ack_deadline_seconds=ack_deadline),
-                    "update_mask": FieldMask(paths=["ack_deadline_seconds"]),
+                    "update_mask": FieldMask(paths=["ack_deadline_seconds", "retry_policy"]),
                 }
             )
 

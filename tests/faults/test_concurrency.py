@@ -1,0 +1,57 @@
+"""Workers beside workers: no deadlock shows, each event is one row, counters are exact."""
+
+from __future__ import annotations
+
+import random
+from contextlib import ExitStack
+
+import pytest
+
+from tests.events import bodies
+from tests.pipeline import Pipeline
+
+
+@pytest.mark.embedded_only
+def test_four_workers_share_a_subscription(pipeline: Pipeline) -> None:
+    """All on the same three templates, the counters of which every batch of every worker updates."""
+    published = bodies(8000)
+    pipeline.publish(published)
+    with ExitStack() as stack:
+        workers = [stack.enter_context(pipeline.worker(PROMPT_WORKER_BATCH_MESSAGES="200")) for _ in range(4)]
+        pipeline.wait_for_rows(len(published), 40)
+        for worker in workers:
+            worker.wait_for(lambda w: w.logs)
+            assert worker.terminate()[0] == 0
+        for worker in workers:
+            assert worker.messages("WARNING", "ERROR") == []
+            assert "deadlock" not in worker.output
+        assert sum(worker.totals.get("written", 0) for worker in workers) == len(published)
+        assert sum(1 for worker in workers if worker.totals.get("written")) > 1
+    pipeline.assert_exact(published)
+    totals = pipeline.query(
+        "SELECT sum(total_executions) FROM prompt_templates WHERE name = ANY(%s)", [*SEED_TEMPLATES]
+    )
+    assert totals == [(len(published),)]
+
+
+@pytest.mark.embedded_only
+def test_workers_fed_the_same_events_in_other_orders_write_each_once(pipeline: Pipeline) -> None:
+    """Published three times, each time shuffled: what a publisher's retries and a seek look like."""
+    published = bodies(2000)
+    for seed in range(3):
+        pipeline.publish(random.Random(seed).sample(published, len(published)))
+    with ExitStack() as stack:
+        workers = [stack.enter_context(pipeline.worker(PROMPT_WORKER_BATCH_MESSAGES="300")) for _ in range(2)]
+        pipeline.wait_for_rows(len(published))
+        workers[0].wait_for(
+            lambda _: sum(sum(worker.totals.values()) for worker in workers) == 3 * len(published), 20
+        )
+        for worker in workers:
+            assert worker.terminate()[0] == 0
+            assert "deadlock" not in worker.output
+    outcomes = {
+        name: sum(worker.totals.get(name, 0) for worker in workers) for name in ("written", "duplicate")
+    }
+    assert outcomes == {"written": 2000, "duplicate": 4000}
+    pipeline.assert_exact(published)
+    assert pipeline.dead_letters(0) == []
