@@ -16,6 +16,7 @@ from worker.settings import SettingsError
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 3_000
 CONNECT_TIMEOUT_S = 5
+WORK_MEM = "32MB"
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 FORM = "postgresql://USER:PASSWORD@HOST:5432/DATABASE or postgresql://USER:PASSWORD@/DATABASE?host=/cloudsql/INSTANCE"
 
@@ -74,7 +75,8 @@ def connect(
     """An engine whose every connection has a name and time limits. Connects on first use. Raises `SettingsError`."""
     parsed = parse_url(url)
     given = parsed.query.get("options", "")
-    limits = f"-c statement_timeout={statement_timeout_ms} -c lock_timeout={lock_timeout_ms}"
+    # work_mem: the triggers read a batch from memory.
+    limits = f"-c statement_timeout={statement_timeout_ms} -c lock_timeout={lock_timeout_ms} -c work_mem={WORK_MEM}"
     return create_engine(
         parsed,
         pool_size=pool_size,
