@@ -38,14 +38,24 @@ class Tally(msgspec.Struct):
         return 1 if self.refused or self.spooled or self.lost else 0
 
 
+class SourceError(Exception):
+    """The file cannot be read."""
+
+    exit_code = 66  # EX_NOINPUT of sysexits.h
+
+
 @contextmanager
 def source(name: str) -> Iterator[BinaryIO]:
-    """The file of that name, or standard input for `-`."""
+    """The file of that name, or standard input for `-`. Raises `SourceError`."""
     if name == "-":
         yield sys.stdin.buffer
-    else:
-        with open(name, "rb") as file:
-            yield file
+        return
+    try:
+        file = open(name, "rb")  # noqa: SIM115
+    except OSError as error:
+        raise SourceError(f"cannot read {name}: {error.strerror}") from None
+    with file:
+        yield file
 
 
 def run(lines: BinaryIO, publisher: Publisher, *, as_json: bool = False, patience: float = 60.0) -> int:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from worker.event import ExecutionEvent, InvalidEventError
 from worker.publishing.backlog import SPOOLED
 from worker.publishing.body import make_body
-from worker.publishing.message import ATTRIBUTE_LIMIT, trace_context
+from worker.publishing.message import trace_context
 from worker.publishing.outbox import Outbox, Pending
 from worker.publishing.per_process import PerProcess
 from worker.publishing.post import Post
 from worker.publishing.sender import Sender
+from worker.publishing.target import read_target
 
 __all__ = ["SPOOLED", "Counts", "Publisher", "Unsent"]
-
-TOPIC = "prompt-executions"
 
 
 class Counts(NamedTuple):
@@ -54,7 +50,7 @@ class Publisher:
     most `spool_bytes`, or without one in memory. `linger` is how many seconds a first event waits for others to share
     its request, `timeout` how many a request may take.
 
-    Raises `ValueError` for a setting that is missing or cannot be used; touches no network.
+    Raises `SettingsError` for settings that are missing or cannot be used; touches no network.
     """
 
     def __init__(
@@ -70,19 +66,7 @@ class Publisher:
         linger: float = 0.01,
         timeout: float = 10.0,
     ) -> None:
-        env = os.environ.get
-        project = project or env("PUBSUB_PROJECT_ID") or env("GOOGLE_CLOUD_PROJECT")
-        if not project:
-            raise ValueError("no project: set PUBSUB_PROJECT_ID or GOOGLE_CLOUD_PROJECT, or pass `project`")
-        self._project = _checked(project, "PUBSUB_PROJECT_ID")
-        self._topic = _checked(topic or env("PROMPT_EXECUTIONS_TOPIC") or TOPIC, "PROMPT_EXECUTIONS_TOPIC")
-        self._source = source or env("OTEL_SERVICE_NAME") or env("K_SERVICE") or "unknown-service"
-        if len(self._source.encode()) > ATTRIBUTE_LIMIT:
-            raise ValueError(f"OTEL_SERVICE_NAME, or `source`: more than {ATTRIBUTE_LIMIT} bytes")
-        folder = spool or env("PROMPT_WORKER_SPOOL")
-        self._spool = Path(folder, self._project, self._topic) if folder else None
-        if self._spool is not None:
-            _make_folder(self._spool)
+        self._target = read_target(project, topic, source, spool)
         self._limits = max_events, max_bytes, spool_bytes
         self._linger, self._timeout = linger, timeout
         self._own = PerProcess(self._new_sender)
@@ -167,29 +151,14 @@ class Publisher:
 
     def _new_sender(self) -> Sender:
         max_events, max_bytes, spool_bytes = self._limits
+        project, topic, source, folder = self._target
         spool = None
-        if self._spool is not None:
+        if folder is not None:
             from worker.publishing.spool import Spool  # needs file locks, which Windows has not
 
-            spool = Spool(self._spool, spool_bytes)
-        post = Post(self._project, self._topic, self._timeout)
-        return Sender(post, self._source, Outbox(max_events, max_bytes), spool, self._linger)
-
-
-def _checked(name: str, setting: str) -> str:
-    """A name that Pub/Sub may know; any other would have each event refused, one by one."""
-    if not re.fullmatch(r"[A-Za-z][\w.~+%:-]{2,254}", name, re.ASCII):
-        raise ValueError(f"{setting}: {name!r} is not the name of a project or topic")
-    return name
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise ValueError(f"PROMPT_WORKER_SPOOL: cannot use the folder {folder}: {error.strerror}") from None
+            spool = Spool(folder, spool_bytes)
+        post = Post(project, topic, self._timeout)
+        return Sender(post, source, Outbox(max_events, max_bytes), spool, self._linger)
 
 
 def _text(error: BaseException) -> str:

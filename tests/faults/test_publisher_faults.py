@@ -27,6 +27,7 @@ from worker.local.emulator import Emulator
 from worker.publisher import SPOOLED
 from worker.publishing.drops import NotPublishedError
 
+BLOCKED_S = 1.0  # a busy machine may hold a call up that long, but each wait for Pub/Sub here is longer
 ROOT = Path(__file__).parents[2]
 
 
@@ -86,7 +87,7 @@ def test_the_caller_is_not_blocked(fault: str, request: pytest.FixtureRequest) -
     request.getfixturevalue(fault)
     publisher = Publisher("p-1", timeout=2.0)
     futures, longest = publish_all(publisher, some_events(5_000))
-    assert longest < 0.25, "seconds; the machine may be busy, Pub/Sub may not matter"
+    assert longest < BLOCKED_S
     assert not any(future.done() for future in futures)
     started = time.monotonic()
     assert publisher.close(1.0) == (0, 5_000)
@@ -172,7 +173,7 @@ def test_pubsub_hangs_and_comes_back(own_emulator: Emulator, tmp_path: Path) -> 
     os.kill(own_emulator.pid, signal.SIGSTOP)
     try:
         futures, longest = publish_all(publisher, events)
-        assert longest < 0.25
+        assert longest < BLOCKED_S
         assert {future.result(10) for future in futures} == {SPOOLED}
     finally:
         os.kill(own_emulator.pid, signal.SIGCONT)
@@ -189,7 +190,7 @@ def test_events_wait_on_disk_and_the_next_process_sends_them(
     events = some_events(2500)
     publisher = Publisher("p-1", spool=tmp_path)
     futures, longest = publish_all(publisher, events)
-    assert longest < 0.25
+    assert longest < BLOCKED_S
     assert {future.result(10) for future in futures} == {SPOOLED}
     assert publisher.close(1) == (2500, 0)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -236,7 +237,7 @@ def test_topics_do_not_mix_in_one_folder(nowhere: None, tmp_path: Path) -> None:
 def test_a_full_memory_overflows_to_the_spool(black_hole: None, tmp_path: Path) -> None:
     publisher = Publisher("p-1", spool=tmp_path, max_events=100, timeout=30.0)
     futures, longest = publish_all(publisher, some_events(1000))
-    assert longest < 0.25
+    assert longest < BLOCKED_S
     assert sum(future.done() and future.result(0) == SPOOLED for future in futures) == 900
     assert publisher.close(0.5) == (1000, 0)
 

@@ -380,6 +380,11 @@ def test_an_interrupted_file_says_how_far_it_came(topic: Topic, tmp_path: Path) 
     assert len(received) in (said["published"], said["published"] + 1)
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(publish_file.SourceError, match=r"cannot read .*missing: No such file"):
+        publish_file.source(str(tmp_path / "missing")).__enter__()
+
+
 def test_a_topic_that_does_not_exist_is_not_waited_for_for_ever(
     project: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

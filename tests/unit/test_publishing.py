@@ -22,9 +22,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from tests.topic import an_event
 from worker import ExecutionEvent, Publisher
 from worker.event import InvalidEventError, parse
-from worker.publisher import TOPIC
 from worker.publishing.body import BODY_LIMIT, make_body
 from worker.publishing.message import make_message, trace_context
+from worker.publishing.target import TOPIC
+from worker.settings import SettingsError
 from worker.topology import Names
 
 
@@ -317,18 +318,18 @@ def test_an_exception_that_cannot_be_printed_is_no_trouble(publisher: Recorder) 
 def test_a_missing_project_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PUBSUB_PROJECT_ID", raising=False)
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
-    with pytest.raises(ValueError, match=r"PUBSUB_PROJECT_ID.*GOOGLE_CLOUD_PROJECT"):
+    with pytest.raises(SettingsError, match=r"PUBSUB_PROJECT_ID.*GOOGLE_CLOUD_PROJECT"):
         Publisher()
 
 
 def test_a_source_that_fits_no_attribute_is_refused() -> None:
-    with pytest.raises(ValueError, match="OTEL_SERVICE_NAME"):
+    with pytest.raises(SettingsError, match="OTEL_SERVICE_NAME"):
         Publisher("p-1", source="é" * 513)
 
 
 def test_a_spool_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match=r"PROMPT_WORKER_SPOOL.*file"):
+    with pytest.raises(SettingsError, match=r"PROMPT_WORKER_SPOOL.*file"):
         Publisher("p-1", spool=tmp_path / "file")
 
 
@@ -338,10 +339,12 @@ def test_the_topics_default_name_is_the_one_declared() -> None:
 
 @pytest.mark.parametrize("name", ["a", "no spaces", "projects/p/topics/t", "../up", "1st", "t" * 256])
 def test_a_name_pubsub_cannot_know_is_refused_at_once(name: str) -> None:
-    with pytest.raises(ValueError, match="PROMPT_EXECUTIONS_TOPIC"):
-        Publisher("p-1", name)
-    with pytest.raises(ValueError, match="PUBSUB_PROJECT_ID"):
-        Publisher(name)
+    with pytest.raises(SettingsError) as caught:
+        Publisher(name, name)
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
+        "PUBSUB_PROJECT_ID",
+        "PROMPT_EXECUTIONS_TOPIC",
+    ]
 
 
 def test_importing_the_publisher_loads_no_network_library() -> None:
