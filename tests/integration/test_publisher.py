@@ -19,11 +19,14 @@ from pathlib import Path
 
 import pytest
 from google.cloud.pubsub_v1 import PublisherClient
+from msgspec import Raw
 from opentelemetry.sdk.trace import TracerProvider
 
 from tests.topic import Topic, an_event
 from worker import Publisher, publish_file
 from worker.event import InvalidEventError, encode, parse
+from worker.publishing.message import Message, UnpublishableError
+from worker.publishing.post import Post
 
 
 @pytest.fixture
@@ -397,3 +400,13 @@ def test_futures_are_those_of_the_standard_library(publisher: Publisher) -> None
     future = publisher.publish(an_event())
     assert isinstance(future, Future)
     assert future.result(10).isdigit()
+
+
+def test_a_message_that_pubsub_refuses_stands_alone_in_the_end(topic: Topic) -> None:
+    """What passes our checks and is refused all the same: here a message with nothing in it."""
+    good = [Message({"n": str(n)}, Raw(b"{}")) for n in range(20)]
+    results = Post(topic.project, "prompt-executions", 10).send(
+        [*good[:13], Message({}, Raw(b"")), *good[13:]]
+    )
+    assert [n for n, result in enumerate(results) if isinstance(result, UnpublishableError)] == [13]
+    assert {message.attributes["n"] for message in topic.receive(20)} == {str(n) for n in range(20)}
