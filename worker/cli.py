@@ -50,7 +50,6 @@ def _migrate(_: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from schema.statistics import recount
-
     from schema.verify import verify
     from worker.report import print_checks, print_differences
 
@@ -92,12 +91,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _publish(options: argparse.Namespace) -> int:
-    from worker import Publisher, publish_file
+    from worker import Publisher
+    from worker.publish_file import run, source
     from worker.telemetry import configure_logs
 
     configure_logs("WARNING")
-    with publish_file.source(options.file) as source:
-        return publish_file.run(source, Publisher(), as_json=options.json)
+    with source(options.file) as lines:
+        return run(lines, Publisher(), as_json=options.json)
 
 
 def _doctor(_: argparse.Namespace) -> int:

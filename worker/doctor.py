@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 
 import psycopg2
 from google.api_core.exceptions import GoogleAPICallError, NotFound
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+from google.pubsub_v1.types import Subscription
 from sqlalchemy import Engine
 
 from schema.verify import Check, verify
@@ -81,18 +83,16 @@ def _examine_broker() -> Iterator[Check]:
     with PublisherClient() as publisher, SubscriberClient() as subscriber:
         for topic in topology.topics():
             yield _look(
-                f"topic {topic.name}",
-                lambda path=topic.name: publisher.get_topic(topic=path, timeout=TIMEOUT),
+                f"topic {topic.name}", partial(publisher.get_topic, topic=topic.name, timeout=TIMEOUT)
             )
         for wanted in topology.subscriptions():
-            yield _look(
-                f"subscription {wanted.name}",
-                lambda wanted=wanted: differences(
-                    wanted, subscriber.get_subscription(subscription=wanted.name, timeout=TIMEOUT)
-                ),
-            )
+            yield _look(f"subscription {wanted.name}", partial(_differences, wanted, subscriber))
         if not topology.emulated:
             yield from _examine_permissions(topology, publisher, subscriber)
+
+
+def _differences(wanted: Subscription, subscriber: SubscriberClient) -> list[str]:
+    return differences(wanted, subscriber.get_subscription(subscription=wanted.name, timeout=TIMEOUT))
 
 
 def _look(name: str, question: Callable[[], object]) -> Check:

@@ -8,6 +8,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
 from schema.statistics import Difference
 
 
