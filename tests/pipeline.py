@@ -50,6 +50,10 @@ class Pipeline:
         self.subscriber.close()
 
     def worker(self, **settings: str) -> WorkerProcess:
+        return self.worker_program("", **settings)
+
+    def worker_program(self, program: str, **settings: str) -> WorkerProcess:
+        """A worker run by a program of Python instead of by the command line."""
         return WorkerProcess(
             {
                 "DATABASE_URL": self.database,
@@ -57,7 +61,8 @@ class Pipeline:
                 "PUBSUB_EMULATOR_HOST": os.environ["PUBSUB_EMULATOR_HOST"],
                 "PROMPT_WORKER_PROGRESS_SECONDS": "0.2",
             }
-            | settings
+            | settings,
+            *(("-c", program) if program else ()),
         )
 
     def publish(self, bodies: Iterable[bytes], **attributes: str) -> None:

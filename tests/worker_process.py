@@ -87,7 +87,8 @@ class WorkerProcess:
         return code
 
     def terminate(self) -> tuple[int, float]:
-        """SIGTERM; the exit code and the seconds it took."""
+        """SIGTERM, once it is up; the exit code and the seconds it took."""
+        self.wait_for(lambda worker: worker.logs)
         started = time.monotonic()
         self._process.send_signal(signal.SIGTERM)
         code = self.wait(20)

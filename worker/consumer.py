@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from google.api_core.exceptions import GoogleAPICallError
+from google.api_core.exceptions import GoogleAPIError
 
 from worker import telemetry
 from worker.batch import Batch, Limits
@@ -135,8 +135,12 @@ class Consumer:
         messages = [message for message, _ in rejections]
         try:
             self._dead_letters.publish(rejections)
-        except GoogleAPICallError as error:
-            log.warning("%d rejected events handed back: no dead-letter topic: %s", len(messages), error.code)
+        except GoogleAPIError as error:
+            log.warning(
+                "%d rejected events handed back, not dead-lettered: %s. 'prompt-worker topics' creates the topic",
+                len(messages),
+                type(error).__name__,
+            )
             self._subscription.hand_back(messages)
             return False
         self._subscription.acknowledge(messages)

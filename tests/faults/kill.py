@@ -25,7 +25,7 @@ from worker.local.postgres import Postgres
 
 ACK_DEADLINE = 10  # seconds, the least there is: what a killed worker held comes again soon
 PORTION = 500
-SECONDS_A_ROUND = 2.5
+SECONDS_A_ROUND = 4.0  # that a worker starts, works, and is killed
 
 
 @dataclass(frozen=True)

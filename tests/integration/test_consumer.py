@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from tests.events import bodies
+from tests.events import bodies, body
 from tests.pipeline import Pipeline
+from tests.worker_process import WorkerProcess
+from worker.topology import reconcile
 
 
 def test_published_events_become_rows_and_exact_counters(pipeline: Pipeline) -> None:
@@ -23,9 +27,103 @@ def test_published_events_become_rows_and_exact_counters(pipeline: Pipeline) -> 
 @pytest.mark.embedded_only
 def test_the_broker_is_told_that_the_events_are_done(database: str, project: str) -> None:
     pipeline = Pipeline(project, database, ack_deadline=10)
-    pipeline.publish(bodies(500))
+    pipeline.publish([*bodies(500), body(template_name="nobody-knows")])
     with pipeline.worker() as worker:
         pipeline.wait_for_rows(500)
         worker.terminate()
-    assert pipeline.unsettled(seconds=11) == []
+    assert pipeline.unsettled(seconds=12) == []
     pipeline.close()
+
+
+def test_a_single_event_does_not_wait_for_company(pipeline: Pipeline) -> None:
+    with pipeline.worker() as worker:
+        worker.wait_for(lambda w: w.logs)
+        started = time.monotonic()
+        pipeline.publish([body()])
+        pipeline.wait_for_rows(1)
+        assert time.monotonic() - started < 1
+
+
+def test_a_stream_of_only_bad_events_stops_the_worker_before_it_dead_letters_them(pipeline: Pipeline) -> None:
+    pipeline.publish([body(template_name="not-made-yet") for _ in range(3000)])
+    with pipeline.worker(
+        PROMPT_WORKER_BREAKER_WINDOW="100",
+        PROMPT_WORKER_BATCH_MESSAGES="100",
+        PROMPT_WORKER_BATCH_SECONDS="5",
+        PROMPT_WORKER_LANES="1",
+    ) as worker:
+        assert worker.wait() == 70
+        assert "of the last 100 events were rejected (unknown_template: 100)" in worker.output
+        assert "prompt-worker doctor" in worker.output
+        assert "Traceback" not in worker.output
+    assert pipeline.dead_letters(0) == []
+    # And nothing is lost: once the template is there, so are the rows.
+    pipeline.query("INSERT INTO prompt_templates (name, template_text) VALUES ('not-made-yet', 'x')")
+    with pipeline.worker():
+        pipeline.wait_for_rows(3000)
+
+
+def test_without_its_tables_it_ends_and_says_what_to_do(empty_database: str, project: str) -> None:
+    pipeline = Pipeline(project, empty_database)
+    pipeline.publish(bodies(10))
+    with pipeline.worker() as worker:
+        assert worker.wait() == 69
+        assert "prompt-worker migrate" in worker.output
+        assert "Traceback" not in worker.output
+    assert pipeline.dead_letters(0) == []
+    assert len(pipeline.unsettled(seconds=5)) == 10, "handed back"
+    pipeline.close()
+
+
+def test_without_its_subscription_it_ends_and_says_what_to_do(pipeline: Pipeline) -> None:
+    pipeline.subscriber.delete_subscription(subscription=pipeline.writer)
+    with pipeline.worker() as worker:
+        assert worker.wait() == 69
+        assert pipeline.writer in worker.output
+        assert "prompt-worker topics" in worker.output
+        assert "Traceback" not in worker.output
+
+
+def test_wrong_settings_are_all_named_at_once() -> None:
+    with WorkerProcess(
+        {
+            "DATABASE_URL": "",
+            "PUBSUB_PROJECT_ID": "",
+            "GOOGLE_CLOUD_PROJECT": "",
+            "PROMPT_WORKER_LANES": "no",
+        }
+    ) as worker:
+        assert worker.wait() == 78
+        for name in ("DATABASE_URL", "PUBSUB_PROJECT_ID", "PROMPT_WORKER_LANES"):
+            assert name in worker.output
+        assert "Traceback" not in worker.output
+
+
+def test_a_wrong_password_in_the_url_is_not_told() -> None:
+    with WorkerProcess({"DATABASE_URL": "mysql://u:s3cr3t@h/d", "PUBSUB_PROJECT_ID": "p"}) as worker:
+        assert worker.wait() == 78
+        assert "DATABASE_URL" in worker.output
+        assert "s3cr3t" not in worker.output
+
+
+def test_without_a_dead_letter_topic_rejected_events_are_handed_back_until_there_is_one(
+    pipeline: Pipeline,
+) -> None:
+    topic = pipeline.topology.topic_path(pipeline.topology.names.dead_letter_topic)
+    store = pipeline.topology.subscription_path(pipeline.topology.names.dead_letter_store)
+    pipeline.subscriber.delete_subscription(subscription=store)
+    pipeline.publisher.delete_topic(topic=topic)
+    pipeline.publish([*bodies(200), body(template_name="nobody-knows")])
+    with pipeline.worker() as worker:
+        worker.wait_for(
+            lambda w: any(
+                "1 rejected events handed back, not dead-lettered: NotFound" in m
+                for m in w.messages("WARNING")
+            )
+        )
+        pipeline.wait_for_rows(200)
+        assert worker.running
+        list(reconcile(pipeline.topology, pipeline.publisher, pipeline.subscriber))
+        assert len(pipeline.dead_letters(1, seconds=20)) == 1
+        assert worker.terminate()[0] == 0
+    assert worker.totals["dead-lettered"] == 1

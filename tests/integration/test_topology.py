@@ -1,0 +1,83 @@
+"""Topics and subscriptions on a broker: created where missing, mended where they differ, otherwise left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.pubsub_v1.types import RetryPolicy, Subscription
+
+from tests.worker_process import WorkerProcess
+from worker.errors import DeploymentError
+from worker.topology import Change, Names, Topology, reconcile
+
+
+@pytest.fixture
+def clients(project: str) -> Iterator[tuple[PublisherClient, SubscriberClient]]:
+    publisher, subscriber = PublisherClient(), SubscriberClient()
+    yield publisher, subscriber
+    publisher.stop()
+    subscriber.close()
+
+
+def test_what_is_missing_is_created_and_then_left_alone(
+    project: str, clients: tuple[PublisherClient, SubscriberClient]
+) -> None:
+    topology = Topology(project, Names(), emulated=True)
+    first = list(reconcile(topology, *clients))
+    assert [change.action for change in first] == ["created"] * 5
+    assert [change.path for change in first] == [
+        *(topic.name for topic in topology.topics()),
+        *(subscription.name for subscription in topology.subscriptions()),
+    ]
+    assert [change.action for change in reconcile(topology, *clients)] == ["unchanged"] * 5
+
+
+def test_what_differs_is_updated_and_named(
+    project: str, clients: tuple[PublisherClient, SubscriberClient]
+) -> None:
+    topology = Topology(project, Names(), emulated=True)
+    list(reconcile(topology, *clients))
+    writer = topology.subscription_path(topology.names.writer)
+    changed = Subscription(
+        name=writer,
+        ack_deadline_seconds=10,
+        retry_policy=RetryPolicy(minimum_backoff=timedelta(seconds=5), maximum_backoff=timedelta(seconds=6)),
+    )
+    mask = FieldMask(paths=["ack_deadline_seconds", "retry_policy", "dead_letter_policy"])
+    clients[1].update_subscription(request={"subscription": changed, "update_mask": mask})
+    changes = [change for change in reconcile(topology, *clients) if change.action != "unchanged"]
+    assert changes == [Change(writer, "updated: ack_deadline_seconds, retry_policy, dead_letter_policy")]
+    found = clients[1].get_subscription(subscription=writer)
+    assert found.ack_deadline_seconds == 60
+    assert found.dead_letter_policy.max_delivery_attempts == 100
+
+
+def test_nothing_of_anyone_else_is_touched(
+    project: str, clients: tuple[PublisherClient, SubscriberClient]
+) -> None:
+    publisher, subscriber = clients
+    other, theirs = f"projects/{project}/topics/other", f"projects/{project}/subscriptions/theirs"
+    publisher.create_topic(name=other)
+    subscriber.create_subscription(name=theirs, topic=other)
+    list(reconcile(Topology(project, Names(), emulated=True), *clients))
+    assert subscriber.get_subscription(subscription=theirs).topic == other
+
+
+def test_what_the_broker_refuses_is_told_with_what_to_do(
+    project: str, clients: tuple[PublisherClient, SubscriberClient]
+) -> None:
+    with pytest.raises(DeploymentError, match=rf"project {project} refuses.*roles/pubsub.editor"):
+        list(reconcile(Topology(project, Names(topic="x"), emulated=True), *clients))
+
+
+def test_the_command_says_what_it_did(project: str) -> None:
+    for action in ("created", "unchanged"):
+        with WorkerProcess({"PUBSUB_PROJECT_ID": project}, "-m", "worker", "topics") as command:
+            assert command.wait() == 0
+            lines = command.output.splitlines()
+        assert len(lines) == 5
+        assert all(line.endswith(f": {action}") for line in lines)
