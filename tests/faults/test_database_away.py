@@ -21,7 +21,7 @@ from tests.pipeline import Pipeline, connected
 from tests.worker_process import WorkerProcess
 from worker.local.postgres import Postgres
 
-OUTAGE = float(os.environ.get("OUTAGE_SECONDS", "8"))
+OUTAGE = float(os.environ.get("OUTAGE_SECONDS", "5"))
 MEGABYTE = 1_000_000
 
 
