@@ -45,7 +45,8 @@ def up(*, demo: int, once: bool, data_dir: str | None) -> int:
     """
     if demo < 0:
         raise ServerError("--demo wants a number of events, 0 or more")
-    find_java(), find_jar()  # what is missing is asked for before anything starts
+    find_java()  # what is missing is asked for before anything starts
+    find_jar()
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
     with stop_signals() as stop, ExitStack() as services:
         try:
