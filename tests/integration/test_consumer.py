@@ -11,6 +11,8 @@ from tests.pipeline import Pipeline
 from tests.worker_process import WorkerProcess
 from worker.topology import reconcile
 
+pytestmark = pytest.mark.embedded_only
+
 
 def test_published_events_become_rows_and_exact_counters(pipeline: Pipeline) -> None:
     published = bodies(3000)
@@ -24,7 +26,6 @@ def test_published_events_become_rows_and_exact_counters(pipeline: Pipeline) -> 
     assert pipeline.dead_letters(0) == []
 
 
-@pytest.mark.embedded_only
 def test_the_broker_is_told_that_the_events_are_done(database: str, project: str) -> None:
     pipeline = Pipeline(project, database, ack_deadline=10)
     pipeline.publish([*bodies(500), body(template_name="nobody-knows")])

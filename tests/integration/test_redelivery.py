@@ -6,6 +6,7 @@ import random
 import threading
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from google.cloud.pubsub_v1 import SubscriberClient
 
 from tests.events import bodies
@@ -14,6 +15,8 @@ from worker.database import connect
 from worker.executions import ExecutionWriter
 from worker.outcome import Verdict
 from worker.subscription import Message, Subscription
+
+pytestmark = pytest.mark.embedded_only
 
 
 def receive(subscription: Subscription, count: int) -> list[Message]:
