@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -13,6 +14,8 @@ from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from worker.event import ExecutionEvent
+
+RETENTION = timedelta(hours=1)
 
 
 class Topic:
@@ -28,8 +31,12 @@ class Topic:
         self._subscription = self._subscriber.subscription_path(project, f"{name}-test")
 
     def create(self) -> Topic:
-        self._publisher.create_topic(name=self.path)
+        self._publisher.create_topic(request={"name": self.path, "message_retention_duration": RETENTION})
         self._subscriber.create_subscription(name=self._subscription, topic=self.path)
+        # Back to before the subscription was: a publisher may have been faster than it.
+        self._subscriber.seek(
+            request={"subscription": self._subscription, "time": datetime.now(UTC) - RETENTION / 2}
+        )
         return self
 
     def receive(self, count: int, timeout: float = 20.0) -> list[Any]:
