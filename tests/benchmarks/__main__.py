@@ -50,7 +50,10 @@ def main() -> None:
 
         report("starting PostgreSQL and the emulator")
         rows: list[Row] = []
-        with services.start() as running, suppress(KeyboardInterrupt):  # what is measured by then is shown
+        with (
+            services.start(stock_broker=options.stock_broker) as running,
+            suppress(KeyboardInterrupt),
+        ):  # what is measured by then is shown
             version = running.postgres.version
             for row in measure(running, options, report):
                 rows.append(row)
@@ -129,6 +132,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--calls", type=int, default=3_000, metavar="N", help="calls of publish() (3,000)")
     add("--memory-events", type=int, metavar="N", help="also: memory while N events drain, such as 1,000,000")
     add("--rows", type=int, metavar="N", help="also: the rate with N rows in the table, such as 5,000,000")
+    add(
+        "--stock-broker", action="store_true", help="the emulator as Google's command starts it, not as we do"
+    )
     add("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     options = parser.parse_args(arguments)
     if unknown := set(options.only) - set(PARTS):

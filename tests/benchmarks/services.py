@@ -90,8 +90,10 @@ def session(url: str) -> Iterator[connection]:
 
 
 @contextmanager
-def start() -> Iterator[Services]:
-    with Postgres() as postgres, Emulator() as emulator:
+def start(*, stock_broker: bool = False) -> Iterator[Services]:
+    """`stock_broker`: the emulator with Java's own defaults, as Google's command starts it."""
+    broker = Emulator(jvm_flags=()) if stock_broker else Emulator()
+    with Postgres() as postgres, broker as emulator:
         os.environ["PUBSUB_EMULATOR_HOST"] = emulator.host
         yield Services(postgres, emulator)
 
