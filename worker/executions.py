@@ -40,7 +40,7 @@ from worker.outcome import Outcome, Rejected, Verdict
 from worker.rows import HEADER, TRAILER, encode_row
 from worker.sql import statement
 from worker.subscription import Message
-from worker.templates import Templates, key_of
+from worker.templates import Templates, describe_key, key_of
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class ExecutionWriter:
         rows = []
         for (event_id, (position, event)), template_id in zip(events.items(), template_ids, strict=True):
             if template_id is None:
-                outcomes[position] = Rejected("unknown_template", f"no template {key_of(event)!s}")
+                outcomes[position] = Rejected("unknown_template", f"no template {describe_key(key_of(event))}")
             else:
                 rows.append(Row(event_id, encode_row(event, template_id), position))
         # In the order of the ids: two workers that hold the same events then cannot deadlock.

@@ -52,3 +52,7 @@ class Templates:
 
 def key_of(event: ReceivedEvent) -> Key:
     return event.template_id or (event.template_name, event.template_version)
+
+
+def describe_key(key: Key) -> str:
+    return f"{key[0]} version {key[1]}" if isinstance(key, tuple) else f"with id {key}"

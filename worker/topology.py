@@ -67,9 +67,14 @@ class Topology:
                 ack_deadline_seconds=ACK_DEADLINE,
                 message_retention_duration=RETENTION if self.emulated else DEAD_LETTER_RETENTION,
                 expiration_policy=ExpirationPolicy(),  # without a time to live: never
-                retry_policy=_RETRY,
+                retry_policy=self._retry_policy,
             ),
         ]
+
+    @property
+    def _retry_policy(self) -> RetryPolicy | None:
+        # With one, the emulator brings back expired leases after minutes, or never.
+        return None if self.emulated else _RETRY
 
     def _consumer(self, name: str) -> Subscription:
         return Subscription(
@@ -78,7 +83,7 @@ class Topology:
             ack_deadline_seconds=ACK_DEADLINE,
             message_retention_duration=RETENTION,
             expiration_policy=ExpirationPolicy(),
-            retry_policy=_RETRY,
+            retry_policy=self._retry_policy,
             # A backstop only: the workers dead-letter by themselves, with a reason.
             dead_letter_policy=DeadLetterPolicy(
                 dead_letter_topic=self.topic_path(self.names.dead_letter_topic),
