@@ -114,7 +114,9 @@ class ExecutionWriter:
         rows = []
         for (event_id, (position, event)), template_id in zip(events.items(), template_ids, strict=True):
             if template_id is None:
-                outcomes[position] = Rejected("unknown_template", f"no template {describe_key(key_of(event))}")
+                outcomes[position] = Rejected(
+                    "unknown_template", f"no template {describe_key(key_of(event))}"
+                )
             else:
                 rows.append(Row(event_id, encode_row(event, template_id), position))
         # In the order of the ids: two workers that hold the same events then cannot deadlock.
