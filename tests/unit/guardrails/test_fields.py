@@ -1,0 +1,107 @@
+"""Each text on its own; the template's own words trip nothing; what a variable tripped is told once."""
+
+import time
+from decimal import Decimal
+from typing import Any
+
+from worker.guardrails import Guardrail, check
+from worker.guardrails.defaults import DEFAULT_GUARDRAILS
+from worker.guardrails.fields import flatten
+
+POLICY = Guardrail(name="policy", type="content_policy", config={"phrases": ["red apple"]})
+PII = Guardrail(name="pii", type="pii_detection", config={})
+
+
+def fields(guardrail: Guardrail = POLICY, **texts: Any) -> list[tuple[str, int, int]]:
+    return [(one.field, one.start, one.end) for one in check([guardrail], **texts).findings]
+
+
+def test_prompt_variables_and_response_are_judged_each_on_its_own() -> None:
+    assert fields(prompt="Say: a red apple", variables={"topic": "a red apple"}, response="no red apple") == [
+        ("variable:topic", 2, 11),
+        ("response", 3, 12),
+    ]
+
+
+def test_the_templates_words_trip_nothing() -> None:
+    prompt = "Never speak of a red apple. Question: what is a pear?"
+    assert fields(prompt=prompt, variables={"question": "what is a pear?"}) == []
+    assert fields(prompt=prompt, template_text="Never speak of a red apple. Question: {{ question }}") == []
+    assert fields(prompt=prompt) == [("prompt", 17, 26)]
+
+
+def test_with_the_template_a_value_that_the_variables_lack_is_judged() -> None:
+    template = "Never speak of a red apple.\n{% for q in qs %}Question: {{ q }}\n{% endfor %}"
+    prompt = "Never speak of a red apple.\nQuestion: a pear?\nQuestion: a red apple?\n"
+    start = prompt.rindex("red apple")
+    assert fields(prompt=prompt, variables={"other": 5}, template_text=template) == [
+        ("prompt", start, start + 9)
+    ]
+
+
+def test_what_only_the_rendered_prompt_shows_is_found_there() -> None:
+    prompt = "Colour and fruit: big red apple pie"
+    assert fields(prompt=prompt, variables={"colour": "big red", "fruit": "apple pie"}) == [
+        ("prompt", 22, 31)
+    ]
+
+
+def test_nested_variables_have_paths() -> None:
+    nested = {
+        "student": {"notes": ["", {"text": "red apple"}]},
+        "n": 4111111111111111,
+        "ok": True,
+        "none": None,
+    }
+    assert list(flatten(nested)) == [("student.notes[1].text", "red apple"), ("n", "4111111111111111")]
+    assert fields(variables=nested) == [("variable:student.notes[1].text", 0, 9)]
+    assert fields(PII, variables=nested) == [("variable:n", 0, 16)]
+    assert list(flatten({"d": Decimal("1.50")})) == [("d", "1.50")]
+
+
+def test_a_key_that_is_personal_data_is_found_and_not_repeated() -> None:
+    found = check([PII], variables={"grades": {"536-90-4399": "A", "jane@example.com": {"x": "red apple"}}})
+    assert [one.field for one in found.findings] == ["variable:grades[#0].key", "variable:grades[#1].key"]
+    assert "536-90" not in repr(found)
+    assert "jane" not in repr(found)
+
+
+def test_very_deep_nesting() -> None:
+    deep: Any = "red apple"
+    for _ in range(3000):
+        deep = [deep]
+    assert len(fields(variables={"deep": deep})) == 1
+
+
+def test_ten_thousand_variables_in_bounded_time() -> None:
+    variables = {f"v{number}": f"some words and the number {number}" for number in range(10_000)}
+    variables["v7777"] = "card 4111 1111 1111 1111"
+    prompt = "\n".join(variables.values())
+    started = time.perf_counter()
+    found = check(DEFAULT_GUARDRAILS, prompt=prompt, variables=variables)
+    assert time.perf_counter() - started < 10
+    assert [(one.field, one.preview) for one in found.findings] == [("variable:v7777", "<CREDIT_CARD …1111>")]
+
+
+def test_five_megabytes_are_read_to_the_end() -> None:
+    text = "The quick brown fox jumps over the lazy dog, twice. " * 100_000 + "SSN 536-90-4399"
+    started = time.perf_counter()
+    found = check(DEFAULT_GUARDRAILS, prompt=text)
+    assert time.perf_counter() - started < 5
+    assert [(one.rule, one.start) for one in found.findings] == [("US_SSN", len(text) - 11)]
+
+
+def test_templates_and_categories_choose_the_guardrails() -> None:
+    one = Guardrail("a", "content_policy", {"words": ["pear"]}, applies_to_templates=("t1",))
+    other = Guardrail("b", "content_policy", {"words": ["pear"]}, applies_to_categories=("nlu",))
+    both = Guardrail("c", "content_policy", {"words": ["pear"]}, None, "low", "log", ("t1",), ("nlu",))
+    off = Guardrail("d", "content_policy", {"words": ["pear"]}, is_active=False)
+
+    def names(**where: str) -> list[str]:
+        return [
+            found.guardrail_name for found in check([one, other, both, off], prompt="pear", **where).findings
+        ]
+
+    assert names(template_name="t1", category="nlu") == ["a", "b", "c"]
+    assert names(template_name="t1", category="x") == ["a"]
+    assert names(template_name="t2") == []

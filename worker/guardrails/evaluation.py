@@ -1,0 +1,108 @@
+"""Guardrails over executions, in one batch: every different text is looked at once by every guardrail that needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from worker.guardrails.batch import Batch
+from worker.guardrails.fields import PROMPT, Execution, Field, fields
+from worker.guardrails.finding import Finding, HashKey, Match, preview
+from worker.guardrails.registry import Evaluator
+
+FINDINGS_LIMIT = 100  # of one guardrail in one field: enough to act on
+
+Outcome = Literal["allow", "warn", "block"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The findings of one execution; `outcome` is the strictest action among them."""
+
+    findings: tuple[Finding, ...] = ()
+    checked: tuple[str, ...] = field(default=(), repr=False)  # names of the guardrails that applied
+
+    @property
+    def outcome(self) -> Outcome:
+        actions = {finding.action for finding in self.findings}
+        return "block" if "block" in actions else "warn" if "warn" in actions else "allow"
+
+
+def evaluate(
+    evaluators: Sequence[Evaluator], executions: Sequence[Execution], key: HashKey | None = None
+) -> list[Result]:
+    """One result for each execution, in order. Pure: no database, no clock, no network."""
+    split = [fields(execution) for execution in executions]
+    index: dict[str, int] = {}
+    for execution_fields in split:
+        for one in execution_fields:
+            index.setdefault(one.text, len(index))
+    batch = Batch(list(index))
+    applying = [
+        [
+            evaluator
+            for evaluator in evaluators
+            if evaluator.guardrail.applies_to(execution.template_name, execution.category)
+        ]
+        for execution in executions
+    ]
+    needed = {id(evaluator): evaluator for applied in applying for evaluator in applied}
+    matches = {name: evaluator.detector.detect(batch) for name, evaluator in needed.items()}
+    return [
+        Result(
+            tuple(
+                finding
+                for evaluator in applied
+                for finding in _findings(evaluator, execution_fields, matches[id(evaluator)], index, key)
+            ),
+            tuple(evaluator.guardrail.name for evaluator in applied),
+        )
+        for applied, execution_fields in zip(applying, split, strict=True)
+    ]
+
+
+def _findings(
+    evaluator: Evaluator,
+    execution_fields: Sequence[Field],
+    matches: Sequence[Sequence[Match]],
+    index: dict[str, int],
+    key: HashKey | None,
+) -> Iterator[Finding]:
+    seen: dict[str, set[str]] = {}
+    for one in execution_fields:
+        found = matches[index[one.text]][:FINDINGS_LIMIT]
+        seen[one.name] = {match.rule for match in found}
+        for match in found:
+            if one.name == PROMPT and _told_already(match, one, seen):
+                continue
+            yield _finding(evaluator, one, match, key)
+
+
+def _told_already(match: Match, prompt: Field, seen: dict[str, set[str]]) -> bool:
+    # A passage may be wider than the value in it that tripped the rule; then it holds nothing new either.
+    return any(
+        match.rule in seen.get(name, ()) and match.start < end and start < match.end
+        for start, end, name in prompt.values
+    )
+
+
+def _finding(evaluator: Evaluator, one: Field, match: Match, key: HashKey | None) -> Finding:
+    guardrail, matched = evaluator.guardrail, one.text[match.start : match.end]
+    return Finding(
+        guardrail_id=guardrail.id,
+        guardrail_name=guardrail.name,
+        guardrail_type=guardrail.type,
+        config_hash=guardrail.config_hash,
+        severity=guardrail.severity,
+        action=guardrail.action,
+        field=one.name,
+        rule=match.rule,
+        start=match.start,
+        end=match.end,
+        score=match.score,
+        preview=preview(match.rule, matched),
+        match_hmac=key.digest(matched) if key else None,
+        hmac_key_id=key.id if key else None,
+        detector_version=evaluator.detector.version,
+    )

@@ -1,0 +1,94 @@
+"""Texts to hashed features: character n-grams, words and pairs of words, a whole batch of texts at once in numpy.
+
+No vocabulary exists: a feature is a number below `BUCKETS`, from which its letters cannot be read back. Everything is
+unsigned 32-bit arithmetic that wraps, so a text has the same features on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BITS = 18
+BUCKETS = 1 << BITS
+ORDERS = (3, 4, 5)
+
+_GAP = "\0" * (max(ORDERS) - 1)  # between texts: so long that no n-gram sees two of them
+_STEP = np.uint32(0x01000193)
+_MIX = np.uint32(0x9E3779B1)
+_WORD = np.uint32(0x85EBCA6B)
+_PAIR = np.uint32(0xC2B2AE35)
+_SHIFT = np.uint32(32 - BITS)
+
+_ALNUM = np.zeros(0x180, dtype=bool)
+_ALNUM[[code for code in range(0x180) if chr(code).isalnum()]] = True
+_ALNUM[ord("'")] = True
+_FOLDED = np.arange(0x80, dtype=np.uint32)
+_FOLDED[ord("0") : ord("9") + 1] = ord("0")  # which digit it is says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """`buckets[i]` is a feature of the text `texts[i]`; `counts[t]` is how many features text `t` has."""
+
+    buckets: NDArray[np.uint32]
+    texts: NDArray[np.intp]
+    counts: NDArray[np.intp]
+
+
+def extract(texts: Sequence[str]) -> Features:
+    """The features of each text; a text should be a few hundred characters, already normalised."""
+    joined = "".join(f"{_GAP} {text} " for text in texts).lower() + _GAP
+    lengths = np.fromiter((len(text.lower()) for text in texts), np.intp, len(texts)) + len(_GAP) + 2
+    codes = np.frombuffer(joined.encode("utf-32-le", "replace"), dtype="<u4").astype(np.uint32)
+    ascii_codes = codes < len(_FOLDED)
+    codes = np.where(ascii_codes, _FOLDED[np.where(ascii_codes, codes, 0)], codes)
+    owner = np.repeat(np.arange(len(texts)), lengths)
+    buckets, owners = [], []
+    for grams in _character_grams(codes, len(owner)):
+        buckets.append(grams)
+        owners.append(owner)
+    starts, words = _words(codes[: len(owner)])
+    word_owner = owner[starts]
+    buckets.append(_bucket(words, _WORD))
+    owners.append(word_owner)
+    neighbours = word_owner[:-1] == word_owner[1:]
+    pairs = (words[:-1] * _STEP + words[1:])[neighbours]
+    buckets.append(_bucket(pairs, _PAIR))
+    owners.append(word_owner[:-1][neighbours])
+    all_owners = np.concatenate(owners)
+    return Features(np.concatenate(buckets), all_owners, np.bincount(all_owners, minlength=len(texts)))
+
+
+def _character_grams(codes: NDArray[np.uint32], length: int) -> list[NDArray[np.uint32]]:
+    found = []
+    hashed = codes
+    for order in range(2, max(ORDERS) + 1):
+        hashed = hashed[:-1] * _STEP + codes[order - 1 :]
+        if order in ORDERS:
+            found.append(_bucket(hashed[:length], np.uint32(order)))
+    return found
+
+
+def _words(codes: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.uint32]]:
+    # A word's hash is the sum of its letters, each mixed with its place in the word.
+    inside = (codes >= len(_ALNUM)) | _ALNUM[np.minimum(codes, len(_ALNUM) - 1)]
+    positions = np.flatnonzero(inside)
+    if not len(positions):
+        return positions, np.zeros(0, np.uint32)
+    first = np.flatnonzero(np.diff(positions, prepend=-2) != 1)
+    starts = positions[first]
+    sizes = np.diff(first, append=len(positions))
+    place = (positions - np.repeat(starts, sizes)).astype(np.uint32)
+    mixed = codes[positions] * _MIX + place * _PAIR
+    mixed = (mixed ^ (mixed >> np.uint32(15))) * _WORD
+    return starts, np.add.reduceat(mixed, first, dtype=np.uint32)
+
+
+def _bucket(hashed: NDArray[np.uint32], salt: np.uint32) -> NDArray[np.uint32]:
+    mixed = hashed + salt
+    mixed = (mixed ^ (mixed >> np.uint32(16))) * _MIX
+    return mixed >> _SHIFT

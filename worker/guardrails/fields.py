@@ -1,0 +1,156 @@
+"""The texts of one execution, each on its own: the prompt, every input variable, the response.
+
+**The template's own words trip no guardrail.** What a guardrail judges in the prompt is what the input put there; the
+rest is blanked, character by character, so that spans stay those of the prompt:
+
+- with the template's text, the words between its Jinja tags are the template's, wherever they stand in the prompt;
+- without it, but with input variables that stand in the prompt, all that no variable's value covers is the template's;
+- with neither, nobody can tell, and the whole prompt is judged.
+
+What is found inside a variable's value is reported there, and not once more for the prompt (see `evaluation.py`). So a
+finding in `prompt` is one that only the rendered text shows: put together from several variables, or a value that
+the event's variables lack.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Span = tuple[int, int]
+
+PROMPT, RESPONSE = "prompt", "response"
+LEAST_COVERED = 3  # characters of a value that is looked for in the prompt: shorter ones stand everywhere
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]*(?:[0-9]{1,5}[A-Za-z_-]*)?")
+_LONGEST_NAME = 64
+_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_LONG_ENOUGH = 12  # characters of the template's words that are taken for its own wherever they are repeated
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Execution:
+    """What there is to judge. `variables` may be nested; the template's name and category choose the guardrails."""
+
+    prompt: str | None = None
+    variables: Mapping[str, Any] | None = None
+    response: str | None = None
+    template_text: str | None = None
+    template_name: str | None = None
+    category: str | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Field:
+    """A text and its name. `values` are the places where the text repeats another field's text."""
+
+    name: str
+    text: str
+    values: Sequence[tuple[int, int, str]] = ()
+
+
+def fields(execution: Execution) -> list[Field]:
+    """The fields with something to judge: variables first, then the prompt, then the response."""
+    found = [Field(f"variable:{path}", text) for path, text in flatten(execution.variables or {})]
+    if execution.prompt:
+        values = _places(execution.prompt, found)
+        text = _input_part(execution.prompt, values, execution.template_text)
+        if not _is_one_value(text, values):
+            found.append(Field(PROMPT, text, values))
+    if execution.response:
+        found.append(Field(RESPONSE, execution.response))
+    return found
+
+
+def flatten(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(path, text) of every text and number in nested objects and lists, in order, however deep.
+
+    A key that is no plain name may itself be somebody's data: it is judged, and stands in the path as its place.
+    """
+    stack: list[tuple[str, Any]] = [("", variables)]
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, str):
+            if value:
+                yield path, value
+        elif isinstance(value, Mapping):
+            inner = []
+            for index, (key, entry) in enumerate(value.items()):
+                name = str(key)
+                if len(name) > _LONGEST_NAME or not _PLAIN_NAME.fullmatch(name):
+                    inner.append((f"{path}[#{index}].key", name))
+                    name = f"[#{index}]"
+                inner.append(
+                    (f"{path}.{name}" if path and not name.startswith("[") else f"{path}{name}", entry)
+                )
+            stack.extend(reversed(inner))
+        elif isinstance(value, list | tuple):
+            stack.extend((f"{path}[{index}]", value[index]) for index in range(len(value) - 1, -1, -1))
+        elif value is not None and not isinstance(value, bool):
+            yield path, str(value)
+
+
+def _places(prompt: str, variables: Sequence[Field]) -> list[tuple[int, int, str]]:
+    places = []
+    for text, name in {field.text: field.name for field in reversed(variables)}.items():
+        start = prompt.find(text) if len(text) >= LEAST_COVERED else -1
+        while start >= 0:
+            places.append((start, start + len(text), name))
+            start = prompt.find(text, start + len(text))
+    return places
+
+
+def _is_one_value(text: str, values: Sequence[tuple[int, int, str]]) -> bool:
+    # Blank, or nothing but one variable's value: judged there already.
+    first, last = len(text) - len(text.lstrip()), len(text.rstrip())
+    return first >= last or any(start <= first and last <= end for start, end, _ in values)
+
+
+def _input_part(prompt: str, values: Sequence[tuple[int, int, str]], template_text: str | None) -> str:
+    if template_text is not None:
+        return _blank(prompt, _template_words(prompt, template_text))
+    if not values:
+        return prompt
+    return _blank(prompt, _gaps(len(prompt), values))
+
+
+def _template_words(prompt: str, template_text: str) -> Iterator[Span]:
+    position = 0
+    for literal in _TAG.split(template_text):
+        for line in literal.splitlines():
+            words = line.strip()
+            if not words:
+                continue
+            start = prompt.find(words, position)
+            if start >= 0:
+                position = start + len(words)
+                yield start, position
+            if len(words) >= _LONG_ENOUGH:  # again where a loop repeats it
+                start = prompt.find(words)
+                while start >= 0:
+                    yield start, start + len(words)
+                    start = prompt.find(words, start + len(words))
+
+
+def _gaps(length: int, covered: Sequence[tuple[int, int, str]]) -> Iterator[Span]:
+    position = 0
+    for start, end, _ in sorted(covered):
+        if start > position:
+            yield position, start
+        position = max(position, end)
+    if position < length:
+        yield position, length
+
+
+def _blank(text: str, spans: Iterator[Span]) -> str:
+    parts, position = [], 0
+    for start, end in sorted(spans):
+        if end > position:
+            first = max(start, position)
+            parts.append(text[position:first])
+            parts.append("\n" * (end - first))
+            position = end
+    parts.append(text[position:])
+    return "".join(parts)
