@@ -6,12 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from worker.guardrails import prompt_injection, toxic_content
 from worker.guardrails.batch import Batch
 from worker.guardrails.fields import PROMPT, Execution, Field, fields
 from worker.guardrails.finding import Finding, HashKey, Match, preview
 from worker.guardrails.registry import Evaluator
 
 FINDINGS_LIMIT = 100  # of one guardrail in one field: enough to act on
+
+PASSAGE_RULES = frozenset({prompt_injection.UNNAMED, toxic_content.UNNAMED})
+_JOINTS = " \t\r\n,.;:!?-\"'()[]{}"  # what a template puts between two values
 
 Outcome = Literal["allow", "warn", "block"]
 
@@ -80,11 +84,22 @@ def _findings(
 
 
 def _told_already(match: Match, prompt: Field, seen: dict[str, set[str]]) -> bool:
-    # A passage may be wider than the value in it that tripped the rule; then it holds nothing new either.
-    return any(
-        match.rule in seen.get(name, ()) and match.start < end and start < match.end
-        for start, end, name in prompt.values
-    )
+    here = [
+        (start, end, name) for start, end, name in prompt.values if match.start < end and start < match.end
+    ]
+    if any(match.rule in seen.get(name, ()) for _, _, name in here):
+        return True
+    # A model's opinion of pieces of values, torn from their context, is none; of other input it is.
+    return bool(here) and match.rule in PASSAGE_RULES and not _has_more(prompt.text, match, here)
+
+
+def _has_more(text: str, match: Match, values: Sequence[tuple[int, int, str]]) -> bool:
+    position = match.start
+    for start, end, _ in sorted(values):
+        if start > position and text[position:start].strip(_JOINTS):
+            return True
+        position = max(position, end)
+    return bool(text[position : match.end].strip(_JOINTS))
 
 
 def _finding(evaluator: Evaluator, one: Field, match: Match, key: HashKey | None) -> Finding:

@@ -40,9 +40,13 @@ class Features:
 
 
 def extract(texts: Sequence[str]) -> Features:
-    """The features of each text; a text should be a few hundred characters, already normalised."""
-    joined = "".join(f"{_GAP} {text} " for text in texts).lower() + _GAP
-    lengths = np.fromiter((len(text.lower()) for text in texts), np.intp, len(texts)) + len(_GAP) + 2
+    """The features of each text; a text should be a few hundred characters, already normalised.
+
+    White space of any length and kind counts as one space, so blanked words of a template leave no trace.
+    """
+    texts = [" ".join(text.lower().split()) for text in texts]
+    joined = "".join(f"{_GAP} {text} " for text in texts) + _GAP
+    lengths = np.fromiter((len(text) for text in texts), np.intp, len(texts)) + len(_GAP) + 2
     codes = np.frombuffer(joined.encode("utf-32-le", "replace"), dtype="<u4").astype(np.uint32)
     ascii_codes = codes < len(_FOLDED)
     codes = np.where(ascii_codes, _FOLDED[np.where(ascii_codes, codes, 0)], codes)

@@ -27,6 +27,8 @@ LEAST_COVERED = 3  # characters of a value that is looked for in the prompt: sho
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]*(?:[0-9]{1,5}[A-Za-z_-]*)?")
 _LONGEST_NAME = 64
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_NEAR = 40  # characters between two pieces of input that may be read together
+_END = 80  # characters of a value's end that are read with its neighbour
 _LONG_ENOUGH = 12  # characters of the template's words that are taken for its own wherever they are repeated
 
 
@@ -57,7 +59,8 @@ def fields(execution: Execution) -> list[Field]:
     if execution.prompt:
         values = _places(execution.prompt, found)
         text = _input_part(execution.prompt, values, execution.template_text)
-        if not _is_one_value(text, values):
+        text = _blank(text, _told_by_variables(text, values))
+        if not text.isspace():
             found.append(Field(PROMPT, text, values))
     if execution.response:
         found.append(Field(RESPONSE, execution.response))
@@ -102,10 +105,14 @@ def _places(prompt: str, variables: Sequence[Field]) -> list[tuple[int, int, str
     return places
 
 
-def _is_one_value(text: str, values: Sequence[tuple[int, int, str]]) -> bool:
-    # Blank, or nothing but one variable's value: judged there already.
-    first, last = len(text) - len(text.lstrip()), len(text.rstrip())
-    return first >= last or any(start <= first and last <= end for start, end, _ in values)
+def _told_by_variables(text: str, values: Sequence[tuple[int, int, str]]) -> Iterator[Span]:
+    # Of a value, only an end that has other input near it can say something new together with that.
+    for start, end, _ in values:
+        before, after = text[max(0, start - _NEAR) : start], text[end : end + _NEAR]
+        first = start if not before or before.isspace() else start + _END
+        last = end if not after or after.isspace() else end - _END
+        if first < last:
+            yield first, last
 
 
 def _input_part(prompt: str, values: Sequence[tuple[int, int, str]], template_text: str | None) -> str:

@@ -47,7 +47,7 @@ class View:
     """
 
     text: str
-    origin: NDArray[np.intp] | None = None
+    origin: NDArray[np.int32] | None = None
     whole: tuple[int, int] | None = None
     squeezed: bool = False
 
@@ -145,7 +145,7 @@ def _untag(run: re.Match[str]) -> str:
     return "".join(chr(ord(character) - TAG_FIRST + 0x20) for character in run[0])
 
 
-def _origin(visible: str) -> NDArray[np.intp] | None:
+def _origin(visible: str) -> NDArray[np.int32] | None:
     # For each character of the folded text the index it comes from; None where every character became one character.
     lengths = {character: len(FOLD[ord(character)]) for character in set(visible)}
     if all(length == 1 for length in lengths.values()):
@@ -154,7 +154,8 @@ def _origin(visible: str) -> NDArray[np.intp] | None:
     table = np.ones(int(codes.max()) + 1, dtype=np.uint8)
     for character, length in lengths.items():
         table[ord(character)] = length
-    return np.append(np.repeat(np.arange(len(visible)), table[codes]), len(visible))
+    indexes = np.arange(len(visible) + 1, dtype=np.int32)
+    return np.repeat(indexes, np.append(table[codes], np.uint8(1)))
 
 
 def _unleet(word: re.Match[str]) -> str:
