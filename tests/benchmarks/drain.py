@@ -18,10 +18,11 @@ _WRITTEN = "SELECT coalesce(sum(total_executions), 0)::bigint FROM prompt_templa
 
 @dataclass(frozen=True)
 class Memory:
-    """Resident bytes of one consumer: at most, when a tenth was drained, and when all was."""
+    """Resident bytes of one consumer: at most, when a tenth was drained, when half was, and when all was."""
 
     most: int
     early: int
+    half: int
     late: int
 
 
@@ -104,5 +105,5 @@ def _wait(url: str, before: int, number: int, children: Sequence[ChildProcess]) 
                 )
             for child in children:
                 child.check()
-    early = next(size for written, size in samples if written >= number / 10)
-    return Memory(max(size for _, size in samples), early, samples[-1][1])
+    early, half = (next(size for written, size in samples if written >= number * part) for part in (0.1, 0.5))
+    return Memory(max(size for _, size in samples), early, half, samples[-1][1])
