@@ -120,7 +120,11 @@ class Consumer:
                 retry.append(message)
             else:
                 done.append(message)
-        counts = Counter("dead-lettered" if isinstance(o, Rejected) else o.value for o in outcomes)
+        counts = Counter(
+            {verdict.value: number for verdict in Verdict if (number := outcomes.count(verdict))}
+        )
+        if rejections:
+            counts["dead-lettered"] = len(rejections)
         self._subscription.acknowledge(done)
         if rejections and not self._dead_letter(rejections):
             counts["retry"] += counts.pop("dead-lettered")

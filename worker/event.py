@@ -75,6 +75,9 @@ class ExecutionEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     environment: Text50 | None = None
 
 
+NO_VIOLATIONS = msgspec.Raw(b"")  # as an absent field is decoded: compared by identity
+
+
 class ReceivedEvent(ExecutionEvent, kw_only=True):
     """The same event as the worker holds it: its JSON fields stay the bytes that were published.
 
@@ -85,7 +88,7 @@ class ReceivedEvent(ExecutionEvent, kw_only=True):
     event_id: UUID
     executed_at: Offset
     input_variables: msgspec.Raw  # type: ignore[assignment]
-    guardrail_violations: msgspec.Raw = msgspec.Raw(b"")  # type: ignore[assignment]
+    guardrail_violations: msgspec.Raw = NO_VIOLATIONS  # type: ignore[assignment]
 
 
 class InvalidEventError(ValueError):
@@ -135,7 +138,8 @@ def parse(body: bytes, received_at: datetime | None = None) -> tuple[ReceivedEve
     """
     body, replaced = replace_unstorable(body)
     try:
-        body.decode()  # the JSON fields stay bytes, so nothing later would look
+        if not body.isascii():
+            body.decode()  # the JSON fields stay bytes, so nothing later would look
         event = _decode(body)
     except UnicodeDecodeError as error:
         raise InvalidEventError("invalid_utf8", f"not UTF-8: {error.reason}, byte {error.start}") from None
@@ -178,6 +182,8 @@ def _check(event: ReceivedEvent, received_at: datetime) -> None:
         )
     if not bytes(event.input_variables).startswith(b"{"):
         raise InvalidEventError("invalid_field", "Expected `object` - at `$.input_variables`")
+    if event.guardrail_violations is NO_VIOLATIONS:
+        return
     violations = bytes(event.guardrail_violations)
     if violations not in (b"", b"null") and not violations.startswith(b"["):
         raise InvalidEventError("invalid_field", "Expected `array` - at `$.guardrail_violations`")

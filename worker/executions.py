@@ -76,20 +76,30 @@ class ExecutionWriter:
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
         """One outcome for each message. Raises `DeploymentError`."""
         outcomes: list[Outcome] = [Verdict.RETRY] * len(messages)
-        events: dict[int, tuple[int, ReceivedEvent]] = {}
+        first_positions: dict[int, int] = {}
         repeats: list[tuple[int, int]] = []
+        rows: list[Row] = []
+        unresolved: list[tuple[int, ReceivedEvent]] = []
         received_at = now()
+        # An event becomes its row at once, while it is in the processor's cache, and is let go.
         for position, message in enumerate(messages):
             try:
                 event = _read(message, received_at)
             except InvalidEventError as error:
                 outcomes[position] = Rejected(error.error_class, str(error))
                 continue
-            first, _ = events.setdefault(event.event_id.int, (position, event))
+            event_id = event.event_id.int
+            first = first_positions.setdefault(event_id, position)
             if first != position:
                 repeats.append((position, first))
+            elif template_id := self._templates.get(event):
+                rows.append(Row(event_id, encode_row(event, template_id), position))
+            else:
+                unresolved.append((position, event))
         try:
-            self._store(self._rows(events, outcomes), outcomes)
+            rows += self._resolve(unresolved, outcomes)
+            # In the order of the ids: two workers that hold the same events then cannot deadlock.
+            self._store(sorted(rows, key=attrgetter("event_id")), outcomes)
         except psycopg2.Error as error:
             if not _is_transient(error):
                 raise
@@ -108,19 +118,19 @@ class ExecutionWriter:
                 with socket.socket(fileno=os.dup(descriptor)) as connected:
                     connected.shutdown(socket.SHUT_RDWR)
 
-    def _rows(self, events: dict[int, tuple[int, ReceivedEvent]], outcomes: list[Outcome]) -> list[Row]:
-        find = partial(self._retrying, self._transaction)
-        template_ids = self._templates.resolve([event for _, event in events.values()], find)
+    def _resolve(self, events: Sequence[tuple[int, ReceivedEvent]], outcomes: list[Outcome]) -> list[Row]:
+        """Rows of events, by position, whose templates are not known yet."""
+        self._templates.find([event for _, event in events], partial(self._retrying, self._transaction))
         rows = []
-        for (event_id, (position, event)), template_id in zip(events.items(), template_ids, strict=True):
+        for position, event in events:
+            template_id = self._templates.get(event)
             if template_id is None:
                 outcomes[position] = Rejected(
                     "unknown_template", f"no template {describe_key(key_of(event))}"
                 )
             else:
-                rows.append(Row(event_id, encode_row(event, template_id), position))
-        # In the order of the ids: two workers that hold the same events then cannot deadlock.
-        return sorted(rows, key=attrgetter("event_id"))
+                rows.append(Row(event.event_id.int, encode_row(event, template_id), position))
+        return rows
 
     def _store(self, rows: Sequence[Row], outcomes: list[Outcome]) -> None:
         """Writes all, halving around the rows that the database refuses."""

@@ -12,18 +12,20 @@ from functools import lru_cache
 from struct import Struct
 from uuid import UUID
 
-from worker.event import ReceivedEvent
+from msgspec import Raw
+
+from worker.event import NO_VIOLATIONS, ReceivedEvent
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 
-_COLUMNS = Struct(">h").pack(25)
 _NULL = Struct(">i").pack(-1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MILLIONTH = Decimal("0.000001")
 _MICROSECOND = timedelta(microseconds=1)
 
 _length = Struct(">i").pack
+_head = Struct(">hi16si16s").pack
 _uuid = Struct(">i16s").pack
 _integer = Struct(">ii").pack
 _timestamp = Struct(">iq").pack
@@ -38,14 +40,13 @@ def encode_row(event: ReceivedEvent, template_id: UUID) -> bytes:
         tokens = event.input_tokens + event.output_tokens
     return b"".join(
         (
-            _COLUMNS,
-            _uuid(16, event.event_id.bytes),
-            _uuid(16, template_id.bytes),
+            # The integer of a UUID is a slot, its bytes are a property in Python.
+            _head(25, 16, event.event_id.int.to_bytes(16), 16, template_id.int.to_bytes(16)),
             _label(event.template_name),
             _integer(4, event.template_version),
             _label(event.ab_test_group),
             _text(event.user_id),
-            _NULL if event.request_id is None else _uuid(16, event.request_id.bytes),
+            _NULL if event.request_id is None else _uuid(16, event.request_id.int.to_bytes(16)),
             _text(event.session_id),
             _json(bytes(event.input_variables)),
             _text(event.rendered_prompt),
@@ -56,7 +57,7 @@ def encode_row(event: ReceivedEvent, template_id: UUID) -> bytes:
             _label(event.status),
             _text(event.error_message),
             _label(event.error_type),
-            _json(_array(bytes(event.guardrail_violations))),
+            _array(event.guardrail_violations),
             _label(event.guardrail_action),
             _timestamp(8, (event.executed_at - _EPOCH) // _MICROSECOND),
             _label(event.environment),
@@ -87,13 +88,19 @@ def _json(value: bytes) -> bytes:
     return _jsonb(len(value) + 1, 1) + value  # 1: the version of jsonb's wire format
 
 
-def _array(value: bytes) -> bytes:
-    return b"[]" if value in (b"", b"null") else value
+def _array(value: Raw) -> bytes:
+    if value is NO_VIOLATIONS:
+        return _EMPTY_ARRAY
+    encoded = bytes(value)
+    return _EMPTY_ARRAY if encoded == b"null" else _json(encoded)
+
+
+_EMPTY_ARRAY = _json(b"[]")
 
 
 def _cost(value: Decimal) -> bytes:
     # Three digits of base 10,000: four decimal digits before the point, eight after it, of which six are kept.
     # Quantized first: a product would be rounded to the context's 28 digits, and then once more.
-    millionths = int(value.quantize(_MILLIONTH, ROUND_HALF_UP) * 1_000_000)
-    high, rest = divmod(millionths * 100, 10_000**2)
-    return _numeric(14, 3, 0, 0, 6, high, *divmod(rest, 10_000))
+    millionths = int(value.quantize(_MILLIONTH, ROUND_HALF_UP).scaleb(6))
+    whole, fraction = divmod(millionths, 1_000_000)
+    return _numeric(14, 3, 0, 0, 6, whole, *divmod(fraction * 100, 10_000))

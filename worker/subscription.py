@@ -162,7 +162,7 @@ class Subscription:
             self._answers.put(error)
             return
         messages = [
-            Message(received.message.data, received.message.attributes, received.ack_id, received)
+            Message((message := received.message).data, message.attributes, received.ack_id, received)
             for received in received_messages
         ]
         self._leased.update(dict.fromkeys([message.ack_id for message in messages], time.monotonic()))

@@ -11,7 +11,7 @@ from psycopg2.extensions import cursor
 from worker.event import ReceivedEvent
 from worker.sql import statement
 
-Key = UUID | tuple[str, int]
+Key = int | tuple[str, int]  # a UUID as its integer, which hashes in C
 
 _FIND = statement("find_templates")
 
@@ -22,28 +22,29 @@ class Templates:
     def __init__(self) -> None:
         self._known: dict[Key, UUID] = {}
 
-    def resolve(
+    def get(self, event: ReceivedEvent) -> UUID | None:
+        return self._known.get(key_of(event))
+
+    def find(
         self, events: Sequence[ReceivedEvent], transaction: Callable[[Callable[[cursor], None]], None]
-    ) -> list[UUID | None]:
-        """The template of each event, None where there is none; asks the database only for those not known yet."""
-        keys = [key_of(event) for event in events]
-        unknown = {key for key in keys if key not in self._known}
-        if unknown:
-            transaction(partial(self._find, unknown))
-        return [self._known.get(key) for key in keys]
+    ) -> None:
+        """Asks the database for the templates of these events, where there are any."""
+        keys = {key_of(event) for event in events}
+        if keys:
+            transaction(partial(self._find, keys))
 
     def _find(self, keys: set[Key], cursor: cursor) -> None:
         names = [key for key in keys if isinstance(key, tuple)]
         cursor.execute(
             _FIND,
             {
-                "ids": [str(key) for key in keys if isinstance(key, UUID)],
+                "ids": [str(UUID(int=key)) for key in keys if isinstance(key, int)],
                 "names": [name for name, _ in names],
                 "versions": [version for _, version in names],
             },
         )
         for template_id, name, version in cursor:
-            self._known[template_id] = self._known[name, version] = template_id
+            self._known[template_id.int] = self._known[name, version] = template_id
 
     def forget(self) -> None:
         """After a template turned out to be gone."""
@@ -51,8 +52,8 @@ class Templates:
 
 
 def key_of(event: ReceivedEvent) -> Key:
-    return event.template_id or (event.template_name, event.template_version)
+    return event.template_id.int if event.template_id else (event.template_name, event.template_version)
 
 
 def describe_key(key: Key) -> str:
-    return f"{key[0]} version {key[1]}" if isinstance(key, tuple) else f"with id {key}"
+    return f"{key[0]} version {key[1]}" if isinstance(key, tuple) else f"with id {UUID(int=key)}"
