@@ -39,12 +39,12 @@ class ConsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a consumer batches, and when it gives up."""
 
     batch_messages: Annotated[int, Meta(ge=1, le=20_000)] = field(
-        name="PROMPT_WORKER_BATCH_MESSAGES", default=2000
+        name="PROMPT_WORKER_BATCH_MESSAGES", default=500
     )
-    batch_seconds: Seconds = field(name="PROMPT_WORKER_BATCH_SECONDS", default=0.05)
+    batch_seconds: Seconds = field(name="PROMPT_WORKER_BATCH_SECONDS", default=0.02)
     batch_bytes: Positive = field(name="PROMPT_WORKER_BATCH_BYTES", default=16_000_000)
     open_pulls: Positive = field(name="PROMPT_WORKER_OPEN_PULLS", default=4)
-    lanes: Positive = field(name="PROMPT_WORKER_LANES", default=2)
+    lanes: Positive = field(name="PROMPT_WORKER_LANES", default=3)
     breaker_ratio: Ratio = field(name="PROMPT_WORKER_BREAKER_RATIO", default=0.95)
     breaker_window: Positive = field(name="PROMPT_WORKER_BREAKER_WINDOW", default=1000)
     progress_seconds: Seconds = field(name="PROMPT_WORKER_PROGRESS_SECONDS", default=10.0)
