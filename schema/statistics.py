@@ -15,12 +15,13 @@ _RECOUNT = (Path(__file__).parent / "verify" / "recount.sql").read_text(encoding
 _REBUILD = {
     "prompt_templates": text("SELECT rebuild_template_statistics(:id)"),
     "ab_test_experiments": text("SELECT rebuild_ab_test_statistics(:id)"),
+    "prompt_guardrails": text("SELECT rebuild_guardrail_statistics(:id)"),
 }
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One wrong counter; `key` is a template's name and version, or an experiment's name."""
+    """One wrong counter; `key` is a template's name and version, or an experiment's or guardrail's name."""
 
     table: str
     key: str
@@ -30,7 +31,8 @@ class Difference:
 
 
 def recount(engine: Engine) -> list[Difference]:
-    """Every counter that the rows contradict; empty when the statistics are exact. Reads all executions once.
+    """Every counter that the rows contradict; empty when the statistics are exact. Reads all executions
+    and evaluations once.
 
     Raises `MigrationError` where the schema is not up to date.
     """
@@ -41,9 +43,9 @@ def recount(engine: Engine) -> list[Difference]:
 
 
 def rebuild(engine: Engine) -> int:
-    """Corrects what `recount` finds, one template or experiment at a time, beside running writers.
+    """Corrects what `recount` finds, one row at a time, beside running writers.
 
-    The number of templates and experiments corrected.
+    The number of templates, experiments and guardrails corrected.
     """
     wrong = {(row.in_table, row.id) for row in _differences(engine)}
     for table, row_id in sorted(wrong, key=str):

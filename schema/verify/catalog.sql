@@ -5,7 +5,8 @@ WITH contract_tables AS (
       AND relname IN ('prompt_templates', 'prompt_executions', 'prompt_guardrails', 'ab_test_experiments',
                       'schema_migrations', 'v_template_performance', 'v_recent_execution_errors',
                       'v_guardrail_violations_summary', 'v_active_ab_tests', 'v_template_recount',
-                      'v_ab_test_recount')
+                      'v_ab_test_recount', 'guardrail_evaluations', 'guardrail_violations',
+                      'v_guardrail_violations_daily', 'v_guardrail_recount')
 ), roles AS (
     SELECT 0::oid AS oid, 'PUBLIC' AS rolname
     UNION ALL
@@ -46,7 +47,8 @@ WHERE pronamespace = 'public'::regnamespace
   AND proname IN ('uuid_v7', 'update_template_statistics', 'rebuild_template_statistics',
                   'update_ab_test_statistics', 'rebuild_ab_test_statistics', 'lock_ab_test_statistics',
                   'lock_ab_test_rule', 'end_ab_test', 'recount_ab_test', 'lock_template_activation',
-                  'enforce_single_active_template')
+                  'enforce_single_active_template', 'lock_guardrail_statistics', 'rebuild_guardrail_statistics',
+                  'count_guardrail_evaluations', 'count_guardrail_violations', 'count_false_positives')
 UNION ALL
 SELECT 'view', relname,
        (SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)

@@ -9,6 +9,9 @@ FROM (
     UNION ALL
     SELECT 'ab_test_experiments', id, name, to_jsonb(e), to_jsonb(r) - 'id'
     FROM ab_test_experiments e JOIN v_ab_test_recount r USING (id)
+    UNION ALL
+    SELECT 'prompt_guardrails', id, name, to_jsonb(g), to_jsonb(r) - 'id'
+    FROM prompt_guardrails g JOIN v_guardrail_recount r USING (id)
 ) checked
 CROSS JOIN LATERAL jsonb_object_keys(checked.counted) AS counter
 WHERE checked.stored -> counter IS DISTINCT FROM checked.counted -> counter

@@ -27,6 +27,14 @@ NEW_EXPERIMENT = (
     "traffic_allocation, primary_metric) SELECT 'e', name, 'active', id, '{}', '{}', '-' FROM prompt_templates "
     "WHERE name = 'nlu_topic_extraction'"
 )
+NEW_EVALUATION = (
+    "INSERT INTO guardrail_evaluations (event_id, guardrail_ids, outcome, detector_version, evaluation_ms) "
+    "SELECT uuid_v7(), array_agg(id), 'allow', '-', 0 FROM prompt_guardrails"
+)
+NEW_VIOLATION = (
+    "INSERT INTO guardrail_violations (event_id, source, guardrail_id, guardrail_name, field, rule, executed_at) "
+    "SELECT uuid_v7(), 'worker', id, name, 'prompt', '-', now() FROM prompt_guardrails ON CONFLICT DO NOTHING"
+)
 
 MAY = [
     ("prompt_reader", "SELECT * FROM prompt_templates"),
@@ -35,20 +43,28 @@ MAY = [
     ("prompt_reader", "SELECT * FROM v_template_performance"),
     ("prompt_reader", "SELECT * FROM v_active_ab_tests"),
     ("prompt_reader", "SELECT * FROM v_guardrail_violations_summary"),
+    ("prompt_reader", "SELECT * FROM v_guardrail_violations_daily"),
     ("prompt_execution_worker", NEW_EXECUTION),
     ("prompt_execution_worker", f"{NEW_EXECUTION} ON CONFLICT (id) DO NOTHING"),
     ("prompt_execution_worker", "SELECT max(executed_at) FROM prompt_executions WHERE id = uuid_v7()"),
     ("prompt_execution_worker", "SELECT id, name, version FROM prompt_templates"),
     ("prompt_guardrail_worker", "SELECT * FROM prompt_guardrails"),
-    ("prompt_guardrail_worker", "SELECT id, name, version, category FROM prompt_templates"),
+    ("prompt_guardrail_worker", "SELECT id, name, version, category, template_text FROM prompt_templates"),
+    ("prompt_guardrail_worker", NEW_EVALUATION),
+    ("prompt_guardrail_worker", "SELECT event_id FROM guardrail_evaluations"),
+    ("prompt_guardrail_worker", NEW_VIOLATION),
     ("prompt_operator", NEW_TEMPLATE),
     ("prompt_operator", ACTIVATE),
     ("prompt_operator", NEW_EXPERIMENT),
     ("prompt_operator", "UPDATE ab_test_experiments SET status = 'completed'"),
+    ("prompt_operator", "UPDATE prompt_guardrails SET severity = 'low', config = '{}'"),
+    ("prompt_operator", "SELECT * FROM guardrail_violations"),
     (
         "prompt_operator",
-        "UPDATE prompt_guardrails SET severity = 'low', config = '{}', false_positive_count = 1",
+        "UPDATE guardrail_violations SET false_positive_by = 'o', false_positive_at = now()",
     ),
+    ("prompt_operator", "SELECT * FROM v_guardrail_violations_daily"),
+    ("prompt_operator", "SELECT rebuild_guardrail_statistics(id) FROM prompt_guardrails"),
     ("prompt_operator", "SELECT * FROM prompt_executions"),
     ("prompt_operator", "SELECT * FROM v_recent_execution_errors"),
     ("prompt_operator", "SELECT rebuild_template_statistics(id) FROM prompt_templates"),
@@ -58,7 +74,9 @@ MAY = [
 MAY_NOT = [
     ("prompt_reader", "SELECT * FROM prompt_executions"),
     ("prompt_reader", "SELECT * FROM v_recent_execution_errors"),
+    ("prompt_reader", "SELECT * FROM guardrail_violations"),
     ("prompt_reader", "UPDATE prompt_templates SET template_text = ''"),
+    ("prompt_execution_worker", NEW_VIOLATION),
     ("prompt_execution_worker", "SELECT rendered_prompt FROM prompt_executions"),
     ("prompt_execution_worker", "SELECT user_id FROM prompt_executions"),
     ("prompt_execution_worker", "UPDATE prompt_executions SET status = 'success'"),
@@ -70,6 +88,15 @@ MAY_NOT = [
     ("prompt_guardrail_worker", "SELECT id FROM prompt_executions"),
     ("prompt_guardrail_worker", NEW_EXECUTION),
     ("prompt_guardrail_worker", "UPDATE prompt_guardrails SET is_active = false"),
+    ("prompt_guardrail_worker", "UPDATE prompt_guardrails SET total_checks = 0"),
+    ("prompt_guardrail_worker", "SELECT user_id FROM guardrail_violations"),
+    ("prompt_guardrail_worker", "UPDATE guardrail_violations SET false_positive_by = 'me'"),
+    ("prompt_guardrail_worker", "DELETE FROM guardrail_violations"),
+    ("prompt_guardrail_worker", "SELECT user_id FROM prompt_executions"),
+    ("prompt_guardrail_worker", "SELECT rebuild_guardrail_statistics(uuid_v7())"),
+    ("prompt_operator", NEW_VIOLATION),
+    ("prompt_operator", "UPDATE guardrail_violations SET guardrail_name = 'x'"),
+    ("prompt_operator", "UPDATE prompt_guardrails SET false_positive_count = 1"),
     ("prompt_operator", NEW_EXECUTION),
     ("prompt_operator", "UPDATE prompt_executions SET status = 'success'"),
     ("prompt_operator", "DELETE FROM prompt_executions"),
@@ -97,6 +124,9 @@ def test_each_role_may_do_its_work(engine: Engine) -> None:
     # What the worker may not touch itself is counted all the same.
     assert scalar(engine, "SELECT max(total_executions) FROM prompt_templates") == 2
     assert scalar(engine, "SELECT total_executions FROM ab_test_experiments") == 2
+    assert rows(
+        engine, "SELECT DISTINCT total_checks, violation_count, false_positive_count FROM prompt_guardrails"
+    ) == [(1, 1, 1)]
     assert recount(engine) == []
 
 
@@ -114,7 +144,7 @@ def test_public_may_read_nothing(engine: Engine) -> None:
             engine,
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')",
         )
-        assert len(relations) == 11
+        assert len(relations) == 15
         for (relation,) in relations:
             with pytest.raises(ProgrammingError, match="permission denied"):
                 run_as(engine, role, f"SELECT * FROM {relation}")

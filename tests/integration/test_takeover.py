@@ -258,3 +258,18 @@ def test_unknown_old_values_are_kept_and_reported(live: Engine) -> None:
     (failed,) = [check for check in verify(live) if not check.ok]
     assert "new rows only" in failed.hint
     assert recount(live) == []
+
+
+def test_inline_violations_are_taken_over_and_counted(live: Engine) -> None:
+    summary = (
+        "SELECT template_name, guardrail_name, guardrail_type, violation_count, affected_users FROM "
+        "v_guardrail_violations_summary ORDER BY 1, 2, 3"
+    )
+    before = rows(live, summary)
+    known = sum(row[3] for row in before if row[1] == "pii_detection_basic")
+    assert known > 0
+    migrate(live, silent)
+    assert rows(live, summary) == before
+    assert scalar(live, "SELECT count(*) FROM guardrail_violations") == sum(row[3] for row in before)
+    counted = "SELECT total_checks, violation_count FROM prompt_guardrails WHERE name = 'pii_detection_basic'"
+    assert rows(live, counted) == [(0, known)]

@@ -50,7 +50,7 @@ def test_the_contract_is_all_there(engine: Engine) -> None:
     )
     assert len(contract_indexes) == 16
     assert {f"index {name}" for name in contract_indexes} <= names
-    assert sum(name.startswith("table ") for name in names) == 5
+    assert sum(name.startswith("table ") for name in names) == 7
 
 
 def test_an_empty_database_is_told_to_migrate(empty_engine: Engine) -> None:
@@ -97,6 +97,11 @@ def test_an_edited_migration_fails(engine: Engine) -> None:
             "DROP TRIGGER trigger_recount_ab_test ON ab_test_experiments",
             "A/B statistics, exercised: groups, dates, late rows, a change of status",
             "is trigger_recount_ab_test in place?",
+        ),
+        (
+            "DROP TRIGGER trigger_count_guardrail_violations ON guardrail_violations",
+            "guardrail statistics, exercised: checks, violations, redelivery, false positives",
+            "3 violations, one told twice, were counted as 0",
         ),
         (
             "CREATE OR REPLACE FUNCTION update_template_statistics() RETURNS trigger LANGUAGE plpgsql AS "
