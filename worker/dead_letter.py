@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from google.cloud.pubsub_v1 import PublisherClient
-from google.pubsub_v1 import PublisherClient as GeneratedClient
 from google.pubsub_v1.types import PubsubMessage
 
 from worker.outcome import Rejected
 from worker.subscription import Message
+from worker.topic import Topic
 
 # The service's limits: a value, a message with its attributes, their number.
 ATTRIBUTE_BYTES = 1024
 MESSAGE_BYTES = 10_000_000
 MESSAGE_ATTRIBUTES = 100
 ATTRIBUTE_OVERHEAD = 12  # the most that protobuf adds to one
-REQUEST_BYTES = 9_000_000
-REQUEST_MESSAGES = 1000
 PUBLISH_TIMEOUT = 30.0
 
 Rejection = tuple[Message, Rejected]
@@ -28,15 +26,13 @@ class DeadLetterTopic:
     """`path` is `projects/P/topics/T`; `source` is the subscription that the events came from."""
 
     def __init__(self, client: PublisherClient, path: str, *, source: str) -> None:
-        self._client = client
-        self._path = path
+        self._topic = Topic(client, path)
         self._source = source.rsplit("/", 1)[-1]
 
     def publish(self, rejections: Sequence[Rejection]) -> None:
         """Returns once Pub/Sub has them all. Raises `google.api_core.exceptions.GoogleAPIError`."""
-        for request in _requests([self._dead_letter(*rejection) for rejection in rejections]):
-            # The generated client's: all of them in one request, without the batching of `PublisherClient.publish`.
-            GeneratedClient.publish(self._client, topic=self._path, messages=request, timeout=PUBLISH_TIMEOUT)
+        messages = [self._dead_letter(*rejection) for rejection in rejections]
+        self._topic.publish(messages, timeout=PUBLISH_TIMEOUT)
 
     def _dead_letter(self, message: Message, rejected: Rejected) -> PubsubMessage:
         published = datetime.fromtimestamp(message.publish_time, UTC).isoformat()
@@ -67,18 +63,3 @@ def _fitting(attributes: dict[str, str], body_bytes: int) -> dict[str, str]:
 
 def _cut(text: str) -> str:
     return text.encode()[:ATTRIBUTE_BYTES].decode(errors="ignore")
-
-
-def _requests(messages: Sequence[PubsubMessage]) -> Iterator[list[PubsubMessage]]:
-    """A publish request holds at most 1,000 messages and 10 MB."""
-    request: list[PubsubMessage] = []
-    size = 0
-    for message in messages:
-        bytes_ = PubsubMessage.pb(message).ByteSize()
-        if request and (size + bytes_ > REQUEST_BYTES or len(request) == REQUEST_MESSAGES):
-            yield request
-            request, size = [], 0
-        request.append(message)
-        size += bytes_
-    if request:
-        yield request

@@ -6,48 +6,31 @@ only then are the stored ids looked up and left out, so the usual batch pays not
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from io import BytesIO
 from operator import attrgetter
-from typing import TypeVar, cast
 from uuid import UUID
 
 import msgspec
 import psycopg2
 from psycopg2 import errorcodes, errors
 from psycopg2.extensions import cursor
-from sqlalchemy import Engine, PoolProxiedConnection
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_when_event_set,
-    wait_random_exponential,
-)
-from tenacity.nap import sleep_using_event
+from sqlalchemy import Engine
 
 from worker import telemetry
-from worker.errors import DeploymentError, classify, describe
+from worker.errors import describe
 from worker.event import EVENT_TYPE, InvalidEventError, ReceivedEvent, now, parse
 from worker.outcome import Outcome, Rejected, Verdict
 from worker.rows import HEADER, TRAILER, encode_row
 from worker.sql import statement
 from worker.subscription import Message
 from worker.templates import Templates, describe_key, key_of
-
-log = logging.getLogger(__name__)
+from worker.transactions import Transactions, halving, is_transient
 
 _WRITE = statement("write_executions")
 _STORED = statement("stored_executions")
-
-Result = TypeVar("Result")
 
 
 class Row(msgspec.Struct, gc=False):
@@ -60,18 +43,9 @@ class ExecutionWriter:
     """Writes batches; safe to call from several threads. A set `stop` ends all retrying."""
 
     def __init__(self, engine: Engine, stop: threading.Event) -> None:
-        self._engine = engine
+        self._transactions = Transactions(engine, stop)
         self._templates = Templates()
         self._redelivery = False  # duplicates come in runs: look first while they do
-        self._busy: set[PoolProxiedConnection] = set()
-        self._retrying = Retrying(
-            retry=retry_if_exception(_is_transient),
-            wait=wait_random_exponential(multiplier=0.05, max=5.0),
-            stop=stop_when_event_set(stop),
-            sleep=sleep_using_event(stop),
-            before_sleep=_report_retry,
-            reraise=True,
-        )
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
         """One outcome for each message. Raises `DeploymentError`."""
@@ -101,26 +75,19 @@ class ExecutionWriter:
             # In the order of the ids: two workers that hold the same events then cannot deadlock.
             self._store(sorted(rows, key=attrgetter("event_id")), outcomes)
         except psycopg2.Error as error:
-            if not _is_transient(error):
+            if not is_transient(error):
                 raise
         for position, first in repeats:
             outcomes[position] = Verdict.DUPLICATE if outcomes[first] is Verdict.WRITTEN else outcomes[first]
         return outcomes
 
     def cancel(self) -> None:
-        """Ends the statements under way, from another thread; their messages are handed back.
-
-        By their sockets: psycopg2's own cancel waits for the server with every thread of ours stopped meanwhile.
-        """
-        for connection in list(self._busy):
-            with suppress(psycopg2.Error, AttributeError, OSError):  # just returned to the pool
-                descriptor = cast("psycopg2.extensions.connection", connection.dbapi_connection).fileno()
-                with socket.socket(fileno=os.dup(descriptor)) as connected:
-                    connected.shutdown(socket.SHUT_RDWR)
+        """Ends the statements under way, from another thread; their messages are handed back."""
+        self._transactions.cancel()
 
     def _resolve(self, events: Sequence[tuple[int, ReceivedEvent]], outcomes: list[Outcome]) -> list[Row]:
         """Rows of events, by position, whose templates are not known yet."""
-        self._templates.find([event for _, event in events], partial(self._retrying, self._transaction))
+        self._templates.find([event for _, event in events], self._transactions.run)
         rows = []
         for position, event in events:
             template_id = self._templates.get(event)
@@ -133,58 +100,30 @@ class ExecutionWriter:
         return rows
 
     def _store(self, rows: Sequence[Row], outcomes: list[Outcome]) -> None:
-        """Writes all, halving around the rows that the database refuses."""
-        if not rows:
-            return
-        try:
-            stored = self._retrying(self._write, rows)
-        except psycopg2.Error as error:
-            if classify(error) != "event":
-                raise
+        def write(rows: Sequence[Row]) -> None:
+            stored = self._transactions.retrying(self._write, rows)
+            for row in rows:
+                outcomes[row.position] = Verdict.DUPLICATE if row.event_id in stored else Verdict.WRITTEN
+
+        def refuse(row: Row, error: psycopg2.Error) -> None:
             if error.pgcode == errorcodes.FOREIGN_KEY_VIOLATION:
                 self._templates.forget()
-            if len(rows) == 1:
-                outcomes[rows[0].position] = Rejected("refused_by_database", describe(error))
-                return
-            middle = len(rows) // 2
-            self._store(rows[:middle], outcomes)
-            self._store(rows[middle:], outcomes)
-            return
-        for row in rows:
-            outcomes[row.position] = Verdict.DUPLICATE if row.event_id in stored else Verdict.WRITTEN
+            outcomes[row.position] = Rejected("refused_by_database", describe(error))
+
+        halving(rows, write, refuse)
 
     def _write(self, rows: Sequence[Row]) -> set[int]:
         """One transaction; the ids that were stored before it."""
         if not self._redelivery:
             try:
-                self._transaction(lambda cursor: _copy(rows, cursor))
+                self._transactions.once(lambda cursor: _copy(rows, cursor))
             except errors.UniqueViolation:
                 self._redelivery = True
             else:
                 return set()
-        stored = self._transaction(lambda cursor: _copy_missing(rows, cursor))
+        stored = self._transactions.once(lambda cursor: _copy_missing(rows, cursor))
         self._redelivery = bool(stored)
         return stored
-
-    def _transaction(self, work: Callable[[cursor], Result]) -> Result:
-        connection = self._engine.raw_connection()
-        self._busy.add(connection)
-        try:
-            result = work(cast(cursor, connection.cursor()))
-            connection.commit()
-        except psycopg2.Error as error:
-            if classify(error) == "deployment":
-                raise DeploymentError(
-                    f"The database refuses: {describe(error)}. "
-                    "Run 'prompt-worker migrate', then 'prompt-worker verify'."
-                ) from None
-            if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-                connection.invalidate()  # perhaps dead: the next attempt connects anew
-            raise
-        finally:
-            self._busy.discard(connection)
-            connection.close()
-        return result
 
 
 def _read(message: Message, received_at: datetime) -> ReceivedEvent:
@@ -210,17 +149,3 @@ def _copy_missing(rows: Sequence[Row], cursor: cursor) -> set[int]:
     stored = {event_id.int for (event_id,) in cursor}
     _copy([row for row in rows if row.event_id not in stored], cursor)
     return stored
-
-
-def _is_transient(error: BaseException) -> bool:
-    return isinstance(error, psycopg2.Error) and classify(error) == "transient"
-
-
-def _report_retry(attempt: RetryCallState) -> None:
-    error = attempt.outcome.exception() if attempt.outcome else None
-    if isinstance(error, psycopg2.Error):
-        telemetry.count("retries", sqlstate=error.pgcode or "connection")
-        level = logging.WARNING if attempt.attempt_number > 2 else logging.INFO
-        log.log(
-            level, "database: %s; attempt %d failed, trying again", describe(error), attempt.attempt_number
-        )

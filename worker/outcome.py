@@ -9,6 +9,7 @@ from enum import Enum
 class Verdict(Enum):
     WRITTEN = "written"
     DUPLICATE = "duplicate"
+    SKIPPED = "skipped"  # nothing in it for this worker; acknowledged, another one dead-letters it
     RETRY = "retry"  # handed back to the broker: the worker is stopping
 
 
