@@ -12,6 +12,7 @@ its place in the list. A name in `entity_types` that is not known here is accept
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 
 from worker.guardrails.batch import Batch
@@ -106,12 +107,16 @@ _PRECEDENCE = {entity.name: rank for rank, entity in enumerate(ENTITIES)}
 def _without_overlaps(matches: Iterable[Match]) -> list[Match]:
     # Characters belong to one entity: the better established, then the longer. Owners' patterns stand beside them.
     kept: list[Match] = []
+    claimed: list[tuple[int, int]] = []  # in order, no two of them overlapping
     for match in sorted(
         matches, key=lambda match: (_PRECEDENCE.get(match.rule, -1), match.start - match.end)
     ):
-        claimed = (other for other in kept if other.rule in _PRECEDENCE)
-        if match.rule not in _PRECEDENCE or all(
-            match.end <= other.start or other.end <= match.start for other in claimed
-        ):
-            kept.append(match)
+        if match.rule in _PRECEDENCE:
+            place = bisect(claimed, (match.start, match.end))
+            if (place and claimed[place - 1][1] > match.start) or (
+                place < len(claimed) and claimed[place][0] < match.end
+            ):
+                continue
+            claimed.insert(place, (match.start, match.end))
+        kept.append(match)
     return sorted(kept)
