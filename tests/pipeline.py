@@ -22,6 +22,7 @@ from worker.subscription import open_client
 from worker.topology import ACK_DEADLINE, Names, Topology, reconcile
 
 REQUEST_BYTES = 9_000_000
+HMAC_KEY = "a secret of the tests, 32 characters and more"
 
 
 class Pipeline:
@@ -54,16 +55,23 @@ class Pipeline:
 
     def worker_program(self, program: str, **settings: str) -> WorkerProcess:
         """A worker run by a program of Python instead of by the command line."""
-        return WorkerProcess(
-            {
-                "DATABASE_URL": self.database,
-                "PUBSUB_PROJECT_ID": self.topology.project,
-                "PUBSUB_EMULATOR_HOST": os.environ["PUBSUB_EMULATOR_HOST"],
-                "PROMPT_WORKER_PROGRESS_SECONDS": "0.2",
-            }
-            | settings,
-            *(("-c", program) if program else ()),
-        )
+        return WorkerProcess(self._environment | settings, *(("-c", program) if program else ()))
+
+    def guardrail_worker(self, **settings: str) -> WorkerProcess:
+        return self.command("run", "guardrails", **{"PROMPT_WORKER_HMAC_KEY": HMAC_KEY} | settings)
+
+    def command(self, *arguments: str, **settings: str) -> WorkerProcess:
+        """`prompt-worker ARGUMENTS`, with these topics and this database."""
+        return WorkerProcess(self._environment | settings, "-m", "worker", *arguments)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self.database,
+            "PUBSUB_PROJECT_ID": self.topology.project,
+            "PUBSUB_EMULATOR_HOST": os.environ["PUBSUB_EMULATOR_HOST"],
+            "PROMPT_WORKER_PROGRESS_SECONDS": "0.2",
+        }
 
     def publish(self, bodies: Iterable[bytes], **attributes: str) -> None:
         self.publish_messages([PubsubMessage(data=body, attributes=attributes) for body in bodies])
@@ -87,9 +95,24 @@ class Pipeline:
     def wait_for_rows(self, count: int, seconds: float = 20) -> None:
         wait_until(lambda: self.rows() >= count, seconds, lambda: f"{self.rows()} of {count} rows")
 
+    def evaluations(self) -> int:
+        return int(self.query("SELECT count(*) FROM guardrail_evaluations")[0][0])
+
+    def wait_for_evaluations(self, count: int, seconds: float = 30) -> None:
+        wait_until(
+            lambda: self.evaluations() >= count,
+            seconds,
+            lambda: f"{self.evaluations()} of {count} evaluations",
+        )
+
     def dead_letters(self, count: int, seconds: float = 10) -> list[PubsubMessage]:
         """Pulled and acknowledged: `count` of them, and what comes with them."""
-        path = self.topology.subscription_path(self.topology.names.dead_letter_store)
+        return self.pull_all(
+            self.topology.subscription_path(self.topology.names.dead_letter_store), count, seconds
+        )
+
+    def pull_all(self, path: str, count: int, seconds: float = 10) -> list[PubsubMessage]:
+        """`count` messages of a subscription, and what comes with them; acknowledged."""
         found: list[PubsubMessage] = []
         deadline = time.monotonic() + seconds
         while len(found) < count and time.monotonic() < deadline:
@@ -106,14 +129,19 @@ class Pipeline:
         return found
 
     def wrong_counters(self) -> list[tuple[Any, ...]]:
-        """Templates whose counters are not what a recount of the rows gives."""
+        """Templates and guardrails whose counters are not what a recount of the rows gives."""
         return self.query(
             """
-            SELECT t.name, stored.value, counted.value
-            FROM prompt_templates AS t
-            JOIN v_template_recount AS r USING (id)
-            CROSS JOIN LATERAL jsonb_each_text(to_jsonb(r) - 'id') AS counted
-            JOIN LATERAL jsonb_each_text(to_jsonb(t)) AS stored USING (key)
+            SELECT name, key, stored.value, counted.value
+            FROM (
+                SELECT t.name, to_jsonb(t) AS stored, to_jsonb(r) - 'id' AS counted
+                FROM prompt_templates AS t JOIN v_template_recount AS r USING (id)
+                UNION ALL
+                SELECT g.name, to_jsonb(g), to_jsonb(r) - 'id'
+                FROM prompt_guardrails AS g JOIN v_guardrail_recount AS r USING (id)
+            ) AS counters
+            CROSS JOIN LATERAL jsonb_each_text(counters.counted) AS counted
+            JOIN LATERAL jsonb_each_text(counters.stored) AS stored USING (key)
             WHERE stored.value::numeric IS DISTINCT FROM counted.value::numeric
             """
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -84,11 +85,28 @@ def _topics(_: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it starts, nothing is in hand
-    from worker.run import run_executions
+    from worker.run import run_executions, run_guardrails
     from worker.telemetry import configure_logs
 
     configure_logs(options.log_level)
-    {"executions": run_executions}[options.consumer]()
+    {"executions": run_executions, "guardrails": run_guardrails}[options.consumer]()
+    return 0
+
+
+def _guardrails_list(_: argparse.Namespace) -> int:
+    from worker.guardrails.owners import list_guardrails
+
+    return list_guardrails(_engine("guardrails"))
+
+
+def _guardrails_false_positive(options: argparse.Namespace) -> int:
+    from worker.guardrails.owners import mark_false_positive
+
+    print(
+        mark_false_positive(
+            _engine("guardrails"), options.violation, by=options.by or getpass.getuser(), undo=options.undo
+        )
+    )
     return 0
 
 
@@ -153,8 +171,11 @@ def _parser() -> argparse.ArgumentParser:
     command("topics", _topics, "create or reconcile topics and subscriptions")
 
     run = command("run", _run, "run a consumer until SIGTERM")
-    run.add_argument("consumer", choices=["executions"])
+    run.add_argument("consumer", choices=["executions", "guardrails"])
     run.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+
+    guardrails = commands.add_parser("guardrails", help="what is active, and what it finds")
+    _add_guardrails(guardrails.add_subparsers(title="commands", required=True, metavar="COMMAND"))
 
     publish = command("publish", _publish, "publish newline-delimited JSON events")
     publish.add_argument("file", metavar="FILE", help="a file, or - for standard input")
@@ -162,3 +183,16 @@ def _parser() -> argparse.ArgumentParser:
 
     command("doctor", _doctor, "is this deployment sound? One line a check")
     return parser
+
+
+def _add_guardrails(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    about = "what is active, and whether it can be used"
+    listing = commands.add_parser("list", help=about, description=about)
+    listing.set_defaults(command=_guardrails_list, extra="guardrails")
+
+    about = "mark a violation as false"
+    marking = commands.add_parser("false-positive", help=about, description=about)
+    marking.add_argument("violation", metavar="ID", help="of a row of guardrail_violations")
+    marking.add_argument("--undo", action="store_true", help="it was none: take the mark back")
+    marking.add_argument("--by", metavar="NAME", help="who says so (default: you)")
+    marking.set_defaults(command=_guardrails_false_positive, extra="guardrails")

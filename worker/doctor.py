@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from typing import cast
 
 import psycopg2
 from google.api_core.exceptions import GoogleAPICallError, NotFound
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.pubsub_v1.types import Subscription
+from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
 from schema.verify import Check, verify
@@ -55,14 +57,33 @@ def _examine_database() -> Iterator[Check]:
     yield from failed
     if not failed:
         yield Check("database schema", True, "")
+        yield from _examine_guardrails(engine)
         yield from _examine_lag(engine)
+
+
+def _examine_guardrails(engine: Engine) -> Iterator[Check]:
+    try:
+        from worker.guardrails.active import compile_or_explain
+        from worker.guardrails.active import read as read_guardrails
+    except ModuleNotFoundError as error:
+        hint = f"{error.name} is not installed: pip install 'prompt-worker[guardrails]'"
+        yield Check("guardrails", False, hint)
+        return
+    with closing(engine.raw_connection()) as connection:
+        guardrails = read_guardrails(cast(cursor, connection.cursor()))
+    refused = 0
+    for guardrail in guardrails:
+        if isinstance(reason := compile_or_explain(guardrail), str):
+            refused += 1
+            yield Check(f"guardrail {guardrail.name}", False, f"not applied: {reason}")
+    yield Check(f"guardrails: {len(guardrails) - refused} of {len(guardrails)} are applied", True, "")
 
 
 def _examine_lag(engine: Engine) -> Iterator[Check]:
     with closing(engine.raw_connection()) as connection:
-        cursor = connection.cursor()
-        cursor.execute(_HEALTH)
-        (last_seconds,) = cursor.fetchone() or (None,)
+        asking = connection.cursor()
+        asking.execute(_HEALTH)
+        (last_seconds,) = asking.fetchone() or (None,)
     age = (
         "no execution stored yet"
         if last_seconds is None
@@ -117,7 +138,9 @@ def _examine_permissions(
 ) -> Iterator[Check]:
     needed = [
         (publisher, topology.topic_path(topology.names.dead_letter_topic), "pubsub.topics.publish"),
+        (publisher, topology.topic_path(topology.names.violations_topic), "pubsub.topics.publish"),
         (subscriber, topology.subscription_path(topology.names.writer), "pubsub.subscriptions.consume"),
+        (subscriber, topology.subscription_path(topology.names.guardrails), "pubsub.subscriptions.consume"),
     ]
     for client, path, permission in needed:
         request = {"resource": path, "permissions": [permission]}

@@ -5,71 +5,100 @@ from __future__ import annotations
 import gc
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol
 
 from google.cloud.pubsub_v1 import PublisherClient
+from sqlalchemy import Engine
 
 from worker.batch import Limits
 from worker.breaker import Breaker
-from worker.consumer import Consumer, Handler
+from worker.consumer import Consumer
 from worker.database import connect
 from worker.dead_letter import DeadLetterTopic
-from worker.executions import ExecutionWriter
-from worker.settings import ConsumerSettings, DatabaseSettings, Environment
-from worker.subscription import Subscription, open_client
-from worker.topology import ACK_DEADLINE, Topology, read_topology
+from worker.outcome import Outcome
+from worker.settings import ConsumerSettings, DatabaseSettings, Environment, GuardrailSettings
+from worker.subscription import Message, Subscription, open_client
+from worker.topology import ACK_DEADLINE, Names, Topology, read_topology
 
 FLAG_SECONDS = 0.1  # between looks at whether a signal came
 
 
+class Handler(Protocol):
+    """What a consumer hands its batches to; `cancel` ends what it waits for, from another thread."""
+
+    def __call__(self, messages: Sequence[Message]) -> list[Outcome]: ...
+    def cancel(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a handler is made of. A set `stop` ends the worker."""
+
+    engine: Engine
+    publisher: PublisherClient
+    topology: Topology
+    stop: threading.Event
+
+
 def run_executions() -> None:
     """The execution worker. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
+    from worker.executions import ExecutionWriter
+
+    _run(
+        "executions",
+        Environment(),
+        lambda names: names.writer,
+        lambda parts: ExecutionWriter(parts.engine, parts.stop),
+    )
+
+
+def run_guardrails() -> None:
+    """The guardrail worker. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
+    from worker.guardrails.handler import open_handler
+
     environment = Environment()
+    settings = environment.read(GuardrailSettings)
+    _run(
+        "guardrails", environment, lambda names: names.guardrails, lambda parts: open_handler(parts, settings)
+    )
+
+
+def _run(
+    name: str,
+    environment: Environment,
+    subscription_of: Callable[[Names], str],
+    make_handler: Callable[[Parts], Handler],
+) -> None:
     database = environment.read(DatabaseSettings)
     settings = environment.read(ConsumerSettings)
     topology = read_topology(environment)
     environment.check()
 
-    engine = connect(database.url, application_name="prompt-worker executions", pool_size=settings.lanes)
+    engine = connect(database.url, application_name=f"prompt-worker {name}", pool_size=settings.lanes)
     stop = threading.Event()
+    path = topology.subscription_path(subscription_of(topology.names))
     try:
-        writer = ExecutionWriter(engine, stop)
-        _consume(
-            topology.names.writer,
-            writer,
-            cancel=writer.cancel,
-            topology=topology,
-            settings=settings,
-            stop=stop,
-        )
+        with open_client() as subscriber, PublisherClient() as publisher:
+            handler = make_handler(Parts(engine, publisher, topology, stop))
+            consumer = Consumer(
+                Subscription(subscriber, path, ack_deadline=ACK_DEADLINE, open_pulls=settings.open_pulls),
+                handler,
+                DeadLetterTopic(
+                    publisher, topology.topic_path(topology.names.dead_letter_topic), source=path
+                ),
+                limits=Limits(settings.batch_messages, settings.batch_bytes, settings.batch_seconds),
+                breaker=Breaker(window=settings.breaker_window, ratio=settings.breaker_ratio),
+                lanes=settings.lanes,
+                progress_seconds=settings.progress_seconds,
+                stop=stop,
+                cancel=handler.cancel,
+            )
+            _run_until_signal(consumer, stop)
     finally:
         engine.dispose()
-
-
-def _consume(
-    subscription_name: str,
-    handler: Handler,
-    *,
-    cancel: Callable[[], None],
-    topology: Topology,
-    settings: ConsumerSettings,
-    stop: threading.Event,
-) -> None:
-    path = topology.subscription_path(subscription_name)
-    with open_client() as subscriber, PublisherClient() as publisher:
-        consumer = Consumer(
-            Subscription(subscriber, path, ack_deadline=ACK_DEADLINE, open_pulls=settings.open_pulls),
-            handler,
-            DeadLetterTopic(publisher, topology.topic_path(topology.names.dead_letter_topic), source=path),
-            limits=Limits(settings.batch_messages, settings.batch_bytes, settings.batch_seconds),
-            breaker=Breaker(window=settings.breaker_window, ratio=settings.breaker_ratio),
-            lanes=settings.lanes,
-            progress_seconds=settings.progress_seconds,
-            stop=stop,
-            cancel=cancel,
-        )
-        _run_until_signal(consumer, stop)
 
 
 def _run_until_signal(consumer: Consumer, stop: threading.Event) -> None:

@@ -50,6 +50,18 @@ class ConsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     progress_seconds: Seconds = field(name="PROMPT_WORKER_PROGRESS_SECONDS", default=10.0)
 
 
+class GuardrailSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How soon an edited guardrail takes effect, and the secret of the HMACs of matches."""
+
+    refresh_seconds: Annotated[float, Meta(gt=0, le=30)] = field(
+        name="PROMPT_WORKER_GUARDRAIL_REFRESH_SECONDS", default=10.0
+    )
+    hmac_key: Annotated[str, Meta(min_length=32)] | None = field(name="PROMPT_WORKER_HMAC_KEY", default=None)
+    hmac_key_id: Annotated[str, Meta(max_length=50)] | None = field(
+        name="PROMPT_WORKER_HMAC_KEY_ID", default=None
+    )
+
+
 Group = TypeVar("Group", bound=msgspec.Struct)
 
 

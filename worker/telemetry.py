@@ -17,6 +17,10 @@ Metric = Literal[
     "replaced_characters",  # NULs and lone surrogates that became U+FFFD
     "batches",  # batches, by why they were flushed
     "retries",  # database transactions tried again, by SQLSTATE
+    "violations",  # recorded violations, by type of guardrail and source
+    "unusable_guardrails",  # looks at a guardrail whose config cannot be used, by its name
+    "alerts",  # violations told to the topic of alerts
+    "alert_errors",  # publishes of alerts that failed, by error
     "pull_errors",  # pulls that failed, by status code
     "settle_errors",  # messages whose acknowledgement or lease extension failed, by status code
 ]

@@ -33,6 +33,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
     dead_letter_topic: str = field(
         name="PROMPT_EXECUTIONS_DEAD_LETTER_TOPIC", default="prompt-executions-dead-letter"
     )
+    violations_topic: str = field(name="GUARDRAIL_VIOLATIONS_TOPIC", default="guardrail-violations")
     dead_letter_store: str = field(
         name="PROMPT_EXECUTIONS_DEAD_LETTER_SUBSCRIPTION", default="prompt-executions-dead-letter-store"
     )
@@ -56,6 +57,8 @@ class Topology:
         return [
             Topic(name=self.topic_path(self.names.topic), message_retention_duration=RETENTION),
             Topic(name=self.topic_path(self.names.dead_letter_topic)),
+            # Kept by the topic: a subscription made later can go back to them, and one that nobody reads piles up none.
+            Topic(name=self.topic_path(self.names.violations_topic), message_retention_duration=RETENTION),
         ]
 
     def subscriptions(self) -> list[Subscription]:

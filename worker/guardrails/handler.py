@@ -1,0 +1,192 @@
+"""The handler of the guardrail worker: messages → evaluations and violations, each event once.
+
+The execution's row may come later or never: nothing here asks for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import msgspec
+import psycopg2
+from sqlalchemy import Engine
+
+from worker import telemetry
+from worker.errors import describe
+from worker.guardrails.active import ActiveGuardrails
+from worker.guardrails.alerts import AlertTopic
+from worker.guardrails.evaluation import Result, evaluate
+from worker.guardrails.finding import HashKey
+from worker.guardrails.key import open_key
+from worker.guardrails.received import Received, read
+from worker.guardrails.recording import Evaluation, evaluated, record
+from worker.guardrails.registry import Evaluator
+from worker.guardrails.served import ServedTemplates
+from worker.guardrails.violation import violations
+from worker.outcome import Outcome, Rejected, Verdict
+from worker.settings import GuardrailSettings
+from worker.subscription import Message
+from worker.topic import Topic
+from worker.transactions import Transactions, halving, is_transient
+
+if TYPE_CHECKING:
+    from worker.run import Parts
+
+AT_ONCE = 500  # events that are evaluated together: more are no faster and take more memory
+
+
+def open_handler(parts: Parts, settings: GuardrailSettings) -> GuardrailHandler:
+    """As the worker runs it."""
+    topic = Topic(parts.publisher, parts.topology.topic_path(parts.topology.names.violations_topic))
+    return GuardrailHandler(
+        parts.engine,
+        AlertTopic(topic, parts.stop),
+        parts.stop,
+        refresh_seconds=settings.refresh_seconds,
+        key=open_key(settings),
+    )
+
+
+class Event(msgspec.Struct, gc=False):
+    received: Received
+    position: int  # of its message in the batch
+
+
+class GuardrailHandler:
+    """Evaluates batches; safe to call from several threads. A set `stop` ends all retrying."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        alerts: AlertTopic,
+        stop: threading.Event,
+        *,
+        refresh_seconds: float,
+        key: HashKey | None,
+    ) -> None:
+        self._transactions = Transactions(engine, stop)
+        self._alerts = alerts
+        self._key = key
+        self._templates = ServedTemplates(self._transactions)
+        self._guardrails = ActiveGuardrails(
+            self._transactions, refresh_seconds=refresh_seconds, changed=self._templates.forget
+        )
+        self._evaluating = (
+            threading.Lock()
+        )  # one lane at a time: two would be no faster and take twice the memory
+
+    def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
+        """One outcome for each message. Raises `DeploymentError`."""
+        outcomes: list[Outcome] = [Verdict.RETRY] * len(messages)
+        events: dict[int, Event] = {}
+        repeats: list[tuple[int, int]] = []
+        for position, message in enumerate(messages):
+            received = read(message)
+            if received is None:
+                outcomes[position] = Verdict.SKIPPED  # the execution worker dead-letters it
+                continue
+            first = events.setdefault(received.event_id.int, Event(received, position)).position
+            if first != position:
+                repeats.append((position, first))
+        try:
+            self._handle(list(events.values()), outcomes)
+        except psycopg2.Error as error:
+            if not is_transient(error):
+                raise
+        for position, first in repeats:
+            outcomes[position] = Verdict.DUPLICATE if outcomes[first] is Verdict.WRITTEN else outcomes[first]
+        return outcomes
+
+    def cancel(self) -> None:
+        """Ends the statements under way, from another thread; their messages are handed back."""
+        self._transactions.cancel()
+
+    def _handle(self, events: Sequence[Event], outcomes: list[Outcome]) -> None:
+        if not events:
+            return
+        ids = [event.received.event_id for event in events]
+        known = self._transactions.run(lambda cursor: evaluated(ids, cursor))
+        for event in events:
+            if event.received.event_id in known:
+                outcomes[event.position] = Verdict.DUPLICATE
+        new = [event for event in events if event.received.event_id not in known]
+        evaluators = self._guardrails.evaluators()
+        evaluations: list[Evaluation] = []
+        with self._evaluating:
+            for start in range(0, len(new), AT_ONCE):
+                evaluations += self._evaluate(new[start : start + AT_ONCE], evaluators, outcomes)
+        found = [violation for one in evaluations for violation in one.violations]
+        if not self._alerts.publish(found):
+            return
+        # In the order of the ids: two workers that hold the same events then cannot deadlock.
+        self._record(sorted(evaluations, key=lambda one: one.event_id.int), outcomes)
+
+    def _evaluate(
+        self, events: Sequence[Event], evaluators: Sequence[Evaluator], outcomes: list[Outcome]
+    ) -> list[Evaluation]:
+        """Their evaluations. An event that no evaluator survives costs its neighbours nothing."""
+        keys = [event.received.template_key for event in events]
+        templates = self._templates.find([key for key in keys if key is not None])
+        started = time.perf_counter()
+        try:
+            executions = [
+                event.received.execution(templates.get(key) if key is not None else None)
+                for event, key in zip(events, keys, strict=True)
+            ]
+            results = evaluate(evaluators, executions, self._key)
+        except Exception as error:
+            if len(events) == 1:
+                outcomes[events[0].position] = Rejected("evaluation_failed", type(error).__name__)
+                return []
+            return [one for event in events for one in self._evaluate([event], evaluators, outcomes)]
+        milliseconds = (time.perf_counter() - started) * 1000 / len(events)
+        in_force = {evaluator.guardrail.name: evaluator for evaluator in evaluators}
+        describe_checked = lru_cache(maxsize=None)(lambda names: _checked([in_force[name] for name in names]))
+        return [
+            _evaluation(event, result, *describe_checked(result.checked), milliseconds)
+            for event, result in zip(events, results, strict=True)
+        ]
+
+    def _record(self, evaluations: Sequence[Evaluation], outcomes: list[Outcome]) -> None:
+        def write(evaluations: Sequence[Evaluation]) -> None:
+            before = self._transactions.retrying(record, evaluations, self._transactions)
+            for one in evaluations:
+                outcomes[one.position] = Verdict.DUPLICATE if one.event_id in before else Verdict.WRITTEN
+            _count(one for one in evaluations if one.event_id not in before)
+
+        def refuse(evaluation: Evaluation, error: psycopg2.Error) -> None:
+            outcomes[evaluation.position] = Rejected("refused_by_database", describe(error))
+
+        halving(evaluations, write, refuse)
+
+
+def _checked(evaluators: Sequence[Evaluator]) -> tuple[str, str]:
+    """The ids of the guardrails as an array literal, and the versions of their detectors."""
+    ids = ",".join(str(evaluator.guardrail.id) for evaluator in evaluators)
+    versions = sorted({evaluator.detector.version for evaluator in evaluators})
+    return f"{{{ids}}}", " ".join(versions)[:255]
+
+
+def _evaluation(
+    event: Event, result: Result, guardrail_ids: str, detector_version: str, milliseconds: float
+) -> Evaluation:
+    return Evaluation(
+        event.received.event_id,
+        guardrail_ids,
+        result.outcome,
+        detector_version,
+        milliseconds,
+        violations(event.received, result),
+        event.position,
+    )
+
+
+def _count(evaluations: Iterable[Evaluation]) -> None:
+    kinds = Counter((v.guardrail_type or "", v.source) for one in evaluations for v in one.violations)
+    for (guardrail_type, source), number in kinds.items():
+        telemetry.count("violations", number, guardrail_type=guardrail_type, source=source)
