@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 
 import pytest
 
+from schema.migrate import MIGRATIONS
 from worker import ExecutionEvent
 from worker.event import EVENT_TYPE, InvalidEventError, encode, parse
+from worker.guardrails import Execution, Guardrail, compile_all, evaluate
 from worker.local.demo import STATUSES, Plan, messages
 from worker.local.demo_broken import BREAKS, Raw
+from worker.local.demo_planted import INJECTION, KINDS, Found, planted
+from worker.local.demo_texts import CLARIFICATION, EXTRACTION, SCRIPT
+
+SEEDS = (MIGRATIONS / "0008_seeds.sql").read_text(encoding="utf-8")
+SEED_PROMPTS = [found[1] for found in re.finditer(r"\$prompt\$(.*?)\$prompt\$", SEEDS, re.DOTALL)]
+SEED_GUARDRAILS = [
+    Guardrail(name=name, type=guardrail_type, config=json.loads(config))
+    for name, guardrail_type, config in re.findall(
+        r"'(\w+)',\n    '[^']*',\n    '(\w+)', '\w+', '\w+',\n    \$json\$(.*?)\$json\$", SEEDS, re.DOTALL
+    )
+]
 
 
 @pytest.mark.parametrize("total", [0, 1, 9, 10, 49, 500, 5000])
@@ -47,3 +62,39 @@ def test_broken_messages_are_of_many_kinds() -> None:
             )
             reasons.add(f"{message.attributes} {event.template_version} {event.template_name}")
     assert len(reasons) == len(BREAKS)
+
+
+def test_what_is_planted_is_what_the_seed_guardrails_find_and_nothing_else() -> None:
+    evaluators, refused = compile_all(SEED_GUARDRAILS)
+    assert not refused
+    templates = dict(zip(("nlu_", "clar", "educ"), SEED_PROMPTS, strict=True))
+    events = {
+        message.event_id: message for message in messages(Plan(2000)) if isinstance(message, ExecutionEvent)
+    }
+    executions = [
+        Execution(
+            prompt=event.rendered_prompt,
+            variables=event.input_variables,
+            response=event.model_response,
+            template_text=templates[event.template_name[:4]],
+        )
+        for event in events.values()
+    ]
+    counted: Counter[Found] = Counter()
+    for event, result in zip(events.values(), evaluate(evaluators, executions), strict=True):
+        kinds = {
+            (one.guardrail_name, one.rule if one.guardrail_type == "pii_detection" else "", "worker")
+            for one in result.findings
+        }
+        assert kinds == {kind for kind in planted(event) if kind[2] == "worker"}, event.input_variables
+        counted.update(kinds)
+    assert {kind: counted[kind] for kind in counted if kind[0] != INJECTION} == {
+        kind.found: Plan(2000).planted for kind in KINDS.values() if kind.found[0] != INJECTION
+    }
+
+
+def test_prompts_are_rendered_from_the_seed_templates() -> None:
+    for seed, ours in zip(SEED_PROMPTS, (EXTRACTION, CLARIFICATION, SCRIPT), strict=True):
+        plain = {line for line in seed.splitlines() if line and "{" not in line}
+        assert plain <= set(ours.splitlines())
+        assert len(plain) > 5

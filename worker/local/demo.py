@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,7 @@ import msgspec
 
 from worker.event import ExecutionEvent, now
 from worker.local.demo_broken import BREAKS, Raw, broken
+from worker.local.demo_planted import KINDS, SHARE, Planted
 from worker.local.demo_texts import (
     BLOCKED_QUERY,
     CLARIFICATION,
@@ -48,6 +49,11 @@ class Plan:
         return round(self.total * DUPLICATES)
 
     @property
+    def planted(self) -> int:
+        """Events with a violation of each kind."""
+        return round(self.total * SHARE)
+
+    @property
     def rows(self) -> int:
         return self.total - self.duplicates - self.bad
 
@@ -55,7 +61,9 @@ class Plan:
 def messages(plan: Plan, seed: int = 0) -> Iterator[ExecutionEvent | Raw]:
     """The messages of `plan`, mixed. Texts and proportions repeat with `seed`; ids and times are new."""
     chance = random.Random(seed)  # noqa: S311
-    kinds = ["row"] * (plan.rows - 1) + ["duplicate"] * plan.duplicates + ["bad"] * plan.bad
+    plants = [name for name in KINDS for _ in range(plan.planted)]
+    clean = plan.rows - 1 - len(plants)
+    kinds = ["row"] * clean + plants + ["duplicate"] * plan.duplicates + ["bad"] * plan.bad
     chance.shuffle(kinds)
     recent: list[ExecutionEvent] = []
     breaks = 0
@@ -63,19 +71,24 @@ def messages(plan: Plan, seed: int = 0) -> Iterator[ExecutionEvent | Raw]:
         if kind == "duplicate":
             yield chance.choice(recent)
         elif kind == "bad":
-            yield broken(breaks, execution(chance))
+            yield broken(breaks, execution(chance, status="success"))
             breaks += 1
         else:
-            event = execution(chance)
+            event = execution(chance, KINDS[kind]) if kind in KINDS else execution(chance)
             recent = [*recent[-199:], event]
             yield event
 
 
-def execution(chance: random.Random) -> ExecutionEvent:
-    """One execution of one of the three seed prompts."""
+def execution(
+    chance: random.Random, plant: Planted | None = None, status: str | None = None
+) -> ExecutionEvent:
+    """One execution of one of the three seed prompts, with a violation in the student's question where one is given."""
     topic = chance.choice(TOPICS)
-    make = chance.choices((_extraction, _clarification, _script), weights=(5, 3, 2))[0]
-    (status,) = chance.choices(list(STATUSES), weights=list(STATUSES.values()))
+    if plant:
+        topic = replace(topic, queries=tuple(plant.add_to(query, chance) for query in topic.queries))
+        status = "success"
+    make = chance.choices((_extraction, _clarification, _script), weights=(5, 3, 0 if plant else 2))[0]
+    status = status or chance.choices(list(STATUSES), weights=list(STATUSES.values()))[0]
     template, variables, prompt, response = make(topic, chance)
     event = ExecutionEvent(
         event_id=uuid7(),
@@ -141,7 +154,8 @@ def _extraction(topic: Topic, chance: random.Random) -> Prompt:
     answer = {
         "topics": [topic.name, topic.part],
         "subject": topic.subject,
-        "confidence": chance.randint(70, 99) / 100,
+        "grade_level": chance.choice((*GRADES, None)),
+        "needs_clarification": chance.random() < 0.1,
     }
     prompt = EXTRACTION.format(query=query, interests=", ".join(interests))
     variables = {"student_query": query, "interests": interests}
@@ -153,9 +167,9 @@ def _clarification(topic: Topic, chance: random.Random) -> Prompt:
     query = chance.choice(topic.queries)
     answer = {
         "questions": [
-            f"Is it {topic.name} in general that you want, or {topic.part}?",
-            f"Have you met {topic.part} in class, or is it new to you?",
-            f"Would an example from {interests[0]} help?",
+            {"question": "What is it about?", "choices": [f"{topic.name} as a whole", topic.part]},
+            {"question": f"Is {topic.part} new?", "choices": ["all of it", "it came up in class"]},
+            {"question": f"May the example come from {interests[0]}?", "choices": ["yes", "another one"]},
         ]
     }
     prompt = CLARIFICATION.format(query=query, interests=", ".join(interests))
@@ -175,26 +189,29 @@ def _script(topic: Topic, chance: random.Random) -> Prompt:
     }
     prompt = SCRIPT.format(
         seconds=seconds,
+        words=round(seconds * 2.4),
         grade=grade,
         name=topic.name,
         part=topic.part,
         interests=", ".join(interests),
         fact=topic.fact,
     )
-    scenes = [
-        {
-            "seconds": seconds // 3,
-            "narration": f"Picture something you know from {interests[0]}. {topic.fact}",
-        },
-        {"seconds": seconds // 3, "narration": f"Look closer, and you meet {topic.part}. {topic.fact}"},
-        {
-            "seconds": seconds - 2 * (seconds // 3),
-            "narration": f"So that is {topic.name}: what would you try next?",
-        },
-    ]
+    narration = (
+        f"Why do {interests[0]} and {topic.name} belong together? {topic.fact}",
+        f"This is called {topic.part}. {topic.fact}",
+        f"That was {topic.name}. Tonight, look for one example at home.",
+    )
+    answer = {
+        "title": topic.name,
+        "scenes": [
+            {"narration": text, "visual": topic.part, "seconds": seconds // len(narration)}
+            for text in narration
+        ],
+        "key_terms": [topic.part],
+    }
     return (
         "educational_script_generation",
         variables,
         prompt,
-        msgspec.json.encode({"scenes": scenes}).decode(),
+        msgspec.json.encode(answer).decode(),
     )

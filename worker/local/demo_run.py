@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 from worker import Publisher
 from worker.local.demo import Plan, messages
 from worker.local.demo_broken import Raw
+from worker.local.demo_planted import Found, found, planted
 from worker.local.worker_process import WorkerProcess
 from worker.topology import Topology
 
@@ -32,10 +33,14 @@ class Ledger:
     duplicates: int  # as the worker counted
     dead_lettered: Counter[str]  # as found in the dead-letter topic, by error class
     redelivered: int  # messages that Pub/Sub delivered more than once and the worker recognised
+    planted: Counter[Found]  # events by the violation they hold
+    found: Counter[Found]  # events by the violation that is recorded of them
 
     @property
     def holds(self) -> bool:
-        return self.published == self.written + self.duplicates + self.dead_lettered.total()
+        """Each message is somewhere, and of the violations those planted are recorded, and no other."""
+        accounted = self.written + self.duplicates + self.dead_lettered.total()
+        return self.published == accounted and self.planted == self.found
 
 
 class DemoRun:
@@ -49,6 +54,7 @@ class DemoRun:
         self._topology = topology
         self._subscriber = subscriber
         self._event_ids: set[UUID] = set()
+        self._planted: Counter[Found] = Counter()
         self._dead_letters: dict[str, str] = {}  # message id → error class
         self._counting = threading.Lock()
         self._under_way = threading.Semaphore(UNDER_WAY)
@@ -79,6 +85,8 @@ class DemoRun:
             duplicates=duplicates,
             dead_lettered=Counter(self._dead_letters.values()),
             redelivered=worker.totals["duplicate"] - duplicates,
+            planted=self._planted,
+            found=found(engine, self._event_ids),
         )
 
     def _publish(self) -> None:
@@ -95,6 +103,8 @@ class DemoRun:
                     if isinstance(message, Raw):
                         self._publish_raw(message, client)
                     else:
+                        if message.event_id not in self._event_ids:
+                            self._planted.update(planted(message))
                         self._event_ids.add(message.event_id)
                         publisher.publish(message).add_done_callback(self._note)
         except Exception as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -24,7 +25,7 @@ from worker.local.demo import Plan
 from worker.local.demo_run import DemoRun, Ledger
 from worker.local.emulator import Emulator, find_jar, find_java
 from worker.local.postgres import Postgres
-from worker.local.view import View, print_ledger, print_statistics
+from worker.local.view import View, print_ledger, print_statistics, print_violations
 from worker.local.worker_process import WorkerProcess
 from worker.settings import Environment
 from worker.topology import Topology, read_topology, reconcile
@@ -70,17 +71,22 @@ def _up(
     topology, subscriber = _start_pubsub(services, console)
     _unless(stop)
     run = DemoRun(Plan(demo), topology, subscriber) if demo else None
-    worker = services.enter_context(WorkerProcess(console.print))
-    services.callback(console.print, "stopping: the worker, Pub/Sub, PostgreSQL")
-    console.print(f"execution worker, process {worker.pid}")
+    os.environ.setdefault("PROMPT_WORKER_HMAC_KEY", secrets.token_hex(32))  # for as long as this lasts
+    workers = [
+        services.enter_context(WorkerProcess(consumer, console.print))
+        for consumer in ("executions", "guardrails")
+    ]
+    services.callback(console.print, "stopping: the workers, Pub/Sub, PostgreSQL")
+    for worker in workers:
+        console.print(f"worker of {worker.consumer}, process {worker.pid}")
     for name in ("DATABASE_URL", "PUBSUB_EMULATOR_HOST", "PUBSUB_PROJECT_ID"):
         console.print(f"  export {name}={os.environ[name]}")
 
     exit_code = 0
-    view = View(console, run, worker)
+    view = View(console, run, *workers)
     if run:
         services.callback(run.stop)
-        ledger = _follow(run, worker, engine, view, stop)
+        ledger = _follow(run, workers, engine, view, stop)
         if ledger:
             exit_code = _conclude(ledger, engine, console)
         elif lag := view.counts()["lag"]:
@@ -91,7 +97,7 @@ def _up(
         console.print("\nrunning; Ctrl-C stops all of it")
         with view.live():
             while not stop.wait(LOOK_SECONDS):
-                _unless_ended(worker)
+                _unless_ended(workers)
                 view.show()
     return exit_code
 
@@ -123,22 +129,23 @@ def _start_pubsub(services: ExitStack, console: Console) -> tuple[Topology, Subs
 
 
 def _follow(
-    run: DemoRun, worker: WorkerProcess, engine: Engine, view: View, stop: threading.Event
+    run: DemoRun, workers: Sequence[WorkerProcess], engine: Engine, view: View, stop: threading.Event
 ) -> Ledger | None:
     """Until each message is accounted for, or nothing moves any more; None when stopped before that."""
     run.start()
-    moved_at, seen = time.monotonic(), (-1, -1)
+    moved_at, seen = time.monotonic(), (-1, [-1])
     with view.live():
         while not stop.wait(LOOK_SECONDS):
             view.show()
-            _unless_ended(worker)
+            _unless_ended(workers)
             if run.failed:
                 raise ServerError(f"the demonstration could not be published: {type(run.failed).__name__}")
-            if (now := (run.published, worker.settled)) != seen:
+            settled = [worker.settled for worker in workers]
+            if (now := (run.published, settled)) != seen:
                 moved_at, seen = time.monotonic(), now
             stuck = time.monotonic() - moved_at > PATIENCE_SECONDS
-            if stuck or (run.published == run.plan.total and worker.settled >= run.published):
-                ledger = run.ledger(engine, worker)
+            if stuck or (run.published == run.plan.total and min(settled) >= run.published):
+                ledger = run.ledger(engine, workers[0])
                 if stuck or ledger.holds:
                     return ledger
     return None
@@ -146,6 +153,7 @@ def _follow(
 
 def _conclude(ledger: Ledger, engine: Engine, console: Console) -> int:
     print_statistics(console, engine)
+    print_violations(console, ledger)
     print_ledger(console, ledger)
     differences = recount(engine)
     console.print(
@@ -161,9 +169,10 @@ def _unless(stop: threading.Event) -> None:
         raise Stopped
 
 
-def _unless_ended(worker: WorkerProcess) -> None:
-    if failure := worker.failure:
-        raise ServerError(failure)
+def _unless_ended(workers: Sequence[WorkerProcess]) -> None:
+    for worker in workers:
+        if failure := worker.failure:
+            raise ServerError(failure)
 
 
 @contextmanager

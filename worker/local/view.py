@@ -20,10 +20,13 @@ LINE_SECONDS = 1.0
 class View:
     """Counts of the demonstration, told whenever `show` is called."""
 
-    def __init__(self, console: Console, demo: DemoRun | None, worker: WorkerProcess) -> None:
+    def __init__(
+        self, console: Console, demo: DemoRun | None, executions: WorkerProcess, guardrails: WorkerProcess
+    ) -> None:
         self._console = console
         self._demo = demo
-        self._worker = worker
+        self._executions = executions
+        self._guardrails = guardrails
         self._live: Live | None = None
         self._told_at = 0.0
         self._told: dict[str, int] = {}
@@ -46,16 +49,17 @@ class View:
             self._tell()
 
     def counts(self) -> dict[str, int]:
-        totals = self._worker.totals
+        totals = self._executions.totals
         counts = {
             "written": totals["written"],
             "duplicate": totals["duplicate"],
             "dead-lettered": totals["dead-lettered"],
+            "evaluated": self._guardrails.totals["written"],
         }
         if self._demo is None:
             return counts
         published = self._demo.published
-        return {"published": published, **counts, "lag": max(0, published - self._worker.settled)}
+        return {"published": published, **counts, "lag": max(0, published - self._executions.settled)}
 
     def _tell(self) -> None:
         counts = self.counts()
@@ -82,6 +86,20 @@ def print_ledger(console: Console, ledger: Ledger) -> None:
         console.print(
             "dead letters: " + ", ".join(f"{number} {cause}" for cause, number in dead.most_common())
         )
+
+
+def print_violations(console: Console, ledger: Ledger) -> None:
+    """Planted beside recorded, kind by kind."""
+    table = Table("guardrail", "what", "seen by", "planted", "recorded", box=None, padding=(0, 1, 0, 0))
+    for column in table.columns[3:]:
+        column.justify = "right"
+    for kind in sorted(ledger.planted | ledger.found):
+        style = "" if ledger.planted[kind] == ledger.found[kind] else "bold red"
+        table.add_row(*kind, f"{ledger.planted[kind]:,}", f"{ledger.found[kind]:,}", style=style)
+    console.print()
+    console.print(table)
+    exact = ledger.planted == ledger.found
+    console.print("violations: as planted, and no other" if exact else "THE VIOLATIONS ARE NOT THOSE PLANTED")
 
 
 def print_statistics(console: Console, engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""The execution worker as a child process, as it is deployed: settings in its environment, JSON lines on stderr."""
+"""A worker as a child process, as it is deployed: settings in its environment, JSON lines on stderr."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ STOP_SECONDS = 12.0
 class WorkerProcess:
     """Runs until `stop`; `totals` is what it settled by outcome, `report` gets what it warns of."""
 
-    def __init__(self, report: Callable[[str], None]) -> None:
+    def __init__(self, consumer: str, report: Callable[[str], None]) -> None:
+        self.consumer = consumer
         self.totals: Counter[str] = Counter()
         self._report = report
         self._last_lines: deque[str] = deque(maxlen=10)
         self._lifeline = Lifeline("TERM")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "worker", "run", "executions"],
+            [sys.executable, "-m", "worker", "run", consumer],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -52,11 +53,13 @@ class WorkerProcess:
         if code is None:
             return None
         self._reader.join(1)
-        return f"the worker ended with exit code {code}. Its last lines:\n" + "\n".join(self._last_lines)
+        return f"the worker of {self.consumer} ended with exit code {code}. Its last lines:\n" + "\n".join(
+            self._last_lines
+        )
 
     @property
     def settled(self) -> int:
-        """Messages that are done: written, duplicate or dead-lettered."""
+        """Messages that are done: written, duplicate, skipped or dead-lettered."""
         return self.totals.total() - self.totals["retry"]
 
     def stop(self) -> None:
@@ -90,4 +93,4 @@ class WorkerProcess:
                 continue
             self._last_lines.append(f"  {entry.get('message')}")
             if entry.get("severity") in ("WARNING", "ERROR", "CRITICAL"):
-                self._report(f"worker: {entry.get('message')}")
+                self._report(f"{self.consumer}: {entry.get('message')}")
