@@ -18,6 +18,7 @@ from tests.benchmarks import (
     cpu,
     draining,
     growth,
+    guarding,
     latency,
     naive,
     publishing,
@@ -32,7 +33,9 @@ from tests.benchmarks.services import Database, Services
 from tests.benchmarks.stage import Report, Stage
 from tests.benchmarks.table import Row, show
 
-PARTS = ("drain", "write-path", "naive", "latency", "publisher", "scaling")
+PARTS = ("drain", "write-path", "naive", "latency", "publisher", "scaling", "guardrails")
+
+GUARDED_EVENTS = 30_000  # more take longer and say the same
 
 
 def main() -> None:
@@ -81,6 +84,8 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
     if "publisher" in only:
         report("the publisher")
         yield publishing.measure(database, options.calls)
+    if "guardrails" in only:
+        yield from guarding.measure(running, database, min(options.events, GUARDED_EVENTS), report)
     if options.memory_events:
         yield long_drain(running, database, options.memory_events, report)
     if options.rows:

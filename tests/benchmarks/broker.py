@@ -7,7 +7,7 @@ in a measurement, every run drains the same messages, and a consumer can be star
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -64,25 +64,32 @@ class Puller:
 
 
 class Backlog:
-    """A project of its own with the execution worker's subscription, as `prompt-worker topics` makes it."""
+    """A project of its own with the subscriptions of the consumers named, as `prompt-worker topics` makes them."""
 
-    def __init__(self, emulator_host: str) -> None:
+    def __init__(self, emulator_host: str, consumers: Sequence[str] = ("writer",)) -> None:
         self.topology = Topology(f"bench-{uuid4().hex[:12]}", Names(), emulated=True)
         self.topic = self.topology.topic_path(self.topology.names.topic)
-        self.subscription = self.topology.subscription_path(self.topology.names.writer)
+        self._subscriptions = [
+            self.topology.subscription_path(getattr(self.topology.names, consumer)) for consumer in consumers
+        ]
+        self.subscription = self._subscriptions[0]
         self._channel = grpc.insecure_channel(emulator_host)
         self._publisher, self._subscriber = clients(self._channel)
         for topic in self.topology.topics():
             self._publisher.create_topic(request=topic)
-        # The writer's alone: another subscription would keep every message too.
-        writer = next(s for s in self.topology.subscriptions() if s.name == self.subscription)
-        self._subscriber.create_subscription(request=writer)
-        self._snapshot = f"projects/{self.topology.project}/snapshots/backlog"
+        # These alone: another subscription would keep every message too.
+        for subscription in self.topology.subscriptions():
+            if subscription.name in self._subscriptions:
+                self._subscriber.create_subscription(request=subscription)
+        self._snapshots = [
+            f"projects/{self.topology.project}/snapshots/backlog-{consumer}" for consumer in consumers
+        ]
         self.size = 0
 
     def publish(self, bodies: Iterable[bytes]) -> None:
         """Once; afterwards nothing waits until `refill`."""
-        self._subscriber.create_snapshot(name=self._snapshot, subscription=self.subscription)
+        for name, subscription in zip(self._snapshots, self._subscriptions, strict=True):
+            self._subscriber.create_snapshot(name=name, subscription=subscription)
         remaining = iter(bodies)
         while chunk := [message(body) for body in islice(remaining, REQUEST_MESSAGES)]:
             self._publisher.publish(topic=self.topic, messages=chunk)
@@ -91,16 +98,16 @@ class Backlog:
 
     def refill(self) -> None:
         """All of it waits again, at once."""
-        self._subscriber.seek(
-            request={"subscription": self.subscription, "snapshot": self._snapshot}, timeout=SEEK_TIMEOUT
-        )
+        for name, subscription in zip(self._snapshots, self._subscriptions, strict=True):
+            self._subscriber.seek(
+                request={"subscription": subscription, "snapshot": name}, timeout=SEEK_TIMEOUT
+            )
 
     def clear(self) -> None:
         """Nothing waits."""
         later = datetime.now(UTC) + timedelta(hours=1)
-        self._subscriber.seek(
-            request={"subscription": self.subscription, "time": later}, timeout=SEEK_TIMEOUT
-        )
+        for subscription in self._subscriptions:
+            self._subscriber.seek(request={"subscription": subscription, "time": later}, timeout=SEEK_TIMEOUT)
 
     def pull_and_acknowledge(self) -> None:
         """Drains it with a consumer that does nothing else: what the broker itself can deliver.
@@ -122,8 +129,9 @@ class Backlog:
 
     def delete(self) -> None:
         """Lets the emulator forget it: it keeps everything in memory."""
-        self._subscriber.delete_snapshot(snapshot=self._snapshot)
-        self._subscriber.delete_subscription(subscription=self.subscription)
+        for name, subscription in zip(self._snapshots, self._subscriptions, strict=True):
+            self._subscriber.delete_snapshot(snapshot=name)
+            self._subscriber.delete_subscription(subscription=subscription)
         self._publisher.delete_topic(topic=self.topic)
         self._channel.close()
 

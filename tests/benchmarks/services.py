@@ -60,9 +60,10 @@ class Database:
 
     def empty(self) -> None:
         """No rows, counters at zero, and nothing left to write that a later run would pay for."""
-        self.execute("TRUNCATE prompt_executions")
+        self.execute("TRUNCATE prompt_executions, guardrail_evaluations, guardrail_violations")
         self.execute("SELECT rebuild_template_statistics(id) FROM prompt_templates")
-        for statement in ("VACUUM FULL prompt_templates", "CHECKPOINT"):
+        self.execute("SELECT rebuild_guardrail_statistics(id) FROM prompt_guardrails")
+        for statement in ("VACUUM FULL prompt_templates", "VACUUM FULL prompt_guardrails", "CHECKPOINT"):
             self.execute(statement)
 
     def check(self, rows: int, *, exact_statistics: bool = True) -> None:

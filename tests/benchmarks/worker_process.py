@@ -74,7 +74,7 @@ class ChildProcess:
         self._folder.cleanup()
 
 
-def worker(database_url: str, project: str, **settings: str) -> ChildProcess:
-    """`prompt-worker run executions`."""
+def worker(database_url: str, project: str, consumer: str = "executions", **settings: str) -> ChildProcess:
+    """`prompt-worker run CONSUMER`."""
     environment = {"DATABASE_URL": database_url, "PUBSUB_PROJECT_ID": project, **settings}
-    return ChildProcess(["worker", "run", "executions"], environment)
+    return ChildProcess(["worker", "run", consumer], environment)
