@@ -53,13 +53,16 @@ def evaluate(
     ]
     needed = {id(evaluator): evaluator for applied in applying for evaluator in applied}
     matches = {name: evaluator.detector.detect(batch) for name, evaluator in needed.items()}
+    hit = {text for found in matches.values() for text, its in zip(index, found, strict=True) if its}
     return [
         Result(
             tuple(
                 finding
                 for evaluator in applied
                 for finding in _findings(evaluator, execution_fields, matches[id(evaluator)], index, key)
-            ),
+            )
+            if any(one.text in hit for one in execution_fields)
+            else (),
             tuple(evaluator.guardrail.name for evaluator in applied),
         )
         for applied, execution_fields in zip(applying, split, strict=True)

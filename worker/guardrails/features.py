@@ -26,8 +26,7 @@ _SHIFT = np.uint32(32 - BITS)
 _ALNUM = np.zeros(0x180, dtype=bool)
 _ALNUM[[code for code in range(0x180) if chr(code).isalnum()]] = True
 _ALNUM[ord("'")] = True
-_FOLDED = np.arange(0x80, dtype=np.uint32)
-_FOLDED[ord("0") : ord("9") + 1] = ord("0")  # which digit it is says nothing
+_ZERO = np.uint32(ord("0"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,7 @@ def extract(texts: Sequence[str]) -> Features:
     joined = "".join(f"{_GAP} {text} " for text in texts) + _GAP
     lengths = np.fromiter((len(text) for text in texts), np.intp, len(texts)) + len(_GAP) + 2
     codes = np.frombuffer(joined.encode("utf-32-le", "replace"), dtype="<u4").astype(np.uint32)
-    ascii_codes = codes < len(_FOLDED)
-    codes = np.where(ascii_codes, _FOLDED[np.where(ascii_codes, codes, 0)], codes)
+    codes[codes - _ZERO < 10] = _ZERO  # which digit it is says nothing
     owner = np.repeat(np.arange(len(texts)), lengths)
     buckets, owners = [], []
     for grams in _character_grams(codes, len(owner)):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 Span = tuple[int, int]
@@ -125,20 +126,27 @@ def _input_part(prompt: str, values: Sequence[tuple[int, int, str]], template_te
 
 def _template_words(prompt: str, template_text: str) -> Iterator[Span]:
     position = 0
-    for literal in _TAG.split(template_text):
-        for line in literal.splitlines():
-            words = line.strip()
-            if not words:
-                continue
-            start = prompt.find(words, position)
-            if start >= 0:
-                position = start + len(words)
-                yield start, position
-            if len(words) >= _LONG_ENOUGH:  # again where a loop repeats it
-                start = prompt.find(words)
-                while start >= 0:
-                    yield start, start + len(words)
-                    start = prompt.find(words, start + len(words))
+    for words in _template_lines(template_text):
+        start = prompt.find(words)
+        if start < 0:
+            continue
+        in_order = start if start >= position else prompt.find(words, position)
+        if in_order >= 0:
+            position = in_order + len(words)
+            yield in_order, position
+        if len(words) >= _LONG_ENOUGH:  # again where a loop repeats it
+            while start >= 0:
+                yield start, start + len(words)
+                start = prompt.find(words, start + len(words))
+
+
+@lru_cache(maxsize=1024)
+def _template_lines(template_text: str) -> tuple[str, ...]:
+    """The words between the tags, line by line, in their order."""
+    literals = _TAG.split(template_text)
+    return tuple(
+        line.strip() for literal in literals for line in literal.splitlines() if not line.isspace() and line
+    )
 
 
 def _gaps(length: int, covered: Sequence[tuple[int, int, str]]) -> Iterator[Span]:
