@@ -31,38 +31,60 @@ _ZERO = np.uint32(ord("0"))
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """`buckets[i]` is a feature of the text `texts[i]`; `counts[t]` is how many features text `t` has."""
+    """Numbers below `BUCKETS`, of several texts; `counts[t]` is how many text `t` has.
 
-    buckets: NDArray[np.uint32]
-    texts: NDArray[np.intp]
+    `grams` has an array for each order, in which those of text `t` begin at `starts[t]`; `others[i]`, a word or a pair
+    of words, is a feature of the text `owners[i]`.
+    """
+
+    grams: Sequence[NDArray[np.uint32]]
+    starts: NDArray[np.intp]
+    others: NDArray[np.uint32]
+    owners: NDArray[np.intp]
     counts: NDArray[np.intp]
+
+    def sums(self, weights: NDArray[np.int32]) -> NDArray[np.int64]:
+        """For each text the sum of its features' weights."""
+        by_text = np.bincount(self.owners, weights=weights[self.others], minlength=len(self.starts))
+        found = by_text.astype(np.int64)
+        for grams in self.grams:
+            found += np.add.reduceat(weights[grams], self.starts, dtype=np.int64)
+        return found
+
+    def flat(self) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
+        """All features in one array, and the text of each."""
+        sizes = np.diff(self.starts, append=len(self.grams[0]))
+        owner = np.repeat(np.arange(len(self.starts)), sizes)
+        return (
+            np.concatenate([*self.grams, self.others]),
+            np.concatenate([*[owner] * len(self.grams), self.owners]),
+        )
 
 
 def extract(texts: Sequence[str]) -> Features:
-    """The features of each text; a text should be a few hundred characters, already normalised.
+    """The features of each text, one at least; a text should be a few hundred characters, already normalised.
 
     White space of any length and kind counts as one space, so blanked words of a template leave no trace.
     """
     texts = [" ".join(text.lower().split()) for text in texts]
-    joined = "".join(f"{_GAP} {text} " for text in texts) + _GAP
-    lengths = np.fromiter((len(text) for text in texts), np.intp, len(texts)) + len(_GAP) + 2
+    joined = "".join([f"{_GAP} {text} " for text in texts]) + _GAP
+    lengths = np.fromiter(map(len, texts), np.intp, len(texts)) + len(_GAP) + 2
+    starts = np.cumsum(lengths) - lengths
+    length = int(lengths.sum())
     codes = np.frombuffer(joined.encode("utf-32-le", "replace"), dtype="<u4").astype(np.uint32)
     codes[codes - _ZERO < 10] = _ZERO  # which digit it is says nothing
-    owner = np.repeat(np.arange(len(texts)), lengths)
-    buckets, owners = [], []
-    for grams in _character_grams(codes, len(owner)):
-        buckets.append(grams)
-        owners.append(owner)
-    starts, words = _words(codes[: len(owner)])
-    word_owner = owner[starts]
-    buckets.append(_bucket(words, _WORD))
-    owners.append(word_owner)
-    neighbours = word_owner[:-1] == word_owner[1:]
+    word_starts, words = _words(codes[:length])
+    owner = np.searchsorted(starts, word_starts, side="right") - 1
+    neighbours = owner[:-1] == owner[1:]
     pairs = (words[:-1] * _STEP + words[1:])[neighbours]
-    buckets.append(_bucket(pairs, _PAIR))
-    owners.append(word_owner[:-1][neighbours])
-    all_owners = np.concatenate(owners)
-    return Features(np.concatenate(buckets), all_owners, np.bincount(all_owners, minlength=len(texts)))
+    owners = np.concatenate([owner, owner[:-1][neighbours]])
+    return Features(
+        grams=_character_grams(codes, length),
+        starts=starts,
+        others=np.concatenate([_bucket(words, _WORD), _bucket(pairs, _PAIR)]),
+        owners=owners,
+        counts=lengths * len(ORDERS) + np.bincount(owners, minlength=len(texts)),
+    )
 
 
 def _character_grams(codes: NDArray[np.uint32], length: int) -> list[NDArray[np.uint32]]:

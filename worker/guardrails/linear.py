@@ -42,7 +42,7 @@ class Models:
 
     def _chunk(self, texts: Sequence[str]) -> Scores:
         features = extract(texts)
-        both = np.bincount(features.texts, weights=self.packed[features.buckets], minlength=len(texts))
+        both = features.sums(self.packed)
         second = np.floor(both / _SHIFT + 0.5)
         sums = np.stack([both - second * _SHIFT, second], axis=1)
         logits = sums * self.scales / np.sqrt(features.counts)[:, None] + self.biases

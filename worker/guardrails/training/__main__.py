@@ -93,10 +93,9 @@ def _examples(text: str, label: int, weight: float) -> Iterator[Example]:
 
 def _train(name: str, examples: list[Example], strength: float) -> None:
     features = extract([example.text for example in examples])
-    values = 1 / np.sqrt(features.counts)[features.texts]
-    matrix = csr_matrix(
-        (values, (features.texts, features.buckets.astype(np.int64))), (len(examples), BUCKETS)
-    )
+    buckets, texts = features.flat()
+    values = 1 / np.sqrt(features.counts)[texts]
+    matrix = csr_matrix((values, (texts, buckets.astype(np.int64))), (len(examples), BUCKETS))
     labels = np.array([example.label for example in examples])
     weights = np.array([example.weight for example in examples])
     model = LogisticRegression(C=strength, solver="liblinear", random_state=SEED)
