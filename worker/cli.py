@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
+from worker.cli_guardrails import add_guardrails
 from worker.settings import SettingsError
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -44,8 +40,9 @@ def _fail(error: object, code: int) -> int:
 
 def _migrate(_: argparse.Namespace) -> int:
     from schema.migrate import migrate
+    from worker.cli_engine import open_engine
 
-    applied = migrate(_engine("migrate", statement_timeout_ms=0, lock_timeout_ms=30_000), print)
+    applied = migrate(open_engine("migrate", statement_timeout_ms=0, lock_timeout_ms=30_000), print)
     print(f"{len(applied)} migrations applied" if applied else "nothing to do: the database is up to date")
     return 0
 
@@ -53,9 +50,10 @@ def _migrate(_: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from schema.statistics import recount
     from schema.verify import verify
+    from worker.cli_engine import open_engine
     from worker.report import print_checks, print_differences
 
-    engine = _engine("verify", statement_timeout_ms=0)
+    engine = open_engine("verify", statement_timeout_ms=0)
     if options.statistics:
         return print_differences(recount(engine))
     return print_checks(verify(engine))
@@ -63,8 +61,9 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _rebuild_statistics(_: argparse.Namespace) -> int:
     from schema.statistics import rebuild
+    from worker.cli_engine import open_engine
 
-    print(f"{rebuild(_engine('rebuild-statistics', statement_timeout_ms=0))} rows corrected")
+    print(f"{rebuild(open_engine('rebuild-statistics', statement_timeout_ms=0))} rows corrected")
     return 0
 
 
@@ -93,23 +92,6 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _guardrails_list(_: argparse.Namespace) -> int:
-    from worker.guardrails.owners import list_guardrails
-
-    return list_guardrails(_engine("guardrails"))
-
-
-def _guardrails_false_positive(options: argparse.Namespace) -> int:
-    from worker.guardrails.owners import mark_false_positive
-
-    print(
-        mark_false_positive(
-            _engine("guardrails"), options.violation, by=options.by or getpass.getuser(), undo=options.undo
-        )
-    )
-    return 0
-
-
 def _publish(options: argparse.Namespace) -> int:
     from worker import Publisher
     from worker.publish_file import run, source
@@ -131,18 +113,6 @@ def _up(options: argparse.Namespace) -> int:
     from worker.local.up import up
 
     return up(demo=options.demo, once=options.once, data_dir=options.data)
-
-
-def _engine(name: str, *, statement_timeout_ms: int = 30_000, lock_timeout_ms: int = 3_000) -> Engine:
-    from worker.database import connect
-    from worker.settings import DatabaseSettings, read
-
-    return connect(
-        read(DatabaseSettings).url,
-        application_name=f"prompt-worker {name}",
-        statement_timeout_ms=statement_timeout_ms,
-        lock_timeout_ms=lock_timeout_ms,
-    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -174,8 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("consumer", choices=["executions", "guardrails"])
     run.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
 
-    guardrails = commands.add_parser("guardrails", help="what is active, and what it finds")
-    _add_guardrails(guardrails.add_subparsers(title="commands", required=True, metavar="COMMAND"))
+    add_guardrails(commands.add_parser("guardrails", help="what is active, and what it finds"))
 
     publish = command("publish", _publish, "publish newline-delimited JSON events")
     publish.add_argument("file", metavar="FILE", help="a file, or - for standard input")
@@ -183,16 +152,3 @@ def _parser() -> argparse.ArgumentParser:
 
     command("doctor", _doctor, "is this deployment sound? One line a check")
     return parser
-
-
-def _add_guardrails(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    about = "what is active, and whether it can be used"
-    listing = commands.add_parser("list", help=about, description=about)
-    listing.set_defaults(command=_guardrails_list, extra="guardrails")
-
-    about = "mark a violation as false"
-    marking = commands.add_parser("false-positive", help=about, description=about)
-    marking.add_argument("violation", metavar="ID", help="of a row of guardrail_violations")
-    marking.add_argument("--undo", action="store_true", help="it was none: take the mark back")
-    marking.add_argument("--by", metavar="NAME", help="who says so (default: you)")
-    marking.set_defaults(command=_guardrails_false_positive, extra="guardrails")

@@ -12,7 +12,9 @@ from sqlalchemy import Engine
 from schema.catalog import actual
 from schema.migrate import MIGRATIONS
 from schema.verify import verify
+from worker.cli import main
 from worker.database import connect
+from worker.errors import DeploymentError
 
 
 def failed(engine: Engine) -> dict[str, str]:
@@ -208,3 +210,14 @@ def test_the_expected_catalog_is_what_the_migrations_make(engine: Engine) -> Non
         found = actual(connection)
     expected = json.loads((MIGRATIONS.parent / "verify" / "catalog.json").read_text())
     assert found == expected, "run: python -m schema.catalog DATABASE_URL > schema/verify/catalog.json"
+
+
+def test_a_database_out_of_reach_is_told_in_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://somebody:s3cr3t@127.0.0.1:1/nowhere")
+    assert main(["verify"]) == DeploymentError.exit_code
+    told = capsys.readouterr().err
+    assert "DATABASE_URL" in told
+    assert "Traceback" not in told
+    assert "s3cr3t" not in told

@@ -1,4 +1,4 @@
-"""prompt-worker guardrails list | test | evaluate | evasions: what is active, what it finds, how well."""
+"""prompt-worker guardrails test | evaluate | evasions: what a text triggers, and how well texts are judged."""
 
 from __future__ import annotations
 
@@ -18,56 +18,11 @@ from worker.guardrails.guardrail import Guardrail
 from worker.guardrails.labelled import LabelledText, Part, part, read
 from worker.guardrails.measure import count_spans, count_texts, judge, total
 from worker.guardrails.registry import Evaluator, compile
-from worker.guardrails.tables import Row, print_evasions, print_guardrails, print_measures, print_test
+from worker.guardrails.tables import Row, print_evasions, print_measures, print_test
 from worker.settings import SettingsError
 
 _EVASION_TEXTS = 300
 _TYPE_OF_FILE = {"toxic": "toxic_content", "inject": "prompt_injection", "pii": "pii_detection"}
-
-
-def add_commands(parser: argparse.ArgumentParser) -> None:
-    """The sub-commands of `prompt-worker guardrails`; each sets `command` to a function of its options."""
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    test = commands.add_parser(
-        "test", help="what a text triggers, its spans marked; exit code 1 when it does"
-    )
-    test.add_argument("text", metavar="TEXT", help="a text, or - for standard input")
-    test.set_defaults(command=_test, extra="guardrails")
-
-    evaluate = commands.add_parser(
-        "evaluate", help="precision, recall and false positives on labelled JSON lines"
-    )
-    evaluate.add_argument("files", metavar="FILE", type=Path, nargs="+")
-    evaluate.set_defaults(command=_evaluate, extra="guardrails")
-
-    evasions = commands.add_parser("evasions", help="which ways of hiding a flagged text are seen through")
-    evasions.add_argument("files", metavar="FILE", type=Path, nargs="+")
-    evasions.set_defaults(command=_evasions, extra="guardrails")
-
-    for measuring in (evaluate, evasions):
-        measuring.add_argument(
-            "--part",
-            choices=["train", "development", "held-back", "all"],
-            default="all",
-            help="of each file: 70, 10 or 20 %% of it, by a hash of the text (default: all)",
-        )
-        measuring.add_argument(
-            "--type", choices=sorted(set(_TYPE_OF_FILE.values())), help="what the labels mean"
-        )
-        measuring.add_argument("--json", action="store_true", help="print JSON")
-    for command in (test, evaluate, evasions):
-        command.add_argument(
-            "--guardrails",
-            type=Path,
-            metavar="FILE",
-            help='JSON: [{"name", "type", "config"}, …] (default: the guardrails of a new database)',
-        )
-
-
-def print_list(guardrails: Sequence[Guardrail]) -> int:
-    """`guardrails list`, for guardrails that were read from the database; the exit code: 1 when one cannot be used."""
-    return print_guardrails(guardrails)
 
 
 def read_guardrails(path: Path | None) -> list[Guardrail]:
@@ -80,14 +35,14 @@ def read_guardrails(path: Path | None) -> list[Guardrail]:
         raise SettingsError(f"{path}: {error}") from None
 
 
-def _test(options: argparse.Namespace) -> int:
+def test(options: argparse.Namespace) -> int:
     text = sys.stdin.read() if options.text == "-" else options.text
     evaluators = _compiled(options)
     result = evaluate_executions(evaluators, [Execution(prompt=text)])[0]
     return print_test(text, result)
 
 
-def _evaluate(options: argparse.Namespace) -> int:
+def evaluate(options: argparse.Namespace) -> int:
     evaluators = _compiled(options)
     rows: list[Row] = []
     for path in options.files:
@@ -113,7 +68,7 @@ def _measured(path: Path, evaluator: Evaluator, texts: Sequence[LabelledText]) -
     return [*rows, Row(path.stem, guardrail_type, "all entities", total(by_entity.values()))]
 
 
-def _evasions(options: argparse.Namespace) -> int:
+def evasions(options: argparse.Namespace) -> int:
     measured = {}
     for path in options.files:
         texts = _read(path, options.part)

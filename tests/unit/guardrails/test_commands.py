@@ -6,19 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from worker.guardrails.commands import add_commands, print_list
+from worker.cli_guardrails import add_guardrails
 from worker.guardrails.defaults import DEFAULT_GUARDRAILS
 from worker.guardrails.evasions import measure_evasions
 from worker.guardrails.guardrail import Guardrail
 from worker.guardrails.labelled import LabelledText, part
 from worker.guardrails.measure import count_spans, count_texts, judge
 from worker.guardrails.registry import compile
+from worker.guardrails.tables import print_guardrails
 from worker.settings import SettingsError
 
 
 def run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
-    add_commands(parser)
+    add_guardrails(parser)
     options = parser.parse_args(arguments)
     code: int = options.command(options)
     return code
@@ -85,8 +86,8 @@ def test_guardrails_come_from_a_file(tmp_path: Path) -> None:
 
 
 def test_list_says_which_cannot_be_used(capsys: pytest.CaptureFixture[str]) -> None:
-    assert print_list(DEFAULT_GUARDRAILS) == 0
-    assert print_list([*DEFAULT_GUARDRAILS, Guardrail("broken", "content_policy", {})]) == 1
+    assert print_guardrails(DEFAULT_GUARDRAILS) == 0
+    assert print_guardrails([*DEFAULT_GUARDRAILS, Guardrail("broken", "content_policy", {})]) == 1
     assert "broken" in capsys.readouterr().out
 
 
