@@ -15,12 +15,13 @@ from tests.pipeline import Pipeline
 def test_four_workers_share_a_subscription(pipeline: Pipeline) -> None:
     """All on the same three templates, the counters of which every batch of every worker updates."""
     published = bodies(8000)
-    pipeline.publish(published)
     with ExitStack() as stack:
         workers = [stack.enter_context(pipeline.worker(PROMPT_WORKER_BATCH_MESSAGES="200")) for _ in range(4)]
-        pipeline.wait_for_rows(len(published), 40)
         for worker in workers:
             worker.wait_for(lambda w: w.logs)
+        pipeline.publish(published)
+        pipeline.wait_for_rows(len(published), 40)
+        for worker in workers:
             assert worker.terminate()[0] == 0
         for worker in workers:
             assert worker.messages("WARNING", "ERROR") == []

@@ -56,7 +56,7 @@ def test_an_idle_worker_ends(pipeline: Pipeline) -> None:
 def test_a_worker_under_load_finishes_its_batch_and_hands_back_the_rest(
     pipeline: Pipeline, after: float
 ) -> None:
-    published = bodies(12_000)
+    published = bodies(40_000)  # more than a worker writes before it is stopped
     pipeline.publish(published)
     with pipeline.worker(PROMPT_WORKER_BATCH_MESSAGES="500") as worker:
         pipeline.wait_for_rows(1)

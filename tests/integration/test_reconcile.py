@@ -28,12 +28,12 @@ def test_what_is_missing_is_created_and_then_left_alone(
 ) -> None:
     topology = Topology(project, Names(), emulated=True)
     first = list(reconcile(topology, *clients))
-    assert [change.action for change in first] == ["created"] * 5
+    assert [change.action for change in first] == ["created"] * 6
     assert [change.path for change in first] == [
         *(topic.name for topic in topology.topics()),
         *(subscription.name for subscription in topology.subscriptions()),
     ]
-    assert [change.action for change in reconcile(topology, *clients)] == ["unchanged"] * 5
+    assert [change.action for change in reconcile(topology, *clients)] == ["unchanged"] * 6
 
 
 def test_what_differs_is_updated_and_named(
@@ -79,5 +79,5 @@ def test_the_command_says_what_it_did(project: str) -> None:
         with WorkerProcess({"PUBSUB_PROJECT_ID": project}, "-m", "worker", "topics") as command:
             assert command.wait() == 0
             lines = command.output.splitlines()
-        assert len(lines) == 5
+        assert len(lines) == 6
         assert all(line.endswith(f": {action}") for line in lines)
