@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -127,6 +128,7 @@ def test_a_broken_guardrail_is_reported_once_and_stops_no_other(guarding: Guardi
         pipeline.query(
             "UPDATE prompt_guardrails SET config = '{\"words\": [\"mended\"]}' WHERE name = 'a list'"
         )
+        time.sleep(0.3)  # longer than a refresh
         pipeline.publish([body(model_response="mended")])
         pipeline.wait_for_evaluations(4)
         assert worker.terminate()[0] == 0
