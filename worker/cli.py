@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from worker.cli_guardrails import add_guardrails
+from worker.cli_retention import add_seek, add_snapshot
 from worker.settings import SettingsError
 
 Command = Callable[[argparse.Namespace], int]
@@ -145,6 +146,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
 
     add_guardrails(commands.add_parser("guardrails", help="what is active, and what it finds"))
+
+    about = "have a subscription deliver again what was published since a time or a snapshot"
+    add_seek(commands.add_parser("seek", help=about, description=about))
+    add_snapshot(commands.add_parser("snapshot", help="places to seek back to"))
 
     publish = command("publish", _publish, "publish newline-delimited JSON events")
     publish.add_argument("file", metavar="FILE", help="a file, or - for standard input")
