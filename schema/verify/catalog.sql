@@ -6,12 +6,14 @@ WITH contract_tables AS (
                       'schema_migrations', 'v_template_performance', 'v_recent_execution_errors',
                       'v_guardrail_violations_summary', 'v_active_ab_tests', 'v_template_recount',
                       'v_ab_test_recount', 'guardrail_evaluations', 'guardrail_violations',
-                      'v_guardrail_violations_daily', 'v_guardrail_recount')
+                      'v_guardrail_violations_daily', 'v_guardrail_recount', 'dead_letter_events',
+                      'dead_letter_actions', 'dead_letter_outcomes')
 ), roles AS (
     SELECT 0::oid AS oid, 'PUBLIC' AS rolname
     UNION ALL
     SELECT oid, rolname FROM pg_roles
-    WHERE rolname IN ('prompt_reader', 'prompt_execution_worker', 'prompt_guardrail_worker', 'prompt_operator')
+    WHERE rolname IN ('prompt_reader', 'prompt_execution_worker', 'prompt_guardrail_worker', 'prompt_operator',
+                      'prompt_dead_letter_worker')
 )
 SELECT 'column' AS kind,
        relname || '.' || attname AS name,

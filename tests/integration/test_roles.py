@@ -9,7 +9,13 @@ from sqlalchemy.exc import ProgrammingError
 
 from schema.statistics import recount
 
-ROLES = ("prompt_reader", "prompt_execution_worker", "prompt_guardrail_worker", "prompt_operator")
+ROLES = (
+    "prompt_reader",
+    "prompt_execution_worker",
+    "prompt_guardrail_worker",
+    "prompt_operator",
+    "prompt_dead_letter_worker",
+)
 NEW_EXECUTION = (
     "INSERT INTO prompt_executions (id, template_id, template_name, template_version, ab_test_group, "
     "input_variables, rendered_prompt, status, execution_time_ms) "
@@ -35,6 +41,12 @@ NEW_VIOLATION = (
     "INSERT INTO guardrail_violations (event_id, source, guardrail_id, guardrail_name, field, rule, executed_at) "
     "SELECT uuid_v7(), 'worker', id, name, 'prompt', '-', now() FROM prompt_guardrails ON CONFLICT DO NOTHING"
 )
+NEW_DEAD_LETTER = (
+    "INSERT INTO dead_letter_events (consumer, event_key, source, error_class, reason, cause, payload, attributes, "
+    "occurrences, first_seen, last_seen) "
+    "VALUES ('executions', uuid_v7(), 'worker', '-', '-', 1, '-', '{}', '{1}', now(), now())"
+)
+NEW_ACTION = "INSERT INTO dead_letter_actions (action, by) VALUES ('discard', 'o')"
 
 MAY = [
     ("prompt_reader", "SELECT * FROM prompt_templates"),
@@ -69,6 +81,21 @@ MAY = [
     ("prompt_operator", "SELECT * FROM v_recent_execution_errors"),
     ("prompt_operator", "SELECT rebuild_template_statistics(id) FROM prompt_templates"),
     ("prompt_operator", "SELECT rebuild_ab_test_statistics(id) FROM ab_test_experiments"),
+    ("prompt_dead_letter_worker", NEW_DEAD_LETTER),
+    ("prompt_dead_letter_worker", "UPDATE dead_letter_events SET times_seen = times_seen + 1"),
+    ("prompt_dead_letter_worker", "SELECT id FROM prompt_executions"),
+    ("prompt_dead_letter_worker", "SELECT event_id FROM guardrail_evaluations"),
+    ("prompt_operator", NEW_DEAD_LETTER),
+    ("prompt_operator", "SELECT * FROM dead_letter_events"),
+    ("prompt_operator", "UPDATE dead_letter_events SET status = 'discarded'"),
+    ("prompt_operator", "DELETE FROM dead_letter_events"),
+    ("prompt_operator", NEW_ACTION),
+    ("prompt_operator", "UPDATE dead_letter_actions SET ended_at = now()"),
+    (
+        "prompt_operator",
+        "INSERT INTO dead_letter_outcomes (action_id, dead_letter_id, outcome) "
+        "SELECT id, uuid_v7(), 'discarded' FROM dead_letter_actions",
+    ),
     *[(role, "SELECT version, checksum FROM schema_migrations") for role in ROLES],
 ]
 MAY_NOT = [
@@ -108,6 +135,18 @@ MAY_NOT = [
         "prompt_operator",
         "INSERT INTO prompt_templates (name, template_text, success_count) VALUES ('n', '-', 9)",
     ),
+    ("prompt_reader", "SELECT reason FROM dead_letter_events"),
+    ("prompt_execution_worker", "SELECT id FROM dead_letter_events"),
+    ("prompt_dead_letter_worker", "SELECT payload FROM dead_letter_events"),
+    ("prompt_dead_letter_worker", "SELECT attributes FROM dead_letter_events"),
+    ("prompt_dead_letter_worker", "UPDATE dead_letter_events SET payload = ''"),
+    ("prompt_dead_letter_worker", "DELETE FROM dead_letter_events"),
+    ("prompt_dead_letter_worker", NEW_ACTION),
+    ("prompt_dead_letter_worker", "SELECT rendered_prompt FROM prompt_executions"),
+    ("prompt_dead_letter_worker", NEW_EXECUTION),
+    ("prompt_operator", "DELETE FROM dead_letter_actions"),
+    ("prompt_operator", "UPDATE dead_letter_actions SET by = 'somebody else'"),
+    ("prompt_operator", "UPDATE dead_letter_outcomes SET outcome = 'other'"),
     *[(role, "INSERT INTO schema_migrations (version) VALUES ('x')") for role in ROLES],
 ]
 
@@ -144,7 +183,7 @@ def test_public_may_read_nothing(engine: Engine) -> None:
             engine,
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')",
         )
-        assert len(relations) == 15
+        assert len(relations) == 18
         for (relation,) in relations:
             with pytest.raises(ProgrammingError, match="permission denied"):
                 run_as(engine, role, f"SELECT * FROM {relation}")

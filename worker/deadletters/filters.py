@@ -1,0 +1,87 @@
+"""Which dead letters: conditions that all must hold, as SQL with bound parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+Status = Literal["pending", "replayed", "resolved", "discarded"]
+Source = Literal["worker", "pubsub", "other"]
+Consumer = Literal["executions", "guardrails"]
+
+STATUSES: tuple[Status, ...] = get_args(Status)
+SOURCES: tuple[Source, ...] = get_args(Source)
+CONSUMERS: tuple[Consumer, ...] = get_args(Consumer)
+
+# Over `dead_letter_events AS d`. A reason is found by a part of it, whatever its case.
+_CONDITIONS = {
+    "reason": "strpos(lower(d.reason), lower(%(reason)s)) > 0",
+    "error_class": "d.error_class = %(error_class)s",
+    "template": "d.template_name = %(template)s",
+    "environment": "d.environment = %(environment)s",
+    "source": "d.source = %(source)s",
+    "consumer": "d.consumer = %(consumer)s",
+    "since": "d.last_seen >= %(since)s",
+    "until": "d.last_seen < %(until)s",
+    "event_id": "d.event_id = %(event_id)s::uuid",
+    "statuses": "d.status = ANY(%(statuses)s)",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """All conditions given must hold; without any, every dead letter is meant.
+
+    `since` and `until` bound when it was last seen, `until` itself left out; `reason` is a part of the reason.
+    """
+
+    reason: str | None = None
+    error_class: str | None = None
+    template: str | None = None
+    environment: str | None = None
+    source: Source | None = None
+    consumer: Consumer | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    event_id: UUID | None = None
+    statuses: tuple[Status, ...] = ()
+
+    def where(self) -> tuple[str, dict[str, object]]:
+        """A condition over `d`, a row of `dead_letter_events`, and its parameters for psycopg2."""
+        given = self._given()
+        condition = " AND ".join(_CONDITIONS[name] for name in given) or "true"
+        return condition, {name: _bound(value) for name, value in given.items()}
+
+    def told(self) -> dict[str, Any]:
+        """What is given, as JSON takes it."""
+        return {name: _plain(value) for name, value in self._given().items()}
+
+    def describe(self) -> str:
+        """For people: `reason ~ no template, status pending or replayed`."""
+        return ", ".join(_described(name, value) for name, value in self.told().items()) or "all"
+
+    def _given(self) -> dict[str, object]:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None and value != ()}
+
+
+def _bound(value: object) -> object:
+    if isinstance(value, UUID):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return _bound(value)
+
+
+def _described(name: str, value: Any) -> str:
+    if name == "statuses":
+        return f"status {' or '.join(value)}"
+    if name == "reason":
+        return f'reason with "{value}"'
+    return f"{name.replace('_', ' ')} {value}"
