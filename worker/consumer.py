@@ -10,15 +10,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from google.api_core.exceptions import GoogleAPIError
 
-from worker import telemetry
+from worker import health, telemetry
 from worker.batch import Batch, Limits
 from worker.breaker import Breaker
 from worker.dead_letter import DeadLetterTopic, Rejection
 from worker.outcome import Outcome, Rejected, Verdict
-from worker.subscription import Message, Subscription
+from worker.subscription import Message
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +30,21 @@ GRACE = 4.0  # seconds for the batches in hand after a stop; Cloud Run kills aft
 CANCEL_GRACE = 1.0  # seconds more for a cancelled statement
 
 
+class Source(Protocol):
+    """Where messages come from: a `Subscription` that is pulled, or requests that are pushed."""
+
+    def receive(self, timeout: float) -> list[Message]: ...
+    def acknowledge(self, messages: Sequence[Message]) -> None: ...
+    def hand_back(self, messages: Sequence[Message]) -> None: ...
+    def close(self) -> None: ...
+
+
 class Consumer:
-    """A subscription, a handler and a dead-letter topic; `cancel` ends what the handler waits for."""
+    """A source, a handler and a dead-letter topic; `cancel` ends what the handler waits for."""
 
     def __init__(
         self,
-        subscription: Subscription,
+        subscription: Source,
         handler: Handler,
         dead_letters: DeadLetterTopic,
         *,
@@ -82,7 +92,8 @@ class Consumer:
             while not self._stop.is_set():
                 batch = self._collect()
                 if batch.messages:
-                    self._settle(batch.messages, self._handle(batch.messages))
+                    with health.in_hand():
+                        self._settle(batch.messages, self._handle(batch.messages))
         except BaseException as error:
             self.failure = self.failure or error
             self._stop.set()

@@ -15,11 +15,19 @@ from sqlalchemy import Engine
 
 from worker.batch import Limits
 from worker.breaker import Breaker
-from worker.consumer import Consumer
+from worker.consumer import Consumer, Source
 from worker.database import connect
 from worker.dead_letter import DeadLetterTopic
 from worker.outcome import Outcome
-from worker.settings import ConsumerSettings, DatabaseSettings, Environment, GuardrailSettings
+from worker.probes import pages, serving
+from worker.readiness import Readiness
+from worker.settings import (
+    ConsumerSettings,
+    DatabaseSettings,
+    Environment,
+    GuardrailSettings,
+    ProbeSettings,
+)
 from worker.subscription import Message, Subscription, open_client
 from worker.topology import ACK_DEADLINE, Names, Topology, read_topology
 
@@ -74,35 +82,53 @@ def _run(
 ) -> None:
     database = environment.read(DatabaseSettings)
     settings = environment.read(ConsumerSettings)
+    probes = environment.read(ProbeSettings)
     topology = read_topology(environment)
     environment.check()
 
     engine = connect(database.url, application_name=f"prompt-worker {name}", pool_size=settings.lanes)
-    stop = threading.Event()
     path = topology.subscription_path(subscription_of(topology.names))
     try:
-        with open_client() as subscriber, PublisherClient() as publisher:
-            handler = make_handler(Parts(engine, publisher, topology, stop))
-            consumer = Consumer(
+        with (
+            open_client() as subscriber,
+            PublisherClient() as publisher,
+            serving(probes.port, pages(probes, Readiness(database.url))),
+        ):
+            parts = Parts(engine, publisher, topology, threading.Event())
+            consumer = make_consumer(
                 Subscription(subscriber, path, ack_deadline=ACK_DEADLINE, open_pulls=settings.open_pulls),
-                handler,
-                DeadLetterTopic(
-                    publisher, topology.topic_path(topology.names.dead_letter_topic), source=path
-                ),
-                limits=Limits(settings.batch_messages, settings.batch_bytes, settings.batch_seconds),
-                breaker=Breaker(window=settings.breaker_window, ratio=settings.breaker_ratio),
-                lanes=settings.lanes,
-                progress_seconds=settings.progress_seconds,
-                stop=stop,
-                cancel=handler.cancel,
+                make_handler(parts),
+                parts,
+                settings,
+                path,
             )
-            _run_until_signal(consumer, stop)
+            run_until_signal(consumer.run, parts.stop)
+            if consumer.failure:
+                raise consumer.failure
     finally:
         engine.dispose()
 
 
-def _run_until_signal(consumer: Consumer, stop: threading.Event) -> None:
-    """SIGTERM or SIGINT asks for an ordered stop; a second one kills."""
+def make_consumer(
+    source: Source, handler: Handler, parts: Parts, settings: ConsumerSettings, path: str
+) -> Consumer:
+    """`path` is the subscription's, which dead letters name as theirs."""
+    dead_letter_topic = parts.topology.topic_path(parts.topology.names.dead_letter_topic)
+    return Consumer(
+        source,
+        handler,
+        DeadLetterTopic(parts.publisher, dead_letter_topic, source=path),
+        limits=Limits(settings.batch_messages, settings.batch_bytes, settings.batch_seconds),
+        breaker=Breaker(window=settings.breaker_window, ratio=settings.breaker_ratio),
+        lanes=settings.lanes,
+        progress_seconds=settings.progress_seconds,
+        stop=parts.stop,
+        cancel=handler.cancel,
+    )
+
+
+def run_until_signal(run: Callable[[], None], stop: threading.Event) -> None:
+    """SIGTERM or SIGINT asks for an ordered stop of `run`, which ends once `stop` is set; a second one kills."""
     signalled = False
 
     def note(number: int, _frame: FrameType | None) -> None:
@@ -114,11 +140,9 @@ def _run_until_signal(consumer: Consumer, stop: threading.Event) -> None:
         signal.signal(number, note)
     gc.freeze()  # what start-up made stays
     gc.set_threshold(100_000, 50, 100)  # batches make thousands of objects and no cycles: 3 µs less an event
-    consuming = threading.Thread(target=consumer.run, name="consumer")
+    consuming = threading.Thread(target=run, name="consumer")
     consuming.start()
     while consuming.is_alive():
         consuming.join(FLAG_SECONDS)
         if signalled:
             stop.set()
-    if consumer.failure:
-        raise consumer.failure

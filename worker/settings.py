@@ -11,6 +11,7 @@ from msgspec import Meta, field
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
 Ratio = Annotated[float, Meta(gt=0, le=1)]
 
 
@@ -48,6 +49,13 @@ class ConsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     breaker_ratio: Ratio = field(name="PROMPT_WORKER_BREAKER_RATIO", default=0.95)
     breaker_window: Positive = field(name="PROMPT_WORKER_BREAKER_WINDOW", default=1000)
     progress_seconds: Seconds = field(name="PROMPT_WORKER_PROGRESS_SECONDS", default=10.0)
+
+
+class ProbeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a worker that pulls answers its orchestrator's probes, and when it counts as stuck."""
+
+    port: Port | None = field(name="PROMPT_WORKER_PROBE_PORT", default=None)
+    stuck_seconds: Seconds = field(name="PROMPT_WORKER_STUCK_SECONDS", default=60.0)
 
 
 class GuardrailSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ from tenacity import (
 )
 from tenacity.nap import sleep_using_event
 
-from worker import telemetry
+from worker import health, telemetry
 from worker.errors import DeploymentError, classify, describe
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class Transactions:
 
     def once(self, work: Callable[[cursor], Result]) -> Result:
         """One attempt, committed. Raises `DeploymentError`, or the `psycopg2.Error` that ended it."""
+        health.moved()
         connection_ = self._engine.raw_connection()
         self._busy.add(connection_)
         try:

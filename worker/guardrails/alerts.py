@@ -25,7 +25,7 @@ from tenacity import (
 )
 from tenacity.nap import sleep_using_event
 
-from worker import telemetry
+from worker import health, telemetry
 from worker.errors import DeploymentError
 from worker.guardrails.violation import Violation
 from worker.topic import Topic
@@ -114,6 +114,7 @@ def _message(violation: Violation) -> PubsubMessage:
 
 
 def _report_retry(attempt: RetryCallState) -> None:
+    health.moved()
     error = attempt.outcome.exception() if attempt.outcome else None
     telemetry.count("alert_errors", error=type(error).__name__)
     log.warning("alerts: %s; attempt %d failed, trying again", type(error).__name__, attempt.attempt_number)

@@ -1,0 +1,132 @@
+"""A worker that hangs is reported by its probe; one that waits for its database is not, as a restart would not help."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+
+from tests.events import bodies
+from tests.faults.test_shutdown import frozen
+from tests.pipeline import Pipeline
+from tests.probing import probe
+from tests.worker_process import WorkerProcess
+from worker.local.postgres import Postgres
+from worker.local.server import free_port
+
+STUCK_SECONDS = 1.5
+
+# A handler that never returns, in a worker that is otherwise the real one.
+STUCK_HANDLER = """
+import sys, threading
+import worker.executions
+worker.executions.ExecutionWriter.__call__ = lambda self, messages: threading.Event().wait()
+sys.argv = ["prompt-worker", "run", "executions"]
+from worker.cli import main
+sys.exit(main())
+"""
+
+
+def probed(port: int) -> dict[str, str]:
+    return {"PROMPT_WORKER_PROBE_PORT": str(port), "PROMPT_WORKER_STUCK_SECONDS": str(STUCK_SECONDS)}
+
+
+def wait_for(worker: WorkerProcess, port: int, path: str, status: int, seconds: float = 15) -> str:
+    worker.wait_for(lambda _: probe(port, path)[0] == status, seconds)
+    return probe(port, path)[1]
+
+
+@pytest.mark.parametrize("consumer", ["executions", "guardrails"])
+def test_an_idle_worker_is_alive_and_ready(pipeline: Pipeline, consumer: str) -> None:
+    port = free_port()
+    with pipeline.command("run", consumer, **probed(port)) as worker:
+        wait_for(worker, port, "/healthz", 200)
+        time.sleep(2 * STUCK_SECONDS)
+        assert probe(port, "/healthz") == (200, "alive\n")
+        assert probe(port, "/readyz") == (200, "ready\n")
+        assert probe(port, "/") == (404, "no such page\n")
+        assert worker.terminate()[0] == 0
+
+
+@pytest.mark.embedded_only
+def test_without_every_migration_a_worker_is_not_ready(pipeline: Pipeline) -> None:
+    port = free_port()
+    pipeline.query("DELETE FROM schema_migrations WHERE version = 'guardrail_violations'")
+    pipeline.query("INSERT INTO schema_migrations (version, checksum) VALUES ('of_a_later_version', 'x')")
+    with pipeline.worker(**probed(port)) as worker:
+        message = wait_for(worker, port, "/readyz", 503)
+        missing = "migrations that are not applied: guardrail_violations"
+        assert message == f"{missing}. Run 'prompt-worker migrate'\n"
+        pipeline.query("INSERT INTO schema_migrations (version) VALUES ('guardrail_violations')")
+        wait_for(worker, port, "/readyz", 200)
+        assert "ready again" in worker.messages()
+
+
+@pytest.mark.embedded_only
+def test_a_database_without_the_schema_is_not_ready(pipeline: Pipeline, empty_database: str) -> None:
+    port = free_port()
+    with pipeline.worker(DATABASE_URL=empty_database, **probed(port)) as worker:
+        assert "enterprise_prompt_system_phase1" in wait_for(worker, port, "/readyz", 503)
+
+
+@pytest.mark.embedded_only
+def test_while_the_database_is_away_a_worker_is_alive_but_not_ready(
+    pipeline: Pipeline, postgres: Postgres
+) -> None:
+    port = free_port()
+    longer_than_between_retries = {"PROMPT_WORKER_STUCK_SECONDS": "6"}
+    with pipeline.worker(**probed(port) | longer_than_between_retries) as worker:
+        wait_for(worker, port, "/readyz", 200)
+        postgres.stop()
+        pipeline.publish(bodies(100))
+        worker.wait_for(lambda w: w.messages("WARNING"))
+        for _ in range(16):
+            assert probe(port, "/healthz") == (200, "alive\n")
+            time.sleep(0.5)
+        status, message = probe(port, "/readyz")
+        assert (status, message) == (503, "the database does not answer: the log says why\n")
+        postgres.start()
+        pipeline.wait_for_rows(100)
+        assert probe(port, "/healthz") == (200, "alive\n")
+        wait_for(worker, port, "/readyz", 200)
+
+
+@pytest.mark.embedded_only
+def test_a_batch_that_a_frozen_server_holds_is_reported_and_forgotten_once_it_goes_on(
+    pipeline: Pipeline, postgres: Postgres
+) -> None:
+    port = free_port()
+    with pipeline.worker(**probed(port)) as worker:
+        pipeline.publish(bodies(100))
+        pipeline.wait_for_rows(100)
+        with frozen(postgres):
+            pipeline.publish(bodies(100, seed=1))
+            message = wait_for(worker, port, "/healthz", 503)
+            assert message.startswith("a batch has been in hand for ")
+        wait_for(worker, port, "/healthz", 200)
+        pipeline.wait_for_rows(200)
+
+
+@pytest.mark.embedded_only
+def test_a_handler_that_hangs_is_reported_for_good(pipeline: Pipeline) -> None:
+    port = free_port()
+    with pipeline.worker_program(STUCK_HANDLER, **probed(port)) as worker:
+        wait_for(worker, port, "/healthz", 200)
+        pipeline.publish(bodies(1))
+        wait_for(worker, port, "/healthz", 503)
+        time.sleep(STUCK_SECONDS)
+        assert probe(port, "/healthz")[0] == 503
+        assert any("restart this instance" in message for message in worker.messages("ERROR"))
+        code, seconds = worker.terminate()
+        assert code == 0
+        assert seconds < 8
+
+
+@pytest.mark.embedded_only
+def test_a_port_that_is_taken_is_named(pipeline: Pipeline) -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pipeline.worker(PROMPT_WORKER_PROBE_PORT=str(port)) as worker:
+            assert worker.wait() == 69
+            assert f"PROMPT_WORKER_PROBE_PORT: port {port} cannot be had" in worker.output

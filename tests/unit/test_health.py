@@ -1,0 +1,50 @@
+"""Silence is that of the thread which has work in hand and moved the longest ago."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from worker import health
+
+
+def test_with_nothing_in_hand_there_is_no_silence() -> None:
+    health.moved()  # by a thread without work
+    assert health.silence() == 0.0
+
+
+def test_silence_grows_until_the_work_moves_and_ends_with_it() -> None:
+    with health.in_hand():
+        time.sleep(0.05)
+        assert health.silence() >= 0.05
+        health.moved()
+        assert health.silence() < 0.05
+    assert health.silence() == 0.0
+
+
+def test_work_that_fails_is_in_hand_no_longer() -> None:
+    with pytest.raises(ValueError, match="failed"), health.in_hand():
+        raise ValueError("failed")
+    assert health.silence() == 0.0
+
+
+def test_one_thread_that_moves_does_not_hide_another_that_does_not() -> None:
+    started, end = threading.Event(), threading.Event()
+
+    def stick() -> None:
+        with health.in_hand():
+            started.set()
+            end.wait(10)
+
+    stuck = threading.Thread(target=stick)
+    stuck.start()
+    started.wait(10)
+    with health.in_hand():
+        time.sleep(0.05)
+        health.moved()
+        assert health.silence() >= 0.05
+    end.set()
+    stuck.join()
+    assert health.silence() == 0.0
