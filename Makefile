@@ -14,10 +14,12 @@ up: .venv/installed ## the whole system on this machine with 5,000 events, shown
 test: .venv/installed ## every test, on a real PostgreSQL and Google's Pub/Sub emulator
 	@$(PYTHON) -m pytest $(ARGS)
 
-lint: .venv/installed ## ruff and mypy --strict
+lint: .venv/installed ## ruff, mypy --strict, and the linters of what is not Python
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
+	@.venv/bin/hadolint Dockerfile
+	@.venv/bin/shellcheck .ci/environment .ci/run
 
 bench: .venv/installed ## speed and memory, each as a ratio within the run
 	@$(PYTHON) -m tests.benchmarks $(ARGS)

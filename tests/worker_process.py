@@ -19,9 +19,9 @@ import psutil
 class WorkerProcess:
     """Runs until `terminate`, `kill` or the end of the context."""
 
-    def __init__(self, environment: dict[str, str], *command: str) -> None:
+    def __init__(self, environment: dict[str, str], *command: str, program: str = sys.executable) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, *(command or ("-m", "worker", "run", "executions"))],
+            [program, *(command or ("-m", "worker", "run", "executions"))],
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

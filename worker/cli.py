@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     command("rebuild-statistics", _rebuild_statistics, "correct every counter from the rows")
     command("topics", _topics, "create or reconcile topics and subscriptions")
 
-    run = command("run", _run, "run a consumer until SIGTERM")
+    run = command("run", _run, "run a consumer until SIGTERM", extra="worker,guardrails")
     run.add_argument("consumer", choices=["executions", "guardrails"])
     run.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
 

@@ -1,0 +1,26 @@
+# One image for every command. Without the guardrails' models and NumPy: docker build --build-arg EXTRAS=worker .
+FROM python:3.13.15-slim-trixie@sha256:7e3a6aca9d74f93cca21a91d86a8dad8c34749afd5b4a98ee481c9c47b9f5ed4 AS build
+ARG EXTRAS=worker,guardrails
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /source
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY schema ./schema
+COPY worker ./worker
+# Wheels only, so that no compiler is needed; without pip, which stays behind in this stage.
+RUN python -m venv --without-pip /opt/prompt-worker \
+    && python -m pip --python /opt/prompt-worker/bin/python install --only-binary :all: -c constraints.txt ".[$EXTRAS]"
+
+FROM python:3.13.15-slim-trixie@sha256:7e3a6aca9d74f93cca21a91d86a8dad8c34749afd5b4a98ee481c9c47b9f5ed4
+ARG VERSION=unversioned
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="prompt-worker" \
+      org.opencontainers.image.description="Records and guards LLM prompt executions: Pub/Sub in, exact rows and statistics out" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
+COPY --from=build /opt/prompt-worker /opt/prompt-worker
+ENV PATH=/opt/prompt-worker/bin:$PATH PYTHONUNBUFFERED=1
+USER 10001:10001
+# Exec form: prompt-worker is process 1, so SIGTERM reaches it.
+ENTRYPOINT ["prompt-worker"]
+CMD ["--help"]

