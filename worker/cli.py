@@ -143,7 +143,11 @@ def _parser() -> argparse.ArgumentParser:
 
     run = command("run", _run, "run a consumer until SIGTERM", extra="worker,guardrails")
     run.add_argument("consumer", choices=["executions", "guardrails"])
-    run.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    run.add_argument(
+        "--log-level",
+        choices=["DEBUG", "INFO", "WARNING", "ERROR"],
+        help="instead of PROMPT_WORKER_LOG_LEVEL, INFO",
+    )
 
     add_guardrails(commands.add_parser("guardrails", help="what is active, and what it finds"))
 

@@ -105,7 +105,7 @@ class Consumer:
                 remaining = batch.remaining()
                 batch.extend(self._subscription.receive(IDLE_WAIT if remaining is None else remaining))
         if batch.messages:
-            telemetry.count("batches", reason=reason)
+            telemetry.record("batch_size", len(batch.messages), reason=reason)
         return batch
 
     def _handle(self, messages: Sequence[Message]) -> list[Outcome]:
@@ -160,7 +160,7 @@ class Consumer:
             return False
         self._subscription.acknowledge(messages)
         for error_class, number in Counter(rejected.error_class for _, rejected in rejections).items():
-            telemetry.count("rejections", number, error_class=error_class)
+            telemetry.count("dead_letters", number, error_class=error_class)
         return True
 
     def _report(self, message: str = "progress") -> None:

@@ -29,6 +29,8 @@ from worker.settings import (
     ProbeSettings,
 )
 from worker.subscription import Message, Subscription, open_client
+from worker.telemetry.export import TelemetrySettings, exporting
+from worker.telemetry.observed import Observed
 from worker.topology import ACK_DEADLINE, Names, Topology, read_topology
 
 FLAG_SECONDS = 0.1  # between looks at whether a signal came
@@ -83,6 +85,7 @@ def _run(
     database = environment.read(DatabaseSettings)
     settings = environment.read(ConsumerSettings)
     probes = environment.read(ProbeSettings)
+    telemetry = environment.read(TelemetrySettings)
     topology = read_topology(environment)
     environment.check()
 
@@ -90,6 +93,7 @@ def _run(
     path = topology.subscription_path(subscription_of(topology.names))
     try:
         with (
+            exporting(telemetry, name),
             open_client() as subscriber,
             PublisherClient() as publisher,
             serving(probes.port, pages(probes, Readiness(database.url))),
@@ -116,7 +120,7 @@ def make_consumer(
     dead_letter_topic = parts.topology.topic_path(parts.topology.names.dead_letter_topic)
     return Consumer(
         source,
-        handler,
+        Observed(handler, path.rsplit("/", 1)[-1]),
         DeadLetterTopic(parts.publisher, dead_letter_topic, source=path),
         limits=Limits(settings.batch_messages, settings.batch_bytes, settings.batch_seconds),
         breaker=Breaker(window=settings.breaker_window, ratio=settings.breaker_ratio),

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import ParamSpec, TypeVar, cast
@@ -55,9 +56,11 @@ class Transactions:
         health.moved()
         connection_ = self._engine.raw_connection()
         self._busy.add(connection_)
+        started = time.perf_counter()
         try:
             result = work(cast(cursor, connection_.cursor()))
             connection_.commit()
+            telemetry.record("write", time.perf_counter() - started)
         except psycopg2.Error as error:
             if classify(error) == "deployment":
                 raise DeploymentError(

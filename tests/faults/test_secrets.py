@@ -66,7 +66,7 @@ def test_nothing_that_people_wrote_leaves_the_row(pipeline: Pipeline) -> None:
         assert worker.terminate()[0] == 0
     metrics = next(line for line in worker.output.splitlines() if line.startswith("METRICS"))
     assert counted(metrics, "prompt_worker.replaced_characters") == 3
-    assert counted(metrics, "prompt_worker.rejections") == len(bad) + 1 + len(BAD)
+    assert counted(metrics, "prompt_worker.dead_letters") == len(bad) + 1 + len(BAD)
     attributes = str([dict(letter.attributes) for letter in letters])
     for written in (worker.output, attributes):
         for secret in (PASSWORD, *TEXT.split(" ", 1), "Ana", "student_query"):

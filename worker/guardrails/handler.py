@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 import psycopg2
@@ -22,21 +22,24 @@ from worker.guardrails.active import ActiveGuardrails
 from worker.guardrails.alerts import AlertTopic
 from worker.guardrails.evaluation import Result, evaluate
 from worker.guardrails.finding import HashKey
+from worker.guardrails.guardrail import Severity
 from worker.guardrails.key import open_key
 from worker.guardrails.received import Received, read
 from worker.guardrails.recording import Evaluation, evaluated, record
-from worker.guardrails.registry import Evaluator
+from worker.guardrails.registry import TYPES, Evaluator
 from worker.guardrails.served import ServedTemplates
 from worker.guardrails.violation import violations
 from worker.outcome import Outcome, Rejected, Verdict
 from worker.settings import GuardrailSettings
 from worker.subscription import Message
+from worker.telemetry.traces import annotate
 from worker.topic import Topic
 from worker.transactions import Transactions, halving, is_transient
 
 if TYPE_CHECKING:
     from worker.run import Parts
 
+SEVERITIES = get_args(Severity)
 AT_ONCE = 500  # events that are evaluated together: more are no faster and take more memory
 
 
@@ -145,6 +148,7 @@ class GuardrailHandler:
                 return []
             return [one for event in events for one in self._evaluate([event], evaluators, outcomes)]
         milliseconds = (time.perf_counter() - started) * 1000 / len(events)
+        _count_checks(results)
         in_force = {evaluator.guardrail.name: evaluator for evaluator in evaluators}
         describe_checked = lru_cache(maxsize=None)(lambda names: _checked([in_force[name] for name in names]))
         return [
@@ -157,7 +161,7 @@ class GuardrailHandler:
             before = self._transactions.retrying(record, evaluations, self._transactions)
             for one in evaluations:
                 outcomes[one.position] = Verdict.DUPLICATE if one.event_id in before else Verdict.WRITTEN
-            _count(one for one in evaluations if one.event_id not in before)
+            _count([one for one in evaluations if one.event_id not in before])
 
         def refuse(evaluation: Evaluation, error: psycopg2.Error) -> None:
             outcomes[evaluation.position] = Rejected("refused_by_database", describe(error))
@@ -186,7 +190,26 @@ def _evaluation(
     )
 
 
-def _count(evaluations: Iterable[Evaluation]) -> None:
-    kinds = Counter((v.guardrail_type or "", v.source) for one in evaluations for v in one.violations)
-    for (guardrail_type, source), number in kinds.items():
-        telemetry.count("violations", number, guardrail_type=guardrail_type, source=source)
+def _count(evaluations: Sequence[Evaluation]) -> None:
+    for outcome, number in Counter(one.outcome for one in evaluations).items():
+        telemetry.count("evaluations", number, outcome=outcome)
+    violations = [violation for one in evaluations for violation in one.violations]
+    # What a service reports is of any kind and severity: a label takes only those that there are.
+    kinds = Counter(
+        (_known(v.guardrail_type, TYPES), _known(v.severity, SEVERITIES), v.source) for v in violations
+    )
+    for (guardrail_type, severity, source), number in kinds.items():
+        telemetry.count("violations", number, guardrail_type=guardrail_type, severity=severity, source=source)
+    for one in evaluations:
+        for violation in one.violations:
+            annotate(one.position, "violation", {"prompt_worker.violation_id": str(violation.id)})
+
+
+def _count_checks(results: Iterable[Result]) -> None:
+    for names, number in Counter(result.checked for result in results).items():
+        for name in names:
+            telemetry.count("checks", number, guardrail=name)
+
+
+def _known(value: str | None, values: Container[str]) -> str:
+    return value if value and value in values else "other"

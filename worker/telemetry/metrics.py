@@ -1,0 +1,136 @@
+"""Every metric, declared once: its name, what it tells, its unit and its labels.
+
+A label's values come from the code, the schema or a guardrail's owner, never from an event: they stay few and hold
+nothing that people wrote. OpenTelemetry calls a metric `prompt_worker.NAME`, Prometheus as `prometheus_name` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, get_args
+
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Observation
+
+Counter = Literal[
+    "events",
+    "dead_letters",
+    "retries",
+    "replaced_characters",
+    "evaluations",
+    "checks",
+    "violations",
+    "unusable_guardrails",
+    "alerts",
+    "alert_errors",
+    "pull_errors",
+    "settle_errors",
+]
+Histogram = Literal["batch_size", "handling", "write", "end_to_end"]
+Gauge = Literal["oldest_in_hand", "messages_in_hand", "unsent_events"]
+Metric = Counter | Histogram | Gauge
+
+
+class About(NamedTuple):
+    """`unit` as UCUM writes it: `s`, or `{event}` for a plain number of them."""
+
+    description: str
+    unit: str
+    labels: tuple[str, ...] = ()
+
+
+ABOUT: dict[Metric, About] = {
+    "events": About("settled events, by what became of them", "{event}", ("outcome",)),
+    "dead_letters": About("events sent to the dead-letter topic, by reason", "{event}", ("error_class",)),
+    "retries": About("database transactions tried again", "{transaction}", ("sqlstate",)),
+    "replaced_characters": About("NULs and lone surrogates that became U+FFFD", "{character}"),
+    "evaluations": About("events recorded as evaluated, by the strictest action", "{event}", ("outcome",)),
+    "checks": About("events that a guardrail looked at", "{event}", ("guardrail",)),
+    "violations": About("violations recorded", "{violation}", ("guardrail_type", "severity", "source")),
+    "unusable_guardrails": About(
+        "looks at a guardrail whose config cannot be used", "{look}", ("guardrail",)
+    ),
+    "alerts": About("violations told to the topic of alerts", "{violation}"),
+    "alert_errors": About("publishes of alerts that failed", "{request}", ("error",)),
+    "pull_errors": About("pulls that failed", "{request}", ("code",)),
+    "settle_errors": About(
+        "messages whose acknowledgement or lease extension failed", "{message}", ("code",)
+    ),
+    "batch_size": About("messages of a batch, by why it was flushed", "{message}", ("reason",)),
+    "handling": About("a batch, from collected to committed, retries included", "s", ("subscription",)),
+    "write": About("a transaction, from its first statement to its commit", "s"),
+    "end_to_end": About(
+        "to the commit, since `published` or `executed`; of one message in 100 and each batch's first",
+        "s",
+        ("since", "subscription"),
+    ),
+    "oldest_in_hand": About(
+        "age of the oldest message that is being handled, since it was published", "s", ("subscription",)
+    ),
+    "messages_in_hand": About("messages that are being handled", "{message}", ("subscription",)),
+    "unsent_events": About("events that wait in a publisher's memory or spool", "{event}"),
+}
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21_600)
+_BUCKETS: dict[Histogram, Sequence[float]] = {
+    "batch_size": (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000),
+    "handling": _SECONDS,
+    "write": _SECONDS,
+    "end_to_end": _SECONDS,
+}
+
+_meter = metrics.get_meter("prompt_worker")
+_counters = {
+    name: _meter.create_counter(f"prompt_worker.{name}", ABOUT[name].unit, ABOUT[name].description)
+    for name in get_args(Counter)
+}
+_histograms = {
+    name: _meter.create_histogram(
+        f"prompt_worker.{name}",
+        ABOUT[name].unit,
+        ABOUT[name].description,
+        explicit_bucket_boundaries_advisory=_BUCKETS[name],
+    )
+    for name in get_args(Histogram)
+}
+_watched: dict[Gauge, list[tuple[Callable[[], float], dict[str, str]]]] = {}
+_of_worker: dict[str, str] = {}
+
+
+def name_worker(name: str) -> None:
+    """Every metric of this process has the label `worker` from now on."""
+    _of_worker["worker"] = name
+
+
+def count(metric: Counter, amount: int = 1, **labels: str) -> None:
+    _counters[metric].add(amount, labels | _of_worker)
+
+
+def record(metric: Histogram, value: float, **labels: str) -> None:
+    _histograms[metric].record(value, labels | _of_worker)
+
+
+def watch(metric: Gauge, read: Callable[[], float], **labels: str) -> None:
+    """`read` is called from an exporter's thread, whenever it exports; one reading for each set of labels."""
+    if metric in _watched:
+        _watched[metric].append((read, labels))
+        return
+    watched = _watched[metric] = [(read, labels)]
+
+    def observe(_: CallbackOptions) -> list[Observation]:
+        return [Observation(read(), labels | _of_worker) for read, labels in watched]
+
+    about = ABOUT[metric]
+    _meter.create_observable_gauge(f"prompt_worker.{metric}", [observe], about.unit, about.description)
+
+
+def kind(metric: Metric) -> Literal["counter", "histogram", "gauge"]:
+    if metric in get_args(Counter):
+        return "counter"
+    return "histogram" if metric in get_args(Histogram) else "gauge"
+
+
+def prometheus_name(metric: Metric) -> str:
+    """A histogram's has `_bucket`, `_sum` and `_count` behind it."""
+    seconds = "_seconds" if ABOUT[metric].unit == "s" else ""
+    return f"prompt_worker_{metric}{seconds}{'_total' if kind(metric) == 'counter' else ''}"
