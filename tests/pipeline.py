@@ -55,17 +55,17 @@ class Pipeline:
 
     def worker_program(self, program: str, **settings: str) -> WorkerProcess:
         """A worker run by a program of Python instead of by the command line."""
-        return WorkerProcess(self._environment | settings, *(("-c", program) if program else ()))
+        return WorkerProcess(self.environment | settings, *(("-c", program) if program else ()))
 
     def guardrail_worker(self, **settings: str) -> WorkerProcess:
         return self.command("run", "guardrails", **{"PROMPT_WORKER_HMAC_KEY": HMAC_KEY} | settings)
 
     def command(self, *arguments: str, **settings: str) -> WorkerProcess:
         """`prompt-worker ARGUMENTS`, with these topics and this database."""
-        return WorkerProcess(self._environment | settings, "-m", "worker", *arguments)
+        return WorkerProcess(self.environment | settings, "-m", "worker", *arguments)
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         return {
             "DATABASE_URL": self.database,
             "PUBSUB_PROJECT_ID": self.topology.project,

@@ -13,12 +13,12 @@ from uuid import UUID
 from worker.event import ExecutionEvent, InvalidEventError
 from worker.publishing.backlog import SPOOLED
 from worker.publishing.body import make_body
-from worker.publishing.message import trace_context
 from worker.publishing.outbox import Outbox, Pending
 from worker.publishing.per_process import PerProcess
 from worker.publishing.post import Post
 from worker.publishing.sender import Sender
 from worker.publishing.target import read_target
+from worker.publishing.tracing import carry_on
 
 __all__ = ["SPOOLED", "Counts", "Publisher", "Unsent"]
 
@@ -82,7 +82,7 @@ class Publisher:
         event_id = given if isinstance(given, UUID) else None
         try:
             body, cut = make_body(event)
-            attributes = trace_context()
+            attributes = carry_on(future, event_id)
             if cut:
                 attributes["truncated-fields"] = ",".join(cut)
             self._own.sender.put(Pending(event_id, body, attributes, future))

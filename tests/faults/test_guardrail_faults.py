@@ -7,9 +7,10 @@ import time
 
 import pytest
 
+from tests.collector import Collector
 from tests.events import body, id_of
 from tests.faults.test_bad_input import BAD, ODD
-from tests.faults.test_secrets import counted
+from tests.faults.test_secrets import SAMPLED, counted
 from tests.guardrails import WORD, Guarding, messages
 from tests.pipeline import Pipeline
 from worker.local.postgres import Postgres
@@ -63,8 +64,12 @@ def test_nothing_that_matched_is_written_anywhere(guarding: Guarding) -> None:
         body(rendered_prompt=text, event_id=SSN),
         text.encode(),
     ]
-    pipeline.publish([*published, *published])
-    with pipeline.worker_program(WITH_METRICS, PROMPT_WORKER_HMAC_KEY="k" * 32) as worker:
+    pipeline.publish([*published, *published], traceparent=SAMPLED)
+    settings = {"PROMPT_WORKER_HMAC_KEY": "k" * 32, "OTEL_METRICS_EXPORTER": "none"}
+    with (
+        Collector() as collector,
+        pipeline.worker_program(WITH_METRICS, **settings, **collector.settings) as worker,
+    ):
         worker.wait_for(lambda w: sum(w.totals.values()) == 10)
         pipeline.query(
             "UPDATE prompt_guardrails SET config = '{\"patterns\": [\"(\"]}' WHERE name = 'patterns'"
@@ -81,7 +86,9 @@ def test_nothing_that_matched_is_written_anywhere(guarding: Guarding) -> None:
     metrics = next(line for line in worker.output.splitlines() if line.startswith("METRICS"))
     assert counted(metrics, "prompt_worker.violations") == len(guarding.violations())
     told_everywhere = str([(alert.data, dict(alert.attributes)) for alert in alerts])
-    for written in (worker.output, everything, told_everywhere, str(pipeline.dead_letters(0))):
+    assert sum(len(span.events) for span in collector.spans) == len(guarding.violations())
+    traced = str(collector.traces)
+    for written in (worker.output, everything, told_everywhere, traced, str(pipeline.dead_letters(0))):
         for secret in SECRETS:
             assert secret not in written
     assert "<CREDIT_CARD …1111>" in everything

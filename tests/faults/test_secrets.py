@@ -6,11 +6,13 @@ import json
 
 from google.pubsub_v1.types import PubsubMessage
 
+from tests.collector import Collector
 from tests.events import body, with_raw
 from tests.faults.test_bad_input import BAD
 from tests.pipeline import Pipeline
 
 PASSWORD = "hunter2-hunter2"
+SAMPLED = f"00-{'1' * 32}-{'2' * 16}-01"
 TEXT = "Ana Lima 123-45-6789"
 
 # The worker with its metrics collected and printed at its end, as an exporter would send them.
@@ -45,8 +47,8 @@ def test_nothing_that_people_wrote_leaves_the_row(pipeline: Pipeline) -> None:
     )
     bad = [body(status=TEXT), body(event_id=TEXT), body(cost_usd=TEXT, rendered_prompt=TEXT), TEXT.encode()]
     # The second delivery of each meets its row: PostgreSQL's message would quote its key.
-    pipeline.publish([*good, replaced, refused, *bad])
-    pipeline.publish(good)
+    pipeline.publish([*good, replaced, refused, *bad], traceparent=SAMPLED)
+    pipeline.publish(good, traceparent=SAMPLED)
     pipeline.publish_messages(
         [
             PubsubMessage(data=one.body, attributes={"ce-source": "tests"} | one.attributes)
@@ -54,21 +56,27 @@ def test_nothing_that_people_wrote_leaves_the_row(pipeline: Pipeline) -> None:
         ]
     )
     url = pipeline.database.replace("postgres@", f"postgres:{PASSWORD}@")
-    with pipeline.worker_program(WITH_METRICS, DATABASE_URL=url) as worker:
+    key = {"OTEL_METRICS_EXPORTER": "none", "OTEL_EXPORTER_OTLP_HEADERS": f"x-key={PASSWORD}"}
+    with (
+        Collector() as collector,
+        pipeline.worker_program(WITH_METRICS, DATABASE_URL=url, **collector.settings, **key) as worker,
+    ):
         pipeline.wait_for_rows(201)
         letters = pipeline.dead_letters(len(bad) + 1 + len(BAD))
         pipeline.query(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND application_name LIKE 'prompt-worker%'"
         )
-        pipeline.publish(good)
+        pipeline.publish(good, traceparent=SAMPLED)
         worker.wait_for(lambda w: w.totals.get("duplicate", 0) >= 400)
         assert worker.terminate()[0] == 0
     metrics = next(line for line in worker.output.splitlines() if line.startswith("METRICS"))
     assert counted(metrics, "prompt_worker.replaced_characters") == 3
     assert counted(metrics, "prompt_worker.dead_letters") == len(bad) + 1 + len(BAD)
     attributes = str([dict(letter.attributes) for letter in letters])
-    for written in (worker.output, attributes):
+    outcomes = {span.attributes.get("prompt_worker.outcome") for span in collector.spans}
+    assert {"written", "duplicate", "rejected: invalid_field"} <= outcomes
+    for written in (worker.output, attributes, str(collector.traces)):
         for secret in (PASSWORD, *TEXT.split(" ", 1), "Ana", "student_query"):
             assert secret not in written
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import suppress
-
 from msgspec import Raw, Struct
 
 from worker.event import EVENT_TYPE, parse
@@ -38,17 +35,3 @@ def make_message(body: bytes, source: str, attributes: dict[str, str]) -> Messag
     if event.environment:
         named["environment"] = event.environment
     return Message(named | attributes, Raw(body))
-
-
-def trace_context() -> dict[str, str]:
-    """`traceparent` and `tracestate` of the current span; baggage is left out, it may name people."""
-    if "opentelemetry.trace" not in sys.modules:
-        return {}  # a service that never imported it has no span
-    carrier: dict[str, str] = {}
-    with suppress(Exception):  # no reason to lose an event
-        from opentelemetry.trace import get_current_span
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-        if get_current_span().get_span_context().is_valid:
-            TraceContextTextMapPropagator().inject(carrier)
-    return {name: value for name, value in carrier.items() if len(value.encode()) <= ATTRIBUTE_LIMIT}

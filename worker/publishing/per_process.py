@@ -39,6 +39,17 @@ class PerProcess:
             Finalize(None, self.sender.stop, args=(_EXIT_TIMEOUT_S,), exitpriority=0)
 
 
+def unsent() -> int:
+    """Events that wait in this process's memory."""
+    return sum(each.sender.unsent() for each in _all)
+
+
+def spool_bytes() -> int:
+    """Of events that wait on disk, for this process or another."""
+    spools = [each.sender.backlog.spool for each in _all]
+    return sum({spool.folder: spool.size() for spool in spools if spool is not None}.values())
+
+
 _all: set[PerProcess] = set()  # for good: what a dropped publisher still holds is sent, too
 _left_by_parent: list[Sender] = []  # never freed: a child must not close the parent's connection
 _forking = threading.local()

@@ -11,10 +11,16 @@ from google.cloud import pubsub_v1
 from google.pubsub_v1 import PublisherClient
 from google.pubsub_v1.types import PublishRequest, PubsubMessage
 
+from worker import telemetry
 from worker.publishing.message import Message, UnpublishableError
+from worker.publishing.per_process import spool_bytes, unsent
 
 _Request: Any = PublishRequest.pb()
 _Message: Any = PubsubMessage.pb()
+
+# Here, since OpenTelemetry comes with the client library, which is loaded late.
+telemetry.watch("unsent_events", unsent)
+telemetry.watch("spool", spool_bytes)
 
 
 class Connection:

@@ -79,6 +79,10 @@ class Sender:
         self.drops.report()
         return self.backlog.close()
 
+    def unsent(self) -> int:
+        """Events in memory, those being sent included."""
+        return len(self._outbox)
+
     def stopped(self) -> bool:
         """Whether nothing came since it was stopped."""
         return self._outbox.closed and not len(self._outbox)

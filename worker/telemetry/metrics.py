@@ -27,12 +27,12 @@ Counter = Literal[
     "settle_errors",
 ]
 Histogram = Literal["batch_size", "handling", "write", "end_to_end"]
-Gauge = Literal["oldest_in_hand", "messages_in_hand", "unsent_events"]
+Gauge = Literal["oldest_in_hand", "messages_in_hand", "unsent_events", "spool"]
 Metric = Counter | Histogram | Gauge
 
 
 class About(NamedTuple):
-    """`unit` as UCUM writes it: `s`, or `{event}` for a plain number of them."""
+    """`unit` as UCUM writes it: `s`, `By`, or `{event}` for a plain number of them."""
 
     description: str
     unit: str
@@ -68,7 +68,8 @@ ABOUT: dict[Metric, About] = {
         "age of the oldest message that is being handled, since it was published", "s", ("subscription",)
     ),
     "messages_in_hand": About("messages that are being handled", "{message}", ("subscription",)),
-    "unsent_events": About("events that wait in a publisher's memory or spool", "{event}"),
+    "unsent_events": About("events that wait in a publisher's memory", "{event}"),
+    "spool": About("events that wait in a publisher's spool, on disk", "By"),
 }
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21_600)
@@ -132,5 +133,5 @@ def kind(metric: Metric) -> Literal["counter", "histogram", "gauge"]:
 
 def prometheus_name(metric: Metric) -> str:
     """A histogram's has `_bucket`, `_sum` and `_count` behind it."""
-    seconds = "_seconds" if ABOUT[metric].unit == "s" else ""
-    return f"prompt_worker_{metric}{seconds}{'_total' if kind(metric) == 'counter' else ''}"
+    unit = {"s": "_seconds", "By": "_bytes"}.get(ABOUT[metric].unit, "")
+    return f"prompt_worker_{metric}{unit}{'_total' if kind(metric) == 'counter' else ''}"

@@ -1,0 +1,191 @@
+"""What a worker's Prometheus endpoint says is what happened, under the names and labels that are declared."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from urllib.request import urlopen
+
+import psycopg2
+import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.collector import Collector
+from tests.events import bodies, body
+from tests.guardrails import WORD, Guarding
+from tests.pipeline import Pipeline, wait_until
+from worker.telemetry.metrics import ABOUT, prometheus_name
+
+SCRAPED = {prometheus_name(metric).removesuffix("_total"): about for metric, about in ABOUT.items()}
+EVERYWHERE = {"worker", "otel_scope_name", "otel_scope_version", "otel_scope_schema_url", "le"}
+
+
+class Endpoint:
+    """Of a worker to be started with `settings`."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.settings = {"PROMPT_WORKER_METRICS_PORT": str(self.port)}
+
+    def scrape(self) -> list[Metric]:
+        with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            return list(text_string_to_metric_families(answer.read().decode()))
+
+    def value(self, sample_name: str, **labels: str) -> float:
+        """The sum over all that have these labels."""
+        return sum(
+            sample.value
+            for family in self.scrape()
+            for sample in family.samples
+            if sample.name == sample_name and labels.items() <= sample.labels.items()
+        )
+
+
+@pytest.fixture
+def endpoint() -> Endpoint:
+    return Endpoint()
+
+
+def check_declared(families: list[Metric]) -> None:
+    ours = [family for family in families if family.name.startswith("prompt_worker")]
+    assert ours
+    for family in ours:
+        for sample in family.samples:
+            assert set(sample.labels) - EVERYWHERE == set(SCRAPED[family.name].labels), sample
+
+
+@pytest.mark.embedded_only
+def test_the_execution_worker_counts_each_event_by_what_became_of_it(
+    pipeline: Pipeline, endpoint: Endpoint
+) -> None:
+    good = bodies(250)
+    with pipeline.worker(**endpoint.settings) as worker:
+        pipeline.publish([*good, body(status="?")], **{"ce-time": "2026-01-01T00:00:00Z"})
+        pipeline.wait_for_rows(250)
+        pipeline.publish(good[:100])
+        worker.wait_for(lambda w: w.totals.get("duplicate", 0) == 100)
+        outcomes = {"written": 250, "duplicate": 100, "dead-lettered": 1}
+        for outcome, number in outcomes.items():
+            assert (
+                endpoint.value("prompt_worker_events_total", outcome=outcome, worker="executions") == number
+            )
+        assert endpoint.value("prompt_worker_dead_letters_total", error_class="invalid_field") == 1
+        assert endpoint.value("prompt_worker_batch_size_sum") == 351
+        batches = endpoint.value("prompt_worker_batch_size_count")
+        assert endpoint.value("prompt_worker_handling_seconds_count") == batches
+        assert endpoint.value("prompt_worker_write_seconds_count") >= 2
+        since_published = endpoint.value("prompt_worker_end_to_end_seconds_sum", since="published")
+        assert (
+            0
+            < since_published / endpoint.value("prompt_worker_end_to_end_seconds_count", since="published")
+            < 20
+        )
+        assert endpoint.value("prompt_worker_end_to_end_seconds_sum", since="executed") > 1_000_000
+        assert endpoint.value("prompt_worker_messages_in_hand") == 0
+        check_declared(endpoint.scrape())
+        assert worker.terminate()[0] == 0
+
+
+@pytest.mark.embedded_only
+def test_the_guardrail_worker_counts_checks_and_violations_by_kind(
+    pipeline: Pipeline, endpoint: Endpoint
+) -> None:
+    guarding = Guarding(pipeline)
+    guarding.add_guardrail()
+    told = [{"guardrail_name": "theirs", "guardrail_type": "their own type", "severity": "their own words"}]
+    with pipeline.guardrail_worker(**endpoint.settings) as worker:
+        pipeline.publish([*bodies(50), body(rendered_prompt=WORD), body(guardrail_violations=told)])
+        pipeline.wait_for_evaluations(52)
+        wait_until(
+            lambda: endpoint.value("prompt_worker_evaluations_total") == 52, 5, lambda: str(endpoint.scrape())
+        )
+        assert endpoint.value("prompt_worker_checks_total", guardrail="policy") == 52
+        stored = len(guarding.violations("source = 'worker'"))
+        assert (
+            endpoint.value("prompt_worker_violations_total", guardrail_type="content_policy", source="worker")
+            == stored
+        )
+        # A label holds nothing that a service wrote.
+        assert endpoint.value("prompt_worker_violations_total", guardrail_type="other", severity="other") == 1
+        check_declared(endpoint.scrape())
+        assert worker.terminate()[0] == 0
+
+
+@pytest.mark.embedded_only
+def test_the_age_in_hand_grows_while_the_database_holds_a_batch_up(
+    pipeline: Pipeline, endpoint: Endpoint
+) -> None:
+    with pipeline.worker(**endpoint.settings) as worker:
+        pipeline.publish(bodies(10))
+        pipeline.wait_for_rows(10)
+        with closing(psycopg2.connect(pipeline.database)) as lock:
+            lock.cursor().execute("LOCK TABLE prompt_executions IN EXCLUSIVE MODE")
+            pipeline.publish(bodies(10))
+            wait_until(
+                lambda: endpoint.value("prompt_worker_messages_in_hand") == 10, 10, lambda: "nothing in hand"
+            )
+            first = endpoint.value("prompt_worker_oldest_in_hand_seconds")
+            wait_until(
+                lambda: endpoint.value("prompt_worker_oldest_in_hand_seconds") > first + 0.5,
+                5,
+                lambda: str(first),
+            )
+        pipeline.wait_for_rows(20)
+        wait_until(
+            lambda: endpoint.value("prompt_worker_oldest_in_hand_seconds") == 0, 5, lambda: "still in hand"
+        )
+        assert worker.terminate()[0] == 0
+
+
+@pytest.mark.embedded_only
+def test_the_same_metrics_go_to_a_collector(pipeline: Pipeline) -> None:
+    with Collector() as collector:
+        with pipeline.worker(**collector.settings, OTEL_METRIC_EXPORT_INTERVAL="200") as worker:
+            pipeline.publish(bodies(10))
+            pipeline.wait_for_rows(10)
+            assert worker.terminate()[0] == 0
+        names = set(collector.metric_names())
+    assert {"prompt_worker.events", "prompt_worker.end_to_end", "prompt_worker.messages_in_hand"} <= names
+    assert {name.removeprefix("prompt_worker.") for name in names} <= set(ABOUT)
+
+
+def test_a_port_that_is_taken_is_named_at_the_start(pipeline: Pipeline) -> None:
+    with (
+        socket.create_server(("0.0.0.0", 0)) as taken,
+        pipeline.worker(PROMPT_WORKER_METRICS_PORT=str(taken.getsockname()[1])) as worker,
+    ):
+        assert worker.wait() == 78
+    assert "PROMPT_WORKER_METRICS_PORT" in worker.output
+    assert "Traceback" not in worker.output
+
+
+WITHOUT_EXTRA = """
+import sys
+sys.modules["opentelemetry.exporter.prometheus"] = None
+from worker.cli import main
+sys.exit(main(["run", "executions"]))
+"""
+
+
+def test_an_exporter_that_is_not_installed_is_asked_for_by_its_extra(
+    pipeline: Pipeline, endpoint: Endpoint
+) -> None:
+    with pipeline.worker_program(WITHOUT_EXTRA, **endpoint.settings) as worker:
+        assert worker.wait() == 78
+    assert "pip install 'prompt-worker[telemetry]'" in worker.output
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("PROMPT_WORKER_METRICS_PORT", "0"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("PROMPT_WORKER_LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_wrong_setting_is_named(pipeline: Pipeline, setting: str, value: str) -> None:
+    with pipeline.worker(**{setting: value}) as worker:
+        assert worker.wait() == 78
+    assert setting in worker.output
