@@ -85,11 +85,21 @@ def _topics(_: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it starts, nothing is in hand
-    from worker.run import run_executions, run_guardrails
+    from worker.run import executions, guardrails, run
     from worker.telemetry import configure_logs
 
     configure_logs(options.log_level)
-    {"executions": run_executions, "guardrails": run_guardrails}[options.consumer]()
+    run({"executions": executions, "guardrails": guardrails}[options.consumer])
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it starts, nothing is in hand
+    from worker.push.serve import serve
+    from worker.telemetry import configure_logs
+
+    configure_logs(options.log_level)
+    serve(options.only)
     return 0
 
 
@@ -143,11 +153,16 @@ def _parser() -> argparse.ArgumentParser:
 
     run = command("run", _run, "run a consumer until SIGTERM", extra="worker,guardrails")
     run.add_argument("consumer", choices=["executions", "guardrails"])
-    run.add_argument(
-        "--log-level",
-        choices=["DEBUG", "INFO", "WARNING", "ERROR"],
-        help="instead of PROMPT_WORKER_LOG_LEVEL, INFO",
+    serve = command("serve", _serve, "take Pub/Sub's push requests until SIGTERM", extra="push,guardrails")
+    serve.add_argument(
+        "only", nargs="?", choices=["executions", "guardrails"], help="not given: both, each on its path"
     )
+    for lasting in (run, serve):
+        lasting.add_argument(
+            "--log-level",
+            choices=["DEBUG", "INFO", "WARNING", "ERROR"],
+            help="instead of PROMPT_WORKER_LOG_LEVEL, INFO",
+        )
 
     add_guardrails(commands.add_parser("guardrails", help="what is active, and what it finds"))
 

@@ -53,35 +53,34 @@ class Parts:
     stop: threading.Event
 
 
-def run_executions() -> None:
-    """The execution worker. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
+@dataclass(frozen=True)
+class Work:
+    """What a consumer does, pulled or pushed: the subscription whose messages it gets, and what handles them."""
+
+    name: str
+    subscription_of: Callable[[Names], str]
+    make_handler: Callable[[Parts], Handler]
+
+
+def executions(_: Environment) -> Work:
     from worker.executions import ExecutionWriter
 
-    _run(
-        "executions",
-        Environment(),
-        lambda names: names.writer,
-        lambda parts: ExecutionWriter(parts.engine, parts.stop),
+    return Work(
+        "executions", lambda names: names.writer, lambda parts: ExecutionWriter(parts.engine, parts.stop)
     )
 
 
-def run_guardrails() -> None:
-    """The guardrail worker. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
+def guardrails(environment: Environment) -> Work:
     from worker.guardrails.handler import open_handler
 
-    environment = Environment()
     settings = environment.read(GuardrailSettings)
-    _run(
-        "guardrails", environment, lambda names: names.guardrails, lambda parts: open_handler(parts, settings)
-    )
+    return Work("guardrails", lambda names: names.guardrails, lambda parts: open_handler(parts, settings))
 
 
-def _run(
-    name: str,
-    environment: Environment,
-    subscription_of: Callable[[Names], str],
-    make_handler: Callable[[Parts], Handler],
-) -> None:
+def run(work_of: Callable[[Environment], Work]) -> None:
+    """A worker that pulls. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
+    environment = Environment()
+    work = work_of(environment)
     database = environment.read(DatabaseSettings)
     settings = environment.read(ConsumerSettings)
     probes = environment.read(ProbeSettings)
@@ -89,11 +88,11 @@ def _run(
     topology = read_topology(environment)
     environment.check()
 
-    engine = connect(database.url, application_name=f"prompt-worker {name}", pool_size=settings.lanes)
-    path = topology.subscription_path(subscription_of(topology.names))
+    engine = connect(database.url, application_name=f"prompt-worker {work.name}", pool_size=settings.lanes)
+    path = topology.subscription_path(work.subscription_of(topology.names))
     try:
         with (
-            exporting(telemetry, name),
+            exporting(telemetry, work.name),
             open_client() as subscriber,
             PublisherClient() as publisher,
             serving(probes.port, pages(probes, Readiness(database.url))),
@@ -101,7 +100,7 @@ def _run(
             parts = Parts(engine, publisher, topology, threading.Event())
             consumer = make_consumer(
                 Subscription(subscriber, path, ack_deadline=ACK_DEADLINE, open_pulls=settings.open_pulls),
-                make_handler(parts),
+                work.make_handler(parts),
                 parts,
                 settings,
                 path,

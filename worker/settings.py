@@ -58,6 +58,30 @@ class ProbeSettings(msgspec.Struct, frozen=True, kw_only=True):
     stuck_seconds: Seconds = field(name="PROMPT_WORKER_STUCK_SECONDS", default=60.0)
 
 
+class PushSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Pub/Sub pushes to, and how much may be in hand."""
+
+    port: Port = field(name="PORT", default=8080)  # Cloud Run's own name for it
+    without_token: bool = field(name="PROMPT_WORKER_PUSH_WITHOUT_TOKEN", default=False)
+    in_flight: Positive = field(name="PROMPT_WORKER_PUSH_IN_FLIGHT", default=1000)
+    in_flight_bytes: Annotated[int, Meta(ge=14_000_000)] = field(
+        name="PROMPT_WORKER_PUSH_IN_FLIGHT_BYTES", default=100_000_000
+    )
+    answer_seconds: Annotated[float, Meta(gt=0, lt=600)] = field(
+        name="PROMPT_WORKER_PUSH_ANSWER_SECONDS", default=20.0
+    )
+
+
+class TokenSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose requests are believed."""
+
+    audience: Annotated[str, Meta(min_length=1)] = field(name="PROMPT_WORKER_PUSH_AUDIENCE")
+    service_account: Annotated[str, Meta(pattern=".@.")] = field(name="PROMPT_WORKER_PUSH_SERVICE_ACCOUNT")
+    keys_url: Annotated[str, Meta(pattern=r"^(https://|http://127\.0\.0\.1[:/])")] = field(
+        name="PROMPT_WORKER_PUSH_KEYS_URL", default="https://www.googleapis.com/oauth2/v3/certs"
+    )
+
+
 class GuardrailSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How soon an edited guardrail takes effect, and the secret of the HMACs of matches."""
 
@@ -102,6 +126,10 @@ class Environment:
                 self._problems.append(f"{setting.encode_name}: {error}")
                 values[setting.name] = None
         return group(**values)
+
+    def complain(self, problem: str) -> None:
+        """Of settings that are wrong together; begins with the name of one."""
+        self._problems.append(problem)
 
     def check(self) -> None:
         """Raises `SettingsError` naming every missing or wrong setting read so far."""

@@ -24,6 +24,7 @@ Counter = Literal[
     "alerts",
     "alert_errors",
     "pull_errors",
+    "refused_requests",
     "settle_errors",
 ]
 Histogram = Literal["batch_size", "handling", "write", "end_to_end"]
@@ -53,6 +54,9 @@ ABOUT: dict[Metric, About] = {
     "alerts": About("violations told to the topic of alerts", "{violation}"),
     "alert_errors": About("publishes of alerts that failed", "{request}", ("error",)),
     "pull_errors": About("pulls that failed", "{request}", ("code",)),
+    "refused_requests": About(
+        "pushed requests that were not settled, by their answer", "{request}", ("status",)
+    ),
     "settle_errors": About(
         "messages whose acknowledgement or lease extension failed", "{message}", ("code",)
     ),

@@ -1,0 +1,1 @@
+"""Push: Pub/Sub's requests come in, join a consumer's batches, and are answered when their event is settled."""
