@@ -38,7 +38,8 @@ class Inbox:
 
     def age(self) -> float:
         """Seconds that the oldest request has been waiting."""
-        return self._loop.time() - next(iter(self._waiting.values()), self._loop.time())
+        oldest = next(iter(self._waiting.values()), None)
+        return 0.0 if oldest is None else self._loop.time() - oldest
 
     def give_up(self, seconds: float) -> int:
         """Answers "not settled" to all that have been waiting for so long; how many. Their events may still be."""

@@ -1,0 +1,238 @@
+"""Push without a network: the envelope, the token, the limits, and the way of an answer back to its request."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from tests.pushing import envelope
+from worker.probes import Page
+from worker.push.app import App
+from worker.push.envelope import MAX_BYTES, NotAnEnvelopeError, PushedMessage, read
+from worker.push.inbox import Inbox
+from worker.settings import Environment, PushSettings, SettingsError, TokenSettings
+
+PATH = "/push/executions"
+
+
+def test_an_envelope_becomes_a_message_like_a_pulled_one() -> None:
+    message = read(envelope(b'{"a": 1}', "77", template_name="t"))
+    assert message.data == b'{"a": 1}'
+    assert message.attributes == {"template_name": "t"}
+    assert message.message_id == "77"
+    assert message.delivery_attempt == 3
+    assert message.publish_time == pytest.approx(1795406400.123456, abs=1e-5)
+
+
+def test_a_message_without_data_is_one_of_no_bytes() -> None:
+    bare = {"messageId": "1", "publishTime": "2026-11-23T04:00:00Z", "attributes": {"a": "b"}}
+    message = read(json.dumps({"message": bare, "subscription": "s"}).encode())
+    assert (message.data, message.delivery_attempt) == (b"", 0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"secret",
+        b"\xff\xfe",
+        b'"secret"',
+        b'{"subscription": "s"}',
+        b'{"message": null, "subscription": "s"}',
+        b'{"message": {"data": "c2VjcmV0"}, "subscription": "s"}',
+        envelope(b"1").replace(b'"data": "', b'"data": "secret!'),
+        b'{"message": {"messageId": "1", "publishTime": "secret"}, "subscription": "s"}',
+    ],
+)
+def test_what_is_no_envelope_is_told_without_quoting_it(body: bytes) -> None:
+    with pytest.raises(NotAnEnvelopeError) as raised:
+        read(body)
+    assert "secret" not in str(raised.value)
+
+
+def request(
+    app: App, *parts: bytes, path: str = PATH, method: str = "POST", **headers: str
+) -> Coroutine[Any, Any, int]:
+    """The status that one request gets; its body comes in `parts`."""
+
+    async def run() -> int:
+        events = [
+            {"type": "http.request", "body": part, "more_body": number < len(parts) - 1}
+            for number, part in enumerate(parts)
+        ]
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            if not events:
+                await asyncio.sleep(3600)
+            return events.pop(0)
+
+        async def send(event: Any) -> None:
+            sent.append(event)
+
+        named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        await app({"type": "http", "path": path, "method": method, "headers": named}, receive, send)
+        return int(sent[0]["status"]) if sent else 0
+
+    return run()
+
+
+class Lane(threading.Thread):
+    """Settles what comes as a consumer's lane does, once it is let."""
+
+    def __init__(self, inbox: Inbox, *, settled: bool = True) -> None:
+        super().__init__(daemon=True)
+        self._inbox = inbox
+        self._settle = inbox.acknowledge if settled else inbox.hand_back
+        self.go = threading.Event()
+        self.batches: list[int] = []
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            messages = self._inbox.receive(0.05)
+            if messages:
+                self.batches.append(len(messages))
+                self.go.wait(10)
+                self._settle(messages)
+
+
+async def opened(**settings: str) -> tuple[App, Inbox]:
+    inbox = Inbox(asyncio.get_running_loop())
+    pages = {"/healthz": lambda: Page(200, b"alive\n")}
+    return App({PATH: inbox}, None, pages, Environment(settings).read(PushSettings)), inbox
+
+
+@pytest.mark.parametrize(("settled", "status"), [(True, 204), (False, 503)])
+def test_each_request_is_answered_when_its_event_is_settled(settled: bool, status: int) -> None:
+    async def check() -> None:
+        app, inbox = await opened()
+        lane = Lane(inbox, settled=settled)
+        requests = [asyncio.ensure_future(request(app, envelope(b"%d" % n))) for n in range(100)]
+        await asyncio.sleep(0.2)
+        assert not any(done.done() for done in requests)
+        lane.go.set()
+        assert await asyncio.gather(*requests) == [status] * 100
+        assert lane.batches == [100], "requests of a moment are handed over together"
+
+    asyncio.run(check())
+
+
+def test_what_is_not_settled_in_time_is_sent_back_and_handed_to_no_lane() -> None:
+    async def check() -> None:
+        app, inbox = await opened(PROMPT_WORKER_PUSH_ANSWER_SECONDS="0.3")
+        looking = asyncio.create_task(app.give_up_overdue())
+        assert await request(app, envelope(b"1")) == 503
+        assert inbox.receive(0.01) == []
+        assert inbox.age() == 0.0
+        looking.cancel()
+
+    asyncio.run(check())
+
+
+def test_once_closed_all_who_wait_are_sent_back_and_all_who_come() -> None:
+    async def check() -> None:
+        app, inbox = await opened()
+        waiting = asyncio.ensure_future(request(app, envelope(b"1")))
+        await asyncio.sleep(0.05)
+        threading.Thread(target=inbox.close).start()
+        assert await waiting == 503
+        assert await request(app, envelope(b"2")) == 503
+
+    asyncio.run(check())
+
+
+def test_requests_in_hand_are_bounded_in_number_and_bytes() -> None:
+    async def check() -> None:
+        app, inbox = await opened(
+            PROMPT_WORKER_PUSH_IN_FLIGHT="5", PROMPT_WORKER_PUSH_IN_FLIGHT_BYTES="14000000"
+        )
+        lane = Lane(inbox)
+        five = [asyncio.ensure_future(request(app, envelope(b"1"))) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        assert await request(app, envelope(b"1")) == 429
+        lane.go.set()
+        assert await asyncio.gather(*five) == [204] * 5
+        lane.go.clear()
+        large = envelope(b"x" * 6_000_000)
+        held = asyncio.ensure_future(request(app, large, content_length=str(len(large))))
+        await asyncio.sleep(0.1)
+        assert await request(app, large, content_length=str(len(large))) == 429
+        assert await request(app, large[:100], large[100:]) == 429, "of unknown length"
+        lane.go.set()
+        assert await held == 204
+        assert await request(app, large[:100], large[100:]) == 204
+
+    asyncio.run(check())
+
+
+def test_a_body_larger_than_any_message_is_refused() -> None:
+    async def check() -> None:
+        app, _ = await opened()
+        assert await request(app, b"", content_length=str(MAX_BYTES + 1)) == 413
+        assert await request(app, *[b"x" * 1_000_000] * 15) == 413
+
+    asyncio.run(check())
+
+
+def test_the_largest_message_with_the_widest_attributes_fits() -> None:
+    attributes = {f"{n:02}" + "\x01" * 254: "\x02" * 1024 for n in range(100)}
+    room = 10_000_000 - sum(len(name) + len(value) for name, value in attributes.items())
+    body = envelope(b"x" * room, **attributes)
+    assert len(body) < MAX_BYTES
+    assert len(read(body).data) == room
+
+
+def test_pages_and_methods() -> None:
+    async def check() -> None:
+        app, _ = await opened()
+        assert await request(app, b"", path="/healthz", method="GET") == 200
+        assert await request(app, b"", path="/", method="GET") == 404
+        assert await request(app, b"", method="GET") == 405
+        assert await request(app, b"secret") == 400
+
+    asyncio.run(check())
+
+
+def test_a_client_that_leaves_in_the_middle_is_answered_nothing_and_takes_no_room() -> None:
+    async def check() -> None:
+        app, inbox = await opened(PROMPT_WORKER_PUSH_IN_FLIGHT="1")
+
+        async def leave() -> dict[str, Any]:
+            return events.pop(0)
+
+        async def send(_: Any) -> None:
+            raise AssertionError("nobody is there")
+
+        events = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+        await app({"type": "http", "path": PATH, "method": "POST", "headers": []}, leave, send)
+        Lane(inbox).go.set()
+        assert await request(app, envelope(b"1")) == 204
+
+    asyncio.run(check())
+
+
+def test_missing_settings_are_named_at_once() -> None:
+    environment = Environment({"PORT": "http", "PROMPT_WORKER_PUSH_KEYS_URL": "http://elsewhere.example.com"})
+    environment.read(PushSettings)
+    environment.read(TokenSettings)
+    with pytest.raises(SettingsError) as raised:
+        environment.check()
+    named = [line.split(":")[0].split(" ")[0] for line in str(raised.value).splitlines()]
+    assert named == [
+        "PORT",
+        "PROMPT_WORKER_PUSH_AUDIENCE",
+        "PROMPT_WORKER_PUSH_SERVICE_ACCOUNT",
+        "PROMPT_WORKER_PUSH_KEYS_URL",
+    ]
+
+
+def test_messages_are_told_apart_by_who_they_are() -> None:
+    one, same = read(envelope(b"1")), read(envelope(b"1"))
+    assert len({one, same}) == 2
+    assert isinstance(one, PushedMessage)

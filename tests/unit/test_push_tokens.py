@@ -1,0 +1,172 @@
+"""Whose requests are believed: tokens signed with a key of the tests' own, and every way in which one can be wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.pushing import ACCOUNT, AUDIENCE, Signer
+from worker.push import keys as keys_module
+from worker.push.keys import KeysAwayError, SigningKeys
+from worker.push.tokens import Tokens, UnknownSenderError, WrongSenderError
+
+
+@pytest.fixture(scope="module")
+def signer() -> Iterator[Signer]:
+    with Signer() as opened:
+        yield opened
+
+
+def tokens(signer: Signer) -> Tokens:
+    return Tokens(SigningKeys(signer.url), audience=AUDIENCE, service_account=ACCOUNT)
+
+
+def header(token: str) -> bytes:
+    return f"Bearer {token}".encode()
+
+
+def test_a_signed_token_is_verified_once_and_its_key_fetched_once(signer: Signer) -> None:
+    async def check() -> None:
+        checked = tokens(signer)
+        accepted = header(signer.token())
+        before = signer.fetches
+        await asyncio.gather(*(checked.check(accepted) for _ in range(50)))
+        await checked.check(header(signer.token(iat=int(time.time()) - 1)))
+        assert signer.fetches == before + 1
+
+    asyncio.run(check())
+
+
+def hmac_with_the_public_key(signer: Signer) -> str:
+    """The classic confusion: the public key taken for a shared secret."""
+    public = signer.keys["key-1"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    claims = signer.token().split(".")[1]
+    head = urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT","kid":"key-1"}').decode().rstrip("=")
+    signature = hmac.digest(public, f"{head}.{claims}".encode(), "sha256")
+    return f"{head}.{claims}.{urlsafe_b64encode(signature).decode().rstrip('=')}"
+
+
+def other_key(signer: Signer) -> str:
+    with Signer("not-published") as other:
+        return other.token("not-published")
+
+
+def unsigned(signer: Signer) -> str:
+    claims = jwt.decode(signer.token(), options={"verify_signature": False})
+    return jwt.encode(claims, None, "none", headers={"kid": "key-1"})
+
+
+UNKNOWN: dict[str, tuple[Callable[[Signer], str], str]] = {
+    "none": (lambda _: "", "no token"),
+    "no token at all": (lambda _: "secret", "not sound"),
+    "expired": (lambda s: s.token(exp=int(time.time()) - 60), "expired"),
+    "from the future": (lambda s: s.token(iat=int(time.time()) + 600), "not valid yet"),
+    "without expiry": (lambda s: s.token(exp=None), "MissingRequiredClaim"),
+    "another audience": (lambda s: s.token(aud="https://secret.example.com/"), "PROMPT_WORKER_PUSH_AUDIENCE"),
+    "another issuer": (lambda s: s.token(iss="https://secret.example.com"), "issuer"),
+    "changed": (lambda s: s.token()[:-8] + "AAAAAAAA", "InvalidSignature"),
+    "another key": (other_key, "not Google's"),
+    "unsigned": (unsigned, "InvalidAlgorithm"),
+    "signed with the public key": (hmac_with_the_public_key, "InvalidAlgorithm"),
+    "signature removed": (
+        lambda s: s.token().rpartition(".")[0] + ".SIGNATURE_REMOVED_BY_GOOGLE",
+        "--no-invoker-iam-check",
+    ),
+    "too long": (lambda s: s.token(padding="x" * 10_000), "longer"),
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_a_token_that_cannot_be_believed_says_why_and_nothing_of_itself(signer: Signer, case: str) -> None:
+    make, expected = UNKNOWN[case]
+    token = make(signer)
+    with pytest.raises(UnknownSenderError) as raised:
+        asyncio.run(tokens(signer).check(header(token)))
+    assert expected in str(raised.value)
+    assert "secret" not in str(raised.value)
+    assert not token or token not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"email": "someone@else.example.com"},
+        {"email": None},
+        {"email_verified": False},
+        {"email_verified": None},
+    ],
+)
+def test_a_sound_token_of_another_account_may_not_push(signer: Signer, claims: dict[str, Any]) -> None:
+    with pytest.raises(WrongSenderError, match="PROMPT_WORKER_PUSH_SERVICE_ACCOUNT"):
+        asyncio.run(tokens(signer).check(header(signer.token(**claims))))
+
+
+def test_a_token_that_was_accepted_is_refused_once_it_expires(
+    signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.push.tokens.LEEWAY_SECONDS", 0.0)
+
+    async def check() -> None:
+        checked = tokens(signer)
+        accepted = header(signer.token(exp=int(time.time()) + 2))
+        await checked.check(accepted)
+        await asyncio.sleep(2.1)
+        with pytest.raises(UnknownSenderError, match="expired"):
+            await checked.check(accepted)
+
+    asyncio.run(check())
+
+
+def test_remembered_tokens_are_bounded(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.push.tokens.KEPT", 3)
+
+    async def check() -> None:
+        checked = tokens(signer)
+        for number in range(10):
+            await checked.check(header(signer.token(jti=str(number))))
+        assert len(checked._accepted) == 3
+
+    asyncio.run(check())
+
+
+def test_a_new_key_is_fetched_but_strangers_cannot_have_them_fetched_at_will(
+    signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check() -> None:
+        keys = SigningKeys(signer.url)
+        assert await keys.find("key-1")
+        before = signer.fetches
+        for number in range(20):
+            assert await keys.find(f"made-up-{number}") is None
+        assert signer.fetches == before
+        monkeypatch.setattr(keys_module, "COOLDOWN_SECONDS", 0.0)
+        signer.add("key-2")
+        assert await keys.find("key-2")
+        assert signer.fetches == before + 1
+
+    asyncio.run(check())
+
+
+def test_without_any_key_no_token_is_judged_and_old_keys_outlive_an_outage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keys_module, "COOLDOWN_SECONDS", 0.0)
+    monkeypatch.setattr(keys_module, "REFRESH_SECONDS", 0.0)
+
+    async def check() -> None:
+        with Signer() as ending:
+            keys = SigningKeys(ending.url)
+            assert await keys.find("key-1")
+        assert await keys.find("key-1"), "kept while its source is away"
+        with pytest.raises(KeysAwayError):
+            await SigningKeys(ending.url).find("key-1")
+
+    asyncio.run(check())
