@@ -15,7 +15,7 @@ from typing import Protocol
 from google.api_core.exceptions import GoogleAPIError
 
 from worker import health, telemetry
-from worker.batch import Batch, Limits
+from worker.batch import Batch, FlushReason, Limits
 from worker.breaker import Breaker
 from worker.dead_letter import DeadLetterTopic, Rejection
 from worker.outcome import Outcome, Rejected, Verdict
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Sequence[Message]], list[Outcome]]
 
 IDLE_WAIT = 0.5  # seconds between looks at the stop flag while nothing comes
+BUSY_WAIT = 0.005  # seconds between looks at whether the other lanes are done
 GRACE = 4.0  # seconds for the batches in hand after a stop; Cloud Run kills after 10
 CANCEL_GRACE = 1.0  # seconds more for a cancelled statement
 
@@ -68,6 +69,7 @@ class Consumer:
         self._cancel = cancel
         self._collecting = threading.Lock()
         self._settling = threading.Lock()
+        self._handling: set[int] = set()  # the lanes that wait for their handler
         self._totals: Counter[str] = Counter()
         self.failure: BaseException | None = None  # of the first lane that failed
 
@@ -101,14 +103,24 @@ class Consumer:
     def _collect(self) -> Batch:
         batch = Batch(self._limits, time.monotonic)
         with self._collecting:
-            while (reason := "stop" if self._stop.is_set() else batch.ready()) is None:
+            while (reason := self._flush_reason(batch)) is None:
                 remaining = batch.remaining()
-                batch.extend(self._subscription.receive(IDLE_WAIT if remaining is None else remaining))
+                wait = IDLE_WAIT if remaining is None else max(remaining, BUSY_WAIT)
+                batch.extend(self._subscription.receive(wait))
         if batch.messages:
             telemetry.record("batch_size", len(batch.messages), reason=reason)
         return batch
 
+    def _flush_reason(self, batch: Batch) -> FlushReason | None:
+        if self._stop.is_set():
+            return "stop"
+        reason = batch.ready()
+        # While another batch is written it may grow older: fewer and larger commits, when there is most to do.
+        return None if reason == "age" and self._handling else reason
+
     def _handle(self, messages: Sequence[Message]) -> list[Outcome]:
+        lane = threading.get_ident()
+        self._handling.add(lane)
         try:
             outcomes = self._handler(messages)
             if len(outcomes) != len(messages):
@@ -117,6 +129,8 @@ class Consumer:
         except BaseException:
             self._subscription.hand_back(messages)
             raise
+        finally:
+            self._handling.discard(lane)
         return outcomes
 
     def _settle(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:

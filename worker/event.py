@@ -32,6 +32,7 @@ Offset = Annotated[datetime, Meta(tz=True)]
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST_AHEAD = timedelta(days=1)
+FREE = Decimal(0)
 COST_LIMIT = Decimal(10_000)  # numeric(10,6) holds four digits before the point
 COST_ROUNDED_UP = COST_LIMIT - Decimal("0.0000005")  # from here on, six places round up to the limit
 
@@ -117,7 +118,7 @@ _ESCAPE = re.compile(
 
 def replace_unstorable(body: bytes) -> tuple[bytes, int]:
     """The body with U+FFFD for each NUL and lone surrogate, which PostgreSQL cannot hold, and how many there were."""
-    if b"\0" not in body and not _SUSPECT.search(body):
+    if 0 not in body and not _SUSPECT.search(body):
         return body, 0
     replaced = body.count(b"\0")
 
@@ -138,19 +139,35 @@ def parse(body: bytes, received_at: datetime | None = None) -> tuple[ReceivedEve
     """
     body, replaced = replace_unstorable(body)
     try:
-        if not body.isascii():
-            body.decode()  # the JSON fields stay bytes, so nothing later would look
         event = _decode(body)
-    except UnicodeDecodeError as error:
-        raise InvalidEventError("invalid_utf8", f"not UTF-8: {error.reason}, byte {error.start}") from None
-    except msgspec.ValidationError as error:
-        raise InvalidEventError("invalid_field", _without_values(str(error))) from None
-    except msgspec.DecodeError as error:
-        raise InvalidEventError("invalid_json", f"not JSON: {error}") from None
-    except RecursionError:
-        raise InvalidEventError("invalid_json", "objects or arrays nested too deeply") from None
-    _check(event, received_at or now())
+        variables = _readable(event.input_variables)
+        violations = (
+            b"" if event.guardrail_violations is NO_VIOLATIONS else _readable(event.guardrail_violations)
+        )
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
+        raise _refusal(body, error) from None
+    _check(event, variables, violations, received_at or now())
     return event, replaced
+
+
+def _refusal(body: bytes, error: Exception) -> InvalidEventError:
+    try:
+        body.decode()
+    except UnicodeDecodeError as unreadable:
+        return InvalidEventError("invalid_utf8", f"not UTF-8: {unreadable.reason}, byte {unreadable.start}")
+    if isinstance(error, msgspec.ValidationError):
+        return InvalidEventError("invalid_field", _without_values(str(error)))
+    if isinstance(error, RecursionError):
+        return InvalidEventError("invalid_json", "objects or arrays nested too deeply")
+    return InvalidEventError("invalid_json", f"not JSON: {error}")
+
+
+def _readable(value: msgspec.Raw) -> bytes:
+    """Raises `UnicodeDecodeError`: what is not decoded, nothing later would look at."""
+    undecoded = bytes(value)
+    if not undecoded.isascii():
+        undecoded.decode()
+    return undecoded
 
 
 def encode(event: ExecutionEvent) -> bytes:
@@ -165,9 +182,9 @@ def _without_values(message: str) -> str:
     )
 
 
-def _check(event: ReceivedEvent, received_at: datetime) -> None:
+def _check(event: ReceivedEvent, variables: bytes, violations: bytes, received_at: datetime) -> None:
     cost = event.cost_usd
-    if cost is not None and not (cost.is_finite() and 0 <= cost < COST_ROUNDED_UP):
+    if cost is not None and not (cost.is_finite() and FREE <= cost < COST_ROUNDED_UP):
         raise InvalidEventError(
             "invalid_field", f"Expected a cost from 0 to below {COST_LIMIT} - at `$.cost_usd`"
         )
@@ -180,10 +197,7 @@ def _check(event: ReceivedEvent, received_at: datetime) -> None:
             "invalid_field",
             f"Expected a time after {EARLIEST:%Y-%m-%d} and at most a day ahead - at `$.executed_at`",
         )
-    if not bytes(event.input_variables).startswith(b"{"):
+    if not variables.startswith(b"{"):
         raise InvalidEventError("invalid_field", "Expected `object` - at `$.input_variables`")
-    if event.guardrail_violations is NO_VIOLATIONS:
-        return
-    violations = bytes(event.guardrail_violations)
     if violations not in (b"", b"null") and not violations.startswith(b"["):
         raise InvalidEventError("invalid_field", "Expected `array` - at `$.guardrail_violations`")

@@ -22,6 +22,7 @@ TRAILER = b"\xff\xff"
 _NULL = Struct(">i").pack(-1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MILLIONTH = Decimal("0.000001")
+_MILLION = Decimal(1_000_000)
 _MICROSECOND = timedelta(microseconds=1)
 
 _length = Struct(">i").pack
@@ -101,6 +102,6 @@ _EMPTY_ARRAY = _json(b"[]")
 def _cost(value: Decimal) -> bytes:
     # Three digits of base 10,000: four decimal digits before the point, eight after it, of which six are kept.
     # Quantized first: a product would be rounded to the context's 28 digits, and then once more.
-    millionths = int(value.quantize(_MILLIONTH, ROUND_HALF_UP).scaleb(6))
+    millionths = int(value.quantize(_MILLIONTH, ROUND_HALF_UP) * _MILLION)
     whole, fraction = divmod(millionths, 1_000_000)
     return _numeric(14, 3, 0, 0, 6, whole, *divmod(fraction * 100, 10_000))

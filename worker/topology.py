@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from google.api_core.exceptions import AlreadyExists, GoogleAPICallError, NotFound
@@ -53,10 +53,15 @@ class Topology:
     def subscription_path(self, name: str) -> str:
         return f"projects/{self.project}/subscriptions/{name}"
 
+    @property
+    def dead_letter_store(self) -> str:
+        return self.subscription_path(self.names.dead_letter_store)
+
     def topics(self) -> list[Topic]:
         return [
             Topic(name=self.topic_path(self.names.topic), message_retention_duration=RETENTION),
-            Topic(name=self.topic_path(self.names.dead_letter_topic)),
+            # Kept by the topic too: a worker may publish to it before its subscription is there.
+            Topic(name=self.topic_path(self.names.dead_letter_topic), message_retention_duration=RETENTION),
             # Kept by the topic: a subscription made later can go back to them, and one that nobody reads piles up none.
             Topic(name=self.topic_path(self.names.violations_topic), message_retention_duration=RETENTION),
         ]
@@ -65,7 +70,7 @@ class Topology:
         return [
             *(self._consumer(name) for name in (self.names.writer, self.names.guardrails)),
             Subscription(
-                name=self.subscription_path(self.names.dead_letter_store),
+                name=self.dead_letter_store,
                 topic=self.topic_path(self.names.dead_letter_topic),
                 ack_deadline_seconds=ACK_DEADLINE,
                 message_retention_duration=RETENTION if self.emulated else DEAD_LETTER_RETENTION,
@@ -125,7 +130,11 @@ def reconcile(wanted: Topology, publisher: PublisherClient, subscriber: Subscrib
         for topic in wanted.topics():
             yield Change(topic.name, _reconcile_topic(topic, publisher))
         for subscription in wanted.subscriptions():
-            yield Change(subscription.name, _reconcile_subscription(subscription, subscriber))
+            change = Change(subscription.name, _reconcile_subscription(subscription, subscriber))
+            if change.action == "created" and subscription.name == wanted.dead_letter_store:
+                earliest = datetime.now(UTC) - RETENTION
+                subscriber.seek(request={"subscription": subscription.name, "time": earliest})
+            yield change
     except GoogleAPICallError as error:
         raise DeploymentError(
             f"Pub/Sub in project {wanted.project} refuses: {error.message}. "

@@ -107,7 +107,7 @@ def on_stage(stage: Stage, only: set[str], options: argparse.Namespace) -> Itera
         naively = naive.drain_naively(stage.services, own, number)
         yield naive.row(draining.middle_rate(turns), naively, equal_backlogs=options.equal_backlogs)
     if "scaling" in only:
-        yield scaling.measure(stage)
+        yield scaling.measure(stage, options.turns)
 
 
 def long_drain(running: Services, database: Database, number: int, report: Report) -> Row:

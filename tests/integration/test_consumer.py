@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.events import bodies, body
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, connected
 from tests.worker_process import WorkerProcess
 from worker.topology import reconcile
 
@@ -43,6 +43,18 @@ def test_a_single_event_does_not_wait_for_company(pipeline: Pipeline) -> None:
         pipeline.publish([body()])
         pipeline.wait_for_rows(1)
         assert time.monotonic() - started < 1
+
+
+def test_while_a_commit_waits_the_next_batch_grows(pipeline: Pipeline) -> None:
+    with pipeline.worker() as worker, connected(pipeline.database) as cursor:
+        worker.wait_for(lambda w: w.logs)
+        cursor.execute("BEGIN; LOCK TABLE prompt_templates IN EXCLUSIVE MODE")
+        for published in bodies(21):
+            pipeline.publish([published])
+            time.sleep(0.05)  # each is older than a batch may grow while nothing is written
+        cursor.execute("ROLLBACK")
+        pipeline.wait_for_rows(21)
+    assert pipeline.query("SELECT count(DISTINCT xmin::text) FROM prompt_executions") == [(2,)]
 
 
 def test_a_stream_of_only_bad_events_stops_the_worker_before_it_dead_letters_them(pipeline: Pipeline) -> None:

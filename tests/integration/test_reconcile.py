@@ -36,6 +36,20 @@ def test_what_is_missing_is_created_and_then_left_alone(
     assert [change.action for change in reconcile(topology, *clients)] == ["unchanged"] * 6
 
 
+def test_a_dead_letter_that_came_before_its_subscription_is_found_in_it(
+    project: str, clients: tuple[PublisherClient, SubscriberClient]
+) -> None:
+    publisher, subscriber = clients
+    topology = Topology(project, Names(), emulated=True)
+    for topic in topology.topics():
+        publisher.create_topic(request=topic)
+    topic_path = topology.topic_path(topology.names.dead_letter_topic)
+    publisher.publish(topic_path, b"rejected meanwhile").result(timeout=10)
+    list(reconcile(topology, publisher, subscriber))
+    pulled = subscriber.pull(subscription=topology.dead_letter_store, max_messages=10, timeout=10)
+    assert [received.message.data for received in pulled.received_messages] == [b"rejected meanwhile"]
+
+
 def test_what_differs_is_updated_and_named(
     project: str, clients: tuple[PublisherClient, SubscriberClient]
 ) -> None:
