@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,8 @@ from functools import cached_property
 from worker.guardrails.linear import ModelName, Scores, column, load
 from worker.guardrails.text import Text, View
 from worker.guardrails.windows import windows
+
+_LETTER = re.compile(r"[^\W\d_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,13 @@ class Batch:
 
     @cached_property
     def windows(self) -> list[Window]:
-        """What the models read: the text as it is spelled, and what is hidden in it."""
+        """What the models read: the text as it is spelled, and what is hidden in it, where it has letters."""
         return [
             Window(index, view, start, end)
             for index, text in enumerate(self.texts)
             for view in (text.spelled, *text.hidden)
             for start, end in windows(view.text)
+            if _LETTER.search(view.text, start, end)
         ]
 
     def scores(self, model: ModelName) -> list[float]:

@@ -22,7 +22,7 @@ from worker.guardrails.patterns import Pattern, PatternSet
 from worker.guardrails.phrases import Phrases, expressions
 from worker.guardrails.text import Text
 
-VERSION = "injection-1"
+VERSION = "injection-2"
 UNNAMED = "injection"
 
 

@@ -24,7 +24,7 @@ from worker.guardrails.finding import Match
 from worker.guardrails.guardrail import Config
 from worker.guardrails.lexicon import Lexicon
 
-VERSION = "toxicity-1"
+VERSION = "toxicity-2"
 CATEGORIES = ("hate_speech", "profanity", "sexual_content", "violence")
 UNNAMED = "toxicity"
 

@@ -167,9 +167,15 @@ def _clarification(topic: Topic, chance: random.Random) -> Prompt:
     query = chance.choice(topic.queries)
     answer = {
         "questions": [
-            {"question": "What is it about?", "choices": [f"{topic.name} as a whole", topic.part]},
-            {"question": f"Is {topic.part} new?", "choices": ["all of it", "it came up in class"]},
-            {"question": f"May the example come from {interests[0]}?", "choices": ["yes", "another one"]},
+            {
+                "question": f"Is it {topic.name} in general that you want, or {topic.part}?",
+                "choices": [f"{topic.name} as a whole", topic.part],
+            },
+            {
+                "question": f"Have you met {topic.part} in class, or is it new to you?",
+                "choices": ["it came up in class", "it is new to me"],
+            },
+            {"question": f"Would an example from {interests[0]} help?", "choices": ["yes", "another one"]},
         ]
     }
     prompt = CLARIFICATION.format(query=query, interests=", ".join(interests))
@@ -197,9 +203,9 @@ def _script(topic: Topic, chance: random.Random) -> Prompt:
         fact=topic.fact,
     )
     narration = (
-        f"Why do {interests[0]} and {topic.name} belong together? {topic.fact}",
-        f"This is called {topic.part}. {topic.fact}",
-        f"That was {topic.name}. Tonight, look for one example at home.",
+        f"Picture something you know from {interests[0]}. {topic.fact}",
+        f"Look closer, and you meet {topic.part}. {topic.fact}",
+        f"So that is {topic.name}: what would you try next?",
     )
     answer = {
         "title": topic.name,

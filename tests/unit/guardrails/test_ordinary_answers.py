@@ -1,0 +1,19 @@
+"""What models answer to pupils trips no guardrail, as a response and as somebody's question."""
+
+import pytest
+
+from tests.unit.guardrails.ordinary_answers import ORDINARY_ANSWERS
+from worker.guardrails import check
+from worker.guardrails.batch import Batch
+from worker.guardrails.defaults import DEFAULT_GUARDRAILS
+
+
+@pytest.mark.parametrize("field", ["response", "prompt"])
+def test_no_guardrail_flags_an_ordinary_answer(field: str) -> None:
+    for answer in ORDINARY_ANSWERS:
+        assert check(DEFAULT_GUARDRAILS, **{field: answer}).findings == (), answer
+
+
+def test_passages_without_a_letter_are_not_for_the_models() -> None:
+    assert Batch(["2718281828 " * 30, "=" * 400, "\n\n1 + 1 = 2", "٣ + ٤"]).windows == []
+    assert len(Batch(["1 + x = 2"]).windows) == 1
