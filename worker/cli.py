@@ -85,11 +85,12 @@ def _topics(_: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it starts, nothing is in hand
-    from worker.run import executions, guardrails, run
+    from worker.run import dead_letters, executions, guardrails, run
     from worker.telemetry import configure_logs
 
     configure_logs(options.log_level)
-    run({"executions": executions, "guardrails": guardrails}[options.consumer])
+    consumers = {"executions": executions, "guardrails": guardrails, "dead-letters": dead_letters}
+    run(consumers[options.consumer])
     return 0
 
 
@@ -152,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     command("topics", _topics, "create or reconcile topics and subscriptions")
 
     run = command("run", _run, "run a consumer until SIGTERM", extra="worker,guardrails")
-    run.add_argument("consumer", choices=["executions", "guardrails"])
+    run.add_argument("consumer", choices=["executions", "guardrails", "dead-letters"])
     serve = command("serve", _serve, "take Pub/Sub's push requests until SIGTERM", extra="push,guardrails")
     serve.add_argument(
         "only", nargs="?", choices=["executions", "guardrails"], help="not given: both, each on its path"

@@ -77,6 +77,12 @@ def guardrails(environment: Environment) -> Work:
     return Work("guardrails", lambda names: names.guardrails, lambda parts: open_handler(parts, settings))
 
 
+def dead_letters(_: Environment) -> Work:
+    from worker.deadletters.store import open_store
+
+    return Work("dead-letters", lambda names: names.dead_letter_store, open_store)
+
+
 def run(work_of: Callable[[Environment], Work]) -> None:
     """A worker that pulls. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
     environment = Environment()

@@ -36,9 +36,8 @@ ALTER TABLE dead_letter_events SET (toast_tuple_target = 128);
 -- No foreign keys among dead letters: purging a thousand would look through all the others a thousand times.
 CREATE UNIQUE INDEX idx_dead_letter_events_key ON dead_letter_events (event_key, consumer) WHERE superseded_by IS NULL;
 CREATE INDEX idx_dead_letter_events_event ON dead_letter_events (event_id);
--- Those that may still become a row: for the triggers that resolve them, and for the sweep after them.
-CREATE INDEX idx_dead_letter_events_open ON dead_letter_events (event_id) WHERE status IN ('pending', 'replayed');
-CREATE INDEX idx_dead_letter_events_changed ON dead_letter_events (changed_at) WHERE status IN ('pending', 'replayed');
+-- Those that may still become a row: are there any, and which changed lately?
+CREATE INDEX idx_dead_letter_events_open ON dead_letter_events (changed_at) WHERE status IN ('pending', 'replayed');
 -- All that a summary of any number of them reads.
 CREATE INDEX idx_dead_letter_events_cause ON dead_letter_events (cause, last_seen) INCLUDE (status, first_seen);
 
@@ -87,8 +86,8 @@ GRANT USAGE ON SCHEMA public TO prompt_dead_letter_worker;
 GRANT SELECT ON schema_migrations TO prompt_dead_letter_worker;
 -- Stores dead letters and counts those that fail again; it can read no body, and of the executions only which are there.
 GRANT INSERT,
-    SELECT (id, event_key, consumer, event_id, superseded_by, status, occurrences, times_seen, first_seen, last_seen,
-            discard_reason),
+    SELECT (id, event_key, consumer, event_id, source, subscription, error_class, reason, cause, delivery_attempts,
+            occurrences, first_seen, last_seen, times_seen, status, superseded_by),
     UPDATE (source, subscription, error_class, reason, cause, delivery_attempts, occurrences, times_seen, first_seen,
             last_seen, status, changed_at, discard_reason)
     ON dead_letter_events TO prompt_dead_letter_worker;

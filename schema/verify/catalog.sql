@@ -7,7 +7,7 @@ WITH contract_tables AS (
                       'v_guardrail_violations_summary', 'v_active_ab_tests', 'v_template_recount',
                       'v_ab_test_recount', 'guardrail_evaluations', 'guardrail_violations',
                       'v_guardrail_violations_daily', 'v_guardrail_recount', 'dead_letter_events',
-                      'dead_letter_actions', 'dead_letter_outcomes')
+                      'dead_letter_actions', 'dead_letter_outcomes', 'dead_letter_sweep')
 ), roles AS (
     SELECT 0::oid AS oid, 'PUBLIC' AS rolname
     UNION ALL
@@ -50,7 +50,8 @@ WHERE pronamespace = 'public'::regnamespace
                   'update_ab_test_statistics', 'rebuild_ab_test_statistics', 'lock_ab_test_statistics',
                   'lock_ab_test_rule', 'end_ab_test', 'recount_ab_test', 'lock_template_activation',
                   'enforce_single_active_template', 'lock_guardrail_statistics', 'rebuild_guardrail_statistics',
-                  'count_guardrail_evaluations', 'count_guardrail_violations', 'count_false_positives')
+                  'count_guardrail_evaluations', 'count_guardrail_violations', 'count_false_positives',
+                  'resolve_executed_dead_letters', 'resolve_evaluated_dead_letters', 'resolve_dead_letters')
 UNION ALL
 SELECT 'view', relname,
        (SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)

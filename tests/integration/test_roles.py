@@ -84,6 +84,8 @@ MAY = [
     ("prompt_dead_letter_worker", NEW_DEAD_LETTER),
     ("prompt_dead_letter_worker", "UPDATE dead_letter_events SET times_seen = times_seen + 1"),
     ("prompt_dead_letter_worker", "SELECT id FROM prompt_executions"),
+    ("prompt_dead_letter_worker", "SELECT resolve_dead_letters()"),
+    ("prompt_operator", "SELECT resolve_dead_letters()"),
     ("prompt_dead_letter_worker", "SELECT event_id FROM guardrail_evaluations"),
     ("prompt_operator", NEW_DEAD_LETTER),
     ("prompt_operator", "SELECT * FROM dead_letter_events"),
@@ -137,6 +139,7 @@ MAY_NOT = [
     ),
     ("prompt_reader", "SELECT reason FROM dead_letter_events"),
     ("prompt_execution_worker", "SELECT id FROM dead_letter_events"),
+    ("prompt_execution_worker", "SELECT resolve_dead_letters()"),
     ("prompt_dead_letter_worker", "SELECT payload FROM dead_letter_events"),
     ("prompt_dead_letter_worker", "SELECT attributes FROM dead_letter_events"),
     ("prompt_dead_letter_worker", "UPDATE dead_letter_events SET payload = ''"),
@@ -183,7 +186,7 @@ def test_public_may_read_nothing(engine: Engine) -> None:
             engine,
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')",
         )
-        assert len(relations) == 18
+        assert len(relations) == 19
         for (relation,) in relations:
             with pytest.raises(ProgrammingError, match="permission denied"):
                 run_as(engine, role, f"SELECT * FROM {relation}")
@@ -210,5 +213,5 @@ def test_a_function_that_runs_as_its_owner_cannot_be_led_astray(engine: Engine) 
     assert rows(
         engine,
         "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef "
-        "AND NOT coalesce(array_to_string(proconfig, ';'), '') LIKE 'search_path=public, pg_temp'",
+        "AND NOT 'search_path=public, pg_temp' = ANY(coalesce(proconfig, '{}'))",
     ) == []  # fmt: skip

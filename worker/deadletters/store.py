@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
@@ -21,17 +21,28 @@ from sqlalchemy import Engine
 
 from worker.deadletters.filters import Consumer
 from worker.deadletters.reading import cause, event_id, event_key, read_origin, read_payload, storable
+from worker.deadletters.sweep import sweeping
 from worker.errors import describe
 from worker.outcome import Outcome, Verdict
 from worker.sql import statement
 from worker.subscription import Message
 from worker.transactions import Transactions, halving, is_transient
 
+if TYPE_CHECKING:
+    from worker.run import Parts
+
 log = logging.getLogger(__name__)
 
 _STORE = statement("store_dead_letters")
 
 Key = tuple[UUID, str]
+
+
+def open_store(parts: Parts) -> DeadLetterStore:
+    """As the worker runs it: with a sweep at intervals."""
+    store = DeadLetterStore(parts.engine, parts.stop, guardrails=parts.topology.names.guardrails)
+    sweeping(store.transactions, parts.stop)
+    return store
 
 
 class Row(msgspec.Struct, gc=False):
@@ -69,7 +80,7 @@ class DeadLetterStore:
     """Stores batches; safe to call from several threads. `guardrails` is the name of that worker's subscription."""
 
     def __init__(self, engine: Engine, stop: threading.Event, *, guardrails: str) -> None:
-        self._transactions = Transactions(engine, stop)
+        self.transactions = Transactions(engine, stop)
         self._guardrails = guardrails
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
@@ -78,7 +89,7 @@ class DeadLetterStore:
         rows = [self._read(message, position) for position, message in enumerate(messages)]
 
         def write(rows: Sequence[Row]) -> None:
-            changed = self._transactions.run(lambda cursor: _store(rows, cursor))
+            changed = self.transactions.run(lambda cursor: _store(rows, cursor))
             for row in rows:
                 outcomes[row.position] = Verdict.WRITTEN if row.position in changed else Verdict.DUPLICATE
 
@@ -92,7 +103,7 @@ class DeadLetterStore:
 
     def cancel(self) -> None:
         """Ends the statements under way, from another thread; their messages are handed back."""
-        self._transactions.cancel()
+        self.transactions.cancel()
 
     def _read(self, message: Message, position: int) -> Row:
         payload = read_payload(message.data)
@@ -125,7 +136,7 @@ def _store(rows: Sequence[Row], cursor: cursor) -> set[int]:
     changed: set[int] = set()
     for alone in _rounds(rows):
         cursor.execute(_STORE, {name: _column(alone.values(), name) for name in _COLUMNS})
-        changed.update(alone[UUID(key), consumer].position for key, consumer in cursor)
+        changed.update(alone[key, consumer].position for key, consumer in cursor)
     return changed
 
 
