@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +15,7 @@ import psycopg2
 import pytest
 
 from tests.pipeline import Pipeline
+from worker.cli import main
 from worker.database import connect
 from worker.local import ServerError
 from worker.local.emulator import Emulator
@@ -151,3 +152,21 @@ def pipeline(database: str, project: str) -> Iterator[Pipeline]:
     opened = Pipeline(project, database)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def prompt_worker(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """`prompt-worker ARGUMENTS`: all that it prints; fails on another exit code than `code`."""
+    monkeypatch.setenv("DATABASE_URL", pipeline.database)
+    monkeypatch.setenv("PUBSUB_PROJECT_ID", pipeline.topology.project)
+
+    def run(*arguments: str, code: int = 0) -> str:
+        capsys.readouterr()
+        found = main(arguments)
+        printed = capsys.readouterr()
+        assert found == code, printed
+        return printed.out + printed.err
+
+    return run

@@ -46,10 +46,10 @@ class DeadLetterTopic:
         }
         for name, value in message.attributes.items():
             attributes.setdefault(name, value)
-        return PubsubMessage(data=message.data, attributes=_fitting(attributes, len(message.data)))
+        return PubsubMessage(data=message.data, attributes=fitting(attributes, len(message.data)))
 
 
-def _fitting(attributes: dict[str, str], body_bytes: int) -> dict[str, str]:
+def fitting(attributes: dict[str, str], body_bytes: int) -> dict[str, str]:
     """As many as the service takes beside the body, the first ones first."""
     room = MESSAGE_BYTES - body_bytes
     fitting: dict[str, str] = {}

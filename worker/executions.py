@@ -42,8 +42,10 @@ class Row(msgspec.Struct, gc=False):
 class ExecutionWriter:
     """Writes batches; safe to call from several threads. A set `stop` ends all retrying."""
 
-    def __init__(self, engine: Engine, stop: threading.Event) -> None:
-        self._transactions = Transactions(engine, stop)
+    def __init__(
+        self, engine: Engine, stop: threading.Event, transactions: type[Transactions] = Transactions
+    ) -> None:
+        self._transactions = transactions(engine, stop)
         self._templates = Templates()
         self._redelivery = False  # duplicates come in runs: look first while they do
 

@@ -82,6 +82,12 @@ class TokenSettings(msgspec.Struct, frozen=True, kw_only=True):
     )
 
 
+class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a dead letter is sent again before it must be forced."""
+
+    max_replays: Positive = field(name="PROMPT_WORKER_MAX_REPLAYS", default=3)
+
+
 class GuardrailSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How soon an edited guardrail takes effect, and the secret of the HMACs of matches."""
 

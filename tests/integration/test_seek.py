@@ -10,7 +10,6 @@ import pytest
 
 from tests.events import bodies, body
 from tests.pipeline import Pipeline
-from worker.cli import main
 
 pytestmark = pytest.mark.embedded_only
 
@@ -19,24 +18,7 @@ STORED = "SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM prompt_executions
 COUNTERS = "SELECT name, version, to_jsonb(t) FROM prompt_templates AS t ORDER BY 1, 2"
 
 
-@pytest.fixture
-def command(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """`prompt-worker ARGUMENTS`: what it prints; fails on another exit code than `code`."""
-    monkeypatch.setenv("DATABASE_URL", pipeline.database)
-    monkeypatch.setenv("PUBSUB_PROJECT_ID", pipeline.topology.project)
-
-    def run(*arguments: str, code: int = 0) -> str:
-        found = main(arguments)
-        printed = capsys.readouterr()
-        assert found == code, printed
-        return printed.out + printed.err
-
-    return run
-
-
-def test_back_over_everything_nothing_changes(pipeline: Pipeline, command: Command) -> None:
+def test_back_over_everything_nothing_changes(pipeline: Pipeline, prompt_worker: Command) -> None:
     before = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
     published, bad = bodies(1000), [body(template_name="nobody-knows") for _ in range(10)]
     pipeline.publish(published + bad)
@@ -44,10 +26,10 @@ def test_back_over_everything_nothing_changes(pipeline: Pipeline, command: Comma
         worker.wait_for(lambda w: w.totals.get("written") == 1000 and w.totals.get("dead-lettered") == 10)
         stored = pipeline.query(STORED), pipeline.query(COUNTERS)
 
-        told = command("seek", "prompt-executions-writer", "--to", before)
+        told = prompt_worker("seek", "prompt-executions-writer", "--to", before)
         assert "about 1,000 messages come again" in told
         assert "nothing is done yet" in told
-        command("seek", "prompt-executions-writer", "--to", before, "--yes")
+        prompt_worker("seek", "prompt-executions-writer", "--to", before, "--yes")
 
         worker.wait_for(lambda w: w.totals.get("duplicate", 0) == 1000 and w.totals["dead-lettered"] == 20)
         assert worker.terminate()[0] == 0
@@ -55,40 +37,44 @@ def test_back_over_everything_nothing_changes(pipeline: Pipeline, command: Comma
     assert pipeline.wrong_counters() == []
 
 
-def test_a_snapshot_brings_back_what_waited_and_what_came_since(pipeline: Pipeline, command: Command) -> None:
+def test_a_snapshot_brings_back_what_waited_and_what_came_since(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
     published = bodies(300)
     pipeline.publish(published[:200])
-    made = command("snapshot", "create", "prompt-executions-writer", "--name", "before-deployment")
+    made = prompt_worker("snapshot", "create", "prompt-executions-writer", "--name", "before-deployment")
     assert "prompt-worker seek prompt-executions-writer --snapshot before-deployment" in made
-    assert "before-deployment" in command("snapshot", "list")
+    assert "before-deployment" in prompt_worker("snapshot", "list")
     pipeline.publish(published[200:])
     assert len(pipeline.pull_all(pipeline.writer, 300)) == 300  # by a deployment that loses them
 
-    assert "messages come again" in command(
+    assert "messages come again" in prompt_worker(
         "seek", "prompt-executions-writer", "--snapshot", "before-deployment"
     )
-    command("seek", "prompt-executions-writer", "--snapshot", "before-deployment", "--yes")
+    prompt_worker("seek", "prompt-executions-writer", "--snapshot", "before-deployment", "--yes")
     with pipeline.worker() as worker:
         pipeline.wait_for_rows(300)
         assert worker.terminate()[0] == 0
     pipeline.assert_exact(published)
 
 
-def test_a_seek_that_dropped_what_waited_can_be_undone(pipeline: Pipeline, command: Command) -> None:
+def test_a_seek_that_dropped_what_waited_can_be_undone(pipeline: Pipeline, prompt_worker: Command) -> None:
     pipeline.publish(bodies(100))
-    dropped = command("seek", "prompt-executions-writer", "--to", datetime.now(UTC).isoformat(), "--yes")
+    dropped = prompt_worker(
+        "seek", "prompt-executions-writer", "--to", datetime.now(UTC).isoformat(), "--yes"
+    )
     assert "DROPPED" in dropped
     assert pipeline.pull_all(pipeline.writer, 1, seconds=1) == []
     undo = re.search(r"prompt-worker (seek .*)", dropped)
     assert undo
-    command(*undo[1].split())
+    prompt_worker(*undo[1].split())
     assert len(pipeline.pull_all(pipeline.writer, 100)) == 100
 
 
-def test_a_deleted_snapshot_is_gone(command: Command) -> None:
-    command("snapshot", "create", "prompt-executions-writer", "--name", "mine")
-    command("snapshot", "delete", "mine")
-    assert "no snapshots" in command("snapshot", "list")
+def test_a_deleted_snapshot_is_gone(prompt_worker: Command) -> None:
+    prompt_worker("snapshot", "create", "prompt-executions-writer", "--name", "mine")
+    prompt_worker("snapshot", "delete", "mine")
+    assert "no snapshots" in prompt_worker("snapshot", "list")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +91,6 @@ def test_a_deleted_snapshot_is_gone(command: Command) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_cannot_be_done_is_said_with_what_to_do(
-    command: Command, arguments: list[str], says: str
+    prompt_worker: Command, arguments: list[str], says: str
 ) -> None:
-    assert says in command(*arguments, code=64)
+    assert says in prompt_worker(*arguments, code=64)

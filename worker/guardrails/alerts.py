@@ -97,6 +97,16 @@ class AlertTopic:
         return True
 
 
+class Unannounced(AlertTopic):
+    """For a rehearsal: nobody is told."""
+
+    def __init__(self) -> None:
+        pass
+
+    def publish(self, violations: Sequence[Violation]) -> bool:
+        return True
+
+
 def _message(violation: Violation) -> PubsubMessage:
     alert = msgspec.convert(violation, Alert, from_attributes=True)
     attributes = {

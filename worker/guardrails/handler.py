@@ -71,8 +71,9 @@ class GuardrailHandler:
         *,
         refresh_seconds: float,
         key: HashKey | None,
+        transactions: type[Transactions] = Transactions,
     ) -> None:
-        self._transactions = Transactions(engine, stop)
+        self._transactions = transactions(engine, stop)
         self._alerts = alerts
         self._key = key
         self._templates = ServedTemplates(self._transactions)

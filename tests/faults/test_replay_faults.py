@@ -1,0 +1,218 @@
+"""A replay that is killed, doubled, edited into, or left without broker or database: all is sent, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import pytest
+
+from tests.dead_letters import create_template, letter, sent, statuses, store
+from tests.events import bodies, body, event, id_of
+from tests.pipeline import Pipeline, wait_until
+from tests.worker_process import WorkerProcess
+from worker.deadletters.selection import PORTION
+from worker.local.postgres import Postgres
+
+pytestmark = pytest.mark.embedded_only
+
+Command = Callable[..., str]
+REPLAY = ("dead-letters", "replay", "--yes")
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture
+def letters(pipeline: Pipeline) -> list[bytes]:
+    """2,000 dead letters whose template is there by now."""
+    broken = [body(template_name="made-later") for _ in range(2000)]
+    store(pipeline.database, [letter(one) for one in broken])
+    create_template(pipeline, "made-later")
+    return broken
+
+
+def replayed(pipeline: Pipeline) -> int:
+    ((number,),) = pipeline.query("SELECT count(*) FROM dead_letter_events WHERE replay_count > 0")
+    return int(number)
+
+
+def under_way(pipeline: Pipeline, replay: WorkerProcess, at_least: int = 300) -> None:
+    """Returns once it is in the midst of it."""
+    wait_until(lambda: replayed(pipeline) >= at_least, 20, lambda: replay.output)
+    assert replay.running
+    assert replayed(pipeline) < 2000
+
+
+def test_a_replay_killed_half_way_goes_on_where_it_stopped(
+    pipeline: Pipeline, prompt_worker: Command, letters: list[bytes]
+) -> None:
+    with pipeline.worker() as worker:
+        with pipeline.command(*REPLAY, "--rate", "1000") as replay:
+            under_way(pipeline, replay)
+            replay.kill()
+        before = replayed(pipeline)
+        told = prompt_worker(*REPLAY)
+        assert f"{2000 - before:,} sent: {2000 - before:,} resolved" in told
+        assert statuses(pipeline) == {"resolved": 2000}
+        assert worker.terminate()[0] == 0
+    pipeline.assert_exact(letters)
+    # Sent twice: at most the portion that was published when it died.
+    assert worker.totals["written"] == 2000
+    assert worker.totals.get("duplicate", 0) <= PORTION
+    (second, first) = map(json.loads, prompt_worker("dead-letters", "history", "--json").splitlines())
+    assert (first["ended_at"], first["counts"]) == (None, {"sent": before})
+    assert second["counts"] == {"sent": 2000 - before}
+
+
+def test_two_operators_who_replay_the_same_send_each_event_once(
+    pipeline: Pipeline, letters: list[bytes]
+) -> None:
+    with (
+        pipeline.command(*REPLAY, "--wait", "0", "--by", "ada") as ada,
+        pipeline.command(*REPLAY, "--wait", "0", "--by", "grace") as grace,
+    ):
+        assert (ada.wait(30), grace.wait(30)) == (0, 0)
+    times = Counter(id_of(message.data) for message in sent(pipeline, 2000))
+    assert times == Counter(id_of(one) for one in letters)
+    assert pipeline.query("SELECT DISTINCT replay_count FROM dead_letter_events") == [(1,)]
+    assert pipeline.query("SELECT count(*), count(DISTINCT dead_letter_id) FROM dead_letter_outcomes") == [
+        (2000, 2000)
+    ]
+
+
+def test_what_is_edited_while_another_replays_is_neither_lost_nor_sent_as_it_was(
+    pipeline: Pipeline, prompt_worker: Command, letters: list[bytes]
+) -> None:
+    *_, (last,) = pipeline.query("SELECT id::text FROM dead_letter_events ORDER BY id")
+    (first,), *_ = pipeline.query("SELECT id::text FROM dead_letter_events ORDER BY id")
+    with pipeline.command(*REPLAY, "--rate", "500", "--wait", "0") as replay:
+        under_way(pipeline, replay)
+        prompt_worker("dead-letters", "edit", last, "--set", "session_id=corrected")
+        refused = prompt_worker("dead-letters", "edit", first, "--set", "session_id=too-late", code=65)
+        assert "was sent and is not settled yet" in refused
+        assert replay.wait(30) == 0
+    assert len(sent(pipeline, 1999)) == 1999
+    prompt_worker(*REPLAY, "--wait", "0")
+    (corrected,) = sent(pipeline, 1)
+    assert json.loads(corrected.data)["session_id"] == "corrected"
+    assert id_of(corrected.data) == id_of(letters[-1])
+
+
+@pytest.fixture
+def no_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:9")
+    yield
+    monkeypatch.undo()
+
+
+@pytest.mark.usefixtures("letters", "no_broker")
+def test_without_a_broker_nothing_is_marked_and_the_error_says_what_to_do(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
+    told = prompt_worker(*REPLAY, code=69)
+    assert "Pub/Sub does not take the events" in told
+    assert "prompt-worker doctor" in told
+    assert statuses(pipeline) == {"pending": 2000}
+    assert pipeline.query("SELECT * FROM dead_letter_outcomes") == []
+
+
+@pytest.mark.usefixtures("letters")
+def test_without_the_topic_nothing_is_marked(pipeline: Pipeline, prompt_worker: Command) -> None:
+    pipeline.publisher.delete_topic(topic=pipeline.topology.topic_path(pipeline.topology.names.topic))
+    assert "NotFound" in prompt_worker(*REPLAY, code=69)
+    assert statuses(pipeline) == {"pending": 2000}
+
+
+def test_a_database_that_goes_away_ends_the_replay_in_words_and_it_goes_on_later(
+    pipeline: Pipeline, prompt_worker: Command, postgres: Postgres, letters: list[bytes]
+) -> None:
+    with pipeline.command(*REPLAY, "--rate", "500") as replay:
+        under_way(pipeline, replay)
+        postgres.stop("immediate")
+        assert replay.wait(30) == 69
+        assert "The database fails" in replay.output
+        assert "run the command again" in replay.output
+        assert "Traceback" not in replay.output
+    postgres.start()
+    with pipeline.worker() as worker:
+        prompt_worker(*REPLAY)
+        # What was published and could not be marked any more is resolved by its row.
+        wait_until(lambda: statuses(pipeline) == {"resolved": 2000}, 20, lambda: str(statuses(pipeline)))
+        assert worker.terminate()[0] == 0
+    pipeline.assert_exact(letters)
+
+
+def test_a_database_that_is_away_is_told_before_anything_is_sent(
+    pipeline: Pipeline, prompt_worker: Command, postgres: Postgres
+) -> None:
+    postgres.stop("fast")
+    assert "No connection to the database" in prompt_worker(*REPLAY, code=69)
+    postgres.start()
+    assert sent(pipeline, 0) == []
+
+
+@pytest.mark.usefixtures("letters")
+def test_ctrl_c_stops_between_events_and_says_how_far_it_came(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
+    with pipeline.command(*REPLAY, "--rate", "500") as replay:
+        under_way(pipeline, replay)
+        os.kill(replay.pid, signal.SIGINT)
+        assert replay.wait(10) == 130
+    told = re.search(r"stopped: ([\d,]+) of 2,000 sent", replay.output)
+    assert told, replay.output
+    before = int(told[1].replace(",", ""))
+    assert replayed(pipeline) == before == len(sent(pipeline, before))
+    prompt_worker(*REPLAY, "--wait", "0")
+    assert len(sent(pipeline, 2000 - before)) == 2000 - before
+
+
+def test_events_that_grow_old_unsettled_slow_a_replay_down(pipeline: Pipeline, letters: list[bytes]) -> None:
+    """Nobody reads the subscription: the oldest event sent grows old."""
+    with pipeline.command(*REPLAY, "--rate", "400", "--oldest", "1", "--wait", "0") as replay:
+        under_way(pipeline, replay)
+        with pytest.raises(AssertionError, match="after 8 s"):  # 400 a second would have sent all by then
+            wait_until(lambda: replayed(pipeline) == 2000, 8, lambda: "not all are sent")
+        with pipeline.worker():
+            replay.wait_for(lambda _: replayed(pipeline) == 2000, 60)
+            pipeline.wait_for_rows(2000)
+    assert pipeline.ids() == {id_of(one) for one in letters}
+
+
+def test_memory_is_flat_while_twenty_thousand_are_rehearsed_and_replayed(pipeline: Pipeline) -> None:
+    store(pipeline.database, [letter(one) for one in bodies(1000)])
+    # The other nineteen thousand by the database itself.
+    columns = "consumer, source, error_class, reason, cause, attributes, occurrences, first_seen, last_seen"
+    pipeline.query(
+        "WITH made AS MATERIALIZED (SELECT uuid_v7() AS new, d.* FROM dead_letter_events d, generate_series(1, 19)) "
+        f"INSERT INTO dead_letter_events (event_key, event_id, payload, {columns}) SELECT new, new, "
+        f"convert_to(replace(convert_from(payload, 'UTF8'), event_id::text, new::text), 'UTF8'), {columns} FROM made"
+    )
+    for arguments in (["dead-letters", "replay"], [*REPLAY, "--wait", "0"]):
+        with pipeline.command(*arguments) as process:
+            usage: list[int] = []
+            while process.running:
+                usage.append(process.rss)
+            assert process.wait() == 0, process.output
+        half = len(usage) // 2
+        assert "20,000" in process.output
+        assert max(usage[half:]) - max(usage[:half]) < 10 * MEGABYTE
+    assert replayed(pipeline) == 20_000
+
+
+def test_one_that_was_edited_is_written_as_corrected(pipeline: Pipeline, prompt_worker: Command) -> None:
+    """From a refused event to its row."""
+    refused = event(execution_time_ms=-5)
+    store(pipeline.database, [letter(json.dumps(refused).encode(), "invalid_field", "Expected `int` >= 0")])
+    ((id_,),) = pipeline.query("SELECT id FROM dead_letter_events")
+    prompt_worker("dead-letters", "edit", str(id_), "--set", "execution_time_ms=5")
+    with pipeline.worker():
+        assert "1 sent: 1 resolved" in prompt_worker(*REPLAY)
+    assert pipeline.query("SELECT id, execution_time_ms FROM prompt_executions") == [
+        (str(UUID(refused["event_id"])), 5)
+    ]
+    assert statuses(pipeline) == {"discarded": 1, "resolved": 1}

@@ -1,0 +1,224 @@
+"""`prompt-worker dead-letters replay`: told first, then sent, settled, and never sent without end."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+
+from tests.dead_letters import ATTRIBUTES, create_template, letter, sent, statuses, store, store_from_topic
+from tests.events import bodies, body, event
+from tests.pipeline import Pipeline
+from worker.deadletters.selection import PORTION_BYTES
+from worker.topology import Names
+
+pytestmark = pytest.mark.embedded_only
+
+Command = Callable[..., str]
+EVERYTHING = (
+    "SELECT (SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM prompt_executions AS e), "
+    "(SELECT md5(string_agg(t::text, '' ORDER BY id)) FROM prompt_templates AS t), "
+    "(SELECT md5(string_agg(d::text, '' ORDER BY id)) FROM dead_letter_events AS d), "
+    "(SELECT count(*) FROM guardrail_evaluations), (SELECT count(*) FROM guardrail_violations)"
+)
+
+
+def test_a_dry_run_says_for_each_cause_what_would_happen_and_changes_nothing(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
+    stored = body()
+    pipeline.publish([stored])
+    with pipeline.worker() as worker:
+        pipeline.wait_for_rows(1)
+        assert worker.terminate()[0] == 0
+    unknown = [body(template_name="nobody-knows") for _ in range(5)]
+    later = [body(template_name="made-later") for _ in range(4)]
+    store(pipeline.database, [letter(one) for one in unknown])
+    store(pipeline.database, [letter(one, reason="no template made-later version 1") for one in later])
+    store(pipeline.database, [letter(b"{not JSON", "invalid_json", "not JSON: malformed (byte 1)")])
+    store(
+        pipeline.database,
+        [letter(body(), "evaluation_failed", "Error", source=Names().guardrails) for _ in range(2)],
+    )
+    # Stored as one that is open although its row is there: what the sweep has not seen yet.
+    store(pipeline.database, [letter(stored)])
+    pipeline.query("UPDATE dead_letter_events SET status = 'pending' WHERE status = 'resolved'")
+    create_template(pipeline, "made-later")
+    before = pipeline.query(EVERYTHING)
+
+    told = prompt_worker("dead-letters", "replay")
+
+    lines = {re.sub(r" +", " ", line) for line in told.splitlines()}
+    groups = {
+        "unknown_template: no template nobody-knows version 1 would fail again, for the same reason 5",
+        "would be written 4",
+        "is already stored: would be skipped 1",
+        "would fail again: invalid_json: not JSON: ",
+        "guardrails: evaluation_failed: Error would be written 2",
+    }
+    assert {group for group in groups if any(group in line for line in lines)} == groups, told
+    assert "13 events: 7 would be stored or are, 6 would fail again" in told
+    assert pipeline.query(EVERYTHING) == before
+    assert sent(pipeline, 0) == []
+
+
+def test_original_bytes_and_attributes_are_sent_with_who_when_and_how_often(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
+    odd = b"\xff\0 not JSON, with bytes"
+    store(pipeline.database, [letter(odd, "invalid_json", "not JSON", own="é")])
+    prompt_worker("dead-letters", "replay", "--yes", "--by", "ada", "--wait", "0")
+    (message,) = sent(pipeline, 1)
+    attributes = dict(message.attributes)
+    ((action,),) = pipeline.query("SELECT id FROM dead_letter_actions")
+    assert message.data == odd
+    assert attributes.pop("replay-at").startswith("20")
+    assert attributes == ATTRIBUTES | {
+        "own": "é",
+        "replay-by": "ada",
+        "replay-id": str(action),
+        "replay-count": "1",
+    }
+    assert statuses(pipeline) == {"replayed": 1}
+
+
+def test_what_is_replayed_after_a_fix_is_written_resolved_and_counted_once(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
+    broken = [body(template_name="made-later") for _ in range(700)]
+    store(pipeline.database, [letter(one) for one in broken])
+    create_template(pipeline, "made-later")
+    with pipeline.worker() as worker:
+        told = prompt_worker("dead-letters", "replay", "--yes", "--canary", "10")
+        assert worker.terminate()[0] == 0
+    assert "canary of 10: 10 resolved" in told
+    assert "700 sent: 700 resolved" in told
+    assert statuses(pipeline) == {"resolved": 700}
+    pipeline.assert_exact(broken)
+    assert worker.totals == {"written": 700}
+
+
+def test_a_canary_that_fails_again_stops_the_replay_and_says_why(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
+    store(pipeline.database, [letter(body(template_name="nobody-knows")) for _ in range(50)])
+    with pipeline.worker(), pipeline.command("run", "dead-letters"):
+        told = prompt_worker("dead-letters", "replay", "--yes", "--canary", "5", code=1)
+    assert "canary of 5: 5 failed again" in told
+    assert "no template nobody-knows version 1" in told
+    assert "the other 45 were not sent" in told
+    assert statuses(pipeline) == {"pending": 50}
+    assert pipeline.query("SELECT sum(times_seen), max(times_seen), count(*) FROM dead_letter_events") == [
+        (55, 2, 50)
+    ]
+
+
+def test_after_three_replays_one_is_refused_unless_forced(pipeline: Pipeline, prompt_worker: Command) -> None:
+    store(pipeline.database, [letter(body(template_name="nobody-knows"))])
+    with pipeline.worker() as worker:
+        for number in range(1, 4):
+            prompt_worker("dead-letters", "replay", "--yes", "--wait", "0")
+            worker.wait_for(lambda w, number=number: w.totals.get("dead-lettered") == number)
+            store_from_topic(pipeline, 1)
+        refused = prompt_worker("dead-letters", "replay", "--yes")
+        assert "1 are refused: replayed 3 times already" in refused
+        assert "no dead letter to replay" in refused
+        prompt_worker("dead-letters", "replay", "--yes", "--force", "--wait", "0")
+        worker.wait_for(lambda w: w.totals.get("dead-lettered") == 4)
+        store_from_topic(pipeline, 1)
+    assert pipeline.query("SELECT status, times_seen, replay_count FROM dead_letter_events") == [
+        ("pending", 5, 4)
+    ]
+
+
+def test_another_limit_of_replays_can_be_set(
+    pipeline: Pipeline, prompt_worker: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMPT_WORKER_MAX_REPLAYS", "1")
+    store(pipeline.database, [letter(body())])
+    prompt_worker("dead-letters", "replay", "--yes", "--wait", "0")
+    told = prompt_worker("dead-letters", "replay", "--yes", "--status", "replayed", "--wait", "0")
+    assert "1 are refused: replayed 1 times already" in told
+
+
+def test_a_filter_that_matches_nothing_says_so_and_does_nothing(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
+    store(pipeline.database, [letter(body())])
+    for arguments in ([], ["--yes"]):
+        told = prompt_worker("dead-letters", "replay", "--template", "not-there", *arguments)
+        assert "no dead letter to replay: template not-there, status pending" in told
+    assert pipeline.query("SELECT * FROM dead_letter_actions") == []
+    assert statuses(pipeline) == {"pending": 1}
+
+
+def test_a_limit_and_a_filter_choose_what_is_sent(pipeline: Pipeline, prompt_worker: Command) -> None:
+    wanted = [body(template_name="wanted") for _ in range(20)]
+    store(pipeline.database, [letter(one) for one in [*wanted, *bodies(20)]])
+    arguments = ["dead-letters", "replay", "--template", "wanted", "--wait", "0"]
+    assert "12 events" in prompt_worker(*arguments, "--limit", "12")
+    prompt_worker(*arguments, "--limit", "12", "--yes")
+    prompt_worker(*arguments, "--yes")
+    assert sorted(message.data for message in sent(pipeline, 20)) == sorted(wanted)
+    assert statuses(pipeline) == {"replayed": 20, "pending": 20}
+
+
+def test_a_rate_is_kept(pipeline: Pipeline, prompt_worker: Command) -> None:
+    store(pipeline.database, [letter(one) for one in bodies(60)])
+    started = time.monotonic()
+    prompt_worker("dead-letters", "replay", "--yes", "--rate", "20", "--wait", "0")
+    assert 2.0 < time.monotonic() - started < 6.0
+    assert len(sent(pipeline, 60)) == 60
+
+
+def test_large_events_are_sent_a_few_at_a_time(pipeline: Pipeline, prompt_worker: Command) -> None:
+    large = [body(rendered_prompt="x" * 3_000_000, session_id=str(n)) for n in range(8)]
+    assert sum(map(len, large)) > 2 * PORTION_BYTES
+    store(pipeline.database, [letter(one) for one in large])
+    assert "8 would be stored" in prompt_worker("dead-letters", "replay")
+    prompt_worker("dead-letters", "replay", "--yes", "--wait", "0")
+    assert sorted(message.data for message in sent(pipeline, 8)) == sorted(large)
+
+
+def test_dead_letters_of_the_guardrail_worker_are_replayed_and_resolved_too(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
+    events = bodies(20)
+    store(
+        pipeline.database,
+        [letter(one, "evaluation_failed", "Error", source=Names().guardrails) for one in events],
+    )
+    with pipeline.worker(), pipeline.guardrail_worker():
+        assert "20 sent: 20 resolved" in prompt_worker("dead-letters", "replay", "--yes")
+        pipeline.wait_for_rows(20)
+    pipeline.assert_exact(events)
+
+
+def test_the_audit_tells_who_did_what_to_which_and_what_came_of_it(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
+    one = event(template_name="made-later")
+    store(pipeline.database, [letter(json.dumps(one).encode())])
+    create_template(pipeline, "made-later")
+    with pipeline.worker():
+        prompt_worker("dead-letters", "replay", "--yes", "--by", "ada", "--template", "made-later")
+    (entry,) = map(json.loads, prompt_worker("dead-letters", "history", "--json").splitlines())
+    assert (entry["action"], entry["by"], entry["counts"], entry["now"]) == (
+        "replay",
+        "ada",
+        {"sent": 1},
+        {"resolved": 1},
+    )
+    assert entry["filter"] == {"template": "made-later", "statuses": ["pending"]}
+    assert entry["ended_at"]
+    (told,) = map(
+        json.loads, prompt_worker("dead-letters", "history", one["event_id"], "--json").splitlines()
+    )
+    assert (told["action"], told["outcome"], told["status"]) == ("replay", "sent", "resolved")
+    assert UUID(told["dead_letter"])
+    assert "ada" in prompt_worker("dead-letters", "history")
+    assert "resolved, seen 1 time" in prompt_worker("dead-letters", "history", one["event_id"])

@@ -1,0 +1,55 @@
+"""What a replayed event carries beside its body."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from google.pubsub_v1.types import PubsubMessage
+
+from worker.dead_letter import MESSAGE_ATTRIBUTES, MESSAGE_BYTES
+from worker.deadletters.provenance import Provenance
+
+REPLAY = UUID(int=7)
+ADA = Provenance("ada", REPLAY)
+
+
+def test_its_own_attributes_stay_those_of_its_failure_go_and_the_replay_is_told() -> None:
+    told = ADA.attributes(
+        {
+            "ce-type": "prompt.execution.v1",
+            "own": "é",
+            "dead-letter-reason": "x",
+            "CloudPubSubDeadLetterSourceDeliveryCount": "100",
+            "replay-count": "1",
+            "replay-by": "grace",
+        },
+        1,
+        100,
+    )
+    assert told.pop("replay-at")
+    assert told == {
+        "ce-type": "prompt.execution.v1",
+        "own": "é",
+        "replay-id": str(REPLAY),
+        "replay-count": "2",
+        "replay-by": "ada",
+    }
+
+
+def test_a_full_message_keeps_its_own_attributes_and_gives_up_provenance() -> None:
+    own = {f"a{n:03}": "v" for n in range(MESSAGE_ATTRIBUTES)}
+    assert ADA.attributes(own, 0, 100) == own
+    room = 60
+    told = ADA.attributes({"ce-type": "prompt.execution.v1"}, 0, MESSAGE_BYTES - room)
+    assert told == {"ce-type": "prompt.execution.v1"}
+
+
+def test_a_message_is_never_larger_than_the_service_takes() -> None:
+    body = b"x" * (MESSAGE_BYTES - 200)
+    message = PubsubMessage(data=body, attributes=ADA.attributes({"ce-id": "1"}, 0, len(body)))
+    assert PubsubMessage.pb(message).ByteSize() <= MESSAGE_BYTES
+
+
+def test_a_long_name_is_cut_to_what_an_attribute_holds() -> None:
+    told = Provenance("é" * 2000, REPLAY).attributes({}, 0, 0)
+    assert told["replay-by"] == "é" * 512

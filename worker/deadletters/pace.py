@@ -1,0 +1,61 @@
+"""How fast a replay sends: at most a rate, and slower while what it sent grows old unsettled. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+SLOWEST = 1.0  # events a second
+FASTEST = 50_000.0  # above it a limit is none
+LOOK_SECONDS = 1.0  # between looks at what is unsettled
+BURST_SECONDS = 0.5  # the most that is sent in one go, in seconds of the rate
+
+
+class Pace:
+    """`rate` in events a second, none for as fast as it goes; `oldest` is how old, in seconds, an event may grow."""
+
+    def __init__(self, rate: float | None, oldest: float, clock: Callable[[], float]) -> None:
+        self._ceiling = rate or math.inf
+        self._limit = self._ceiling
+        self._oldest = oldest
+        self._clock = clock
+        self._started = self._free_at = self._looked_at = clock()
+        self._sent = 0
+
+    @property
+    def limit(self) -> float:
+        """Events a second at this moment; infinite for as fast as it goes."""
+        return self._limit
+
+    @property
+    def slowed(self) -> bool:
+        return self._limit < self._ceiling
+
+    def room(self, most: int) -> int:
+        """How many may be sent in one go, at least one."""
+        return max(1, min(most, int(self._limit * BURST_SECONDS))) if self._limit < math.inf else most
+
+    def wait(self) -> float:
+        """Seconds until the next may be sent."""
+        return max(0.0, self._free_at - self._clock())
+
+    def sent(self, number: int) -> None:
+        self._sent += number
+        self._free_at = max(self._free_at, self._clock() - BURST_SECONDS) + number / self._limit
+
+    def due(self) -> bool:
+        """Whether it is time to look at the oldest unsettled event again."""
+        now = self._clock()
+        if now - self._looked_at < LOOK_SECONDS:
+            return False
+        self._looked_at = now
+        return True
+
+    def adapt(self, oldest: float) -> None:
+        """Half as fast while the oldest unsettled event is too old; twice as fast again once it is young."""
+        if oldest > self._oldest:
+            usual = self._sent / max(self._clock() - self._started, LOOK_SECONDS)
+            self._limit = max(SLOWEST, min(self._limit, usual) / 2)
+        elif oldest < self._oldest / 2 and self.slowed:
+            doubled = self._limit * 2
+            self._limit = doubled if doubled < min(self._ceiling, FASTEST) else self._ceiling

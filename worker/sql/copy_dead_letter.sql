@@ -1,0 +1,11 @@
+-- The corrected copy of a dead letter: its history is the original's, its body is not. A failure of it counts on it.
+INSERT INTO dead_letter_events (
+    id, edited_from, consumer, event_key, event_id, source, subscription, error_class, reason, cause, template_name,
+    template_version, environment, payload, attributes, delivery_attempts, occurrences, first_seen, last_seen,
+    times_seen, replay_count
+)
+SELECT %(id)s, id, consumer, %(event_id)s, %(event_id)s, source, subscription, error_class, reason, cause,
+       %(template_name)s, %(template_version)s, %(environment)s, %(payload)s, attributes, delivery_attempts,
+       occurrences, first_seen, last_seen, times_seen, replay_count
+FROM dead_letter_events
+WHERE id = %(original)s
