@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
+from worker.cli_deadletters import add_dead_letters
 from worker.cli_guardrails import add_guardrails
 from worker.cli_retention import add_seek, add_snapshot
 from worker.settings import SettingsError
@@ -166,6 +167,9 @@ def _parser() -> argparse.ArgumentParser:
         )
 
     add_guardrails(commands.add_parser("guardrails", help="what is active, and what it finds"))
+
+    about = "what failed and why, and sending it again"
+    add_dead_letters(commands.add_parser("dead-letters", help=about, description=about))
 
     about = "have a subscription deliver again what was published since a time or a snapshot"
     add_seek(commands.add_parser("seek", help=about, description=about))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import re
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from worker.cli_deadletters import add_filters, filter_of
+from worker.cli_by import add_by, who
+from worker.cli_filters import add_filters, filter_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,7 +66,7 @@ def add_replay(commands: Commands[argparse.ArgumentParser]) -> None:
     edit.add_argument("--unset", action="append", default=[], metavar="FIELD")
     edit.add_argument("--file", type=Path, metavar="FILE", help="the whole body (default: opened in $EDITOR)")
     edit.add_argument("--reveal", action="store_true", help="show texts in the difference")
-    _by(edit)
+    add_by(edit)
 
     discard = _add(commands, "discard", _discard, "give dead letters up")
     add_filters(discard)
@@ -97,11 +96,7 @@ def _add(
 
 def _confirmed(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--yes", action="store_true", help=f"{what}; without it, only told")
-    _by(parser)
-
-
-def _by(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--by", metavar="NAME", help="who does it (default: you)")
+    add_by(parser)
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -132,7 +127,7 @@ def _replay(options: argparse.Namespace) -> int:
         return dry_run(database, filter_, how, console)
     with PublisherClient() as publisher:
         topic = Topic(publisher, topology.topic_path(topology.names.topic))
-        return send(database, topic, filter_, how, by=_who(options), console=console)
+        return send(database, topic, filter_, how, by=who(options), console=console)
 
 
 def _edit(options: argparse.Namespace) -> int:
@@ -152,7 +147,7 @@ def _edit(options: argparse.Namespace) -> int:
         _database(),
         options.id,
         in_editor if by_hand else correct,
-        by=_who(options),
+        by=who(options),
         reveal=options.reveal,
         console=_console(),
     )
@@ -166,7 +161,7 @@ def _discard(options: argparse.Namespace) -> int:
         filter_of(options),
         options.because,
         yes=options.yes,
-        by=_who(options),
+        by=who(options),
         console=_console(),
     )
 
@@ -179,7 +174,7 @@ def _purge(options: argparse.Namespace) -> int:
         filter_of(options),
         options.older_than,
         yes=options.yes,
-        by=_who(options),
+        by=who(options),
         console=_console(),
     )
 
@@ -204,14 +199,6 @@ def _console() -> Console:
     return Console(
         highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH
     )
-
-
-def _who(options: argparse.Namespace) -> str:
-    if options.by:
-        return str(options.by)[:255]
-    with suppress(KeyError, OSError):  # a user id that has no name
-        return getpass.getuser()
-    return "unknown"
 
 
 def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from worker.cli_by import add_by, who
+
 if TYPE_CHECKING:
     from worker.retention import Retention
     from worker.topology import Topology
@@ -23,6 +25,7 @@ def add_seek(parser: argparse.ArgumentParser) -> None:
     target.add_argument("--to", metavar="TIME", help="with an offset, such as 2026-11-23T08:00:00Z")
     target.add_argument("--snapshot", metavar="NAME", help="what waited when it was made, and all since")
     parser.add_argument("--yes", action="store_true", help="do it; without it, only told")
+    add_by(parser)
 
 
 def add_snapshot(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +63,7 @@ def _seek(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from worker.cli_engine import open_engine
+    from worker.deadletters.actions import Database
     from worker.retention import parse_time
     from worker.seek import seek
 
@@ -67,9 +71,16 @@ def _seek(options: argparse.Namespace) -> int:
     with _retention() as (retention, topology):
         target = time or retention.snapshot(options.snapshot)
         console = Console(highlight=False, soft_wrap=True)
-        engine = open_engine("seek")
+        database = Database(open_engine("seek"))
         seek(
-            retention, engine, topology.names, options.subscription, target, yes=options.yes, console=console
+            retention,
+            database,
+            topology.names,
+            options.subscription,
+            target,
+            yes=options.yes,
+            by=who(options),
+            console=console,
         )
     return 0
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC, datetime
 from uuid import UUID
 
 from psycopg2.extensions import cursor
 from rich.console import Console
-from sqlalchemy import Engine
 
+from worker.deadletters.actions import Database, audited
 from worker.retention import Retention, Snapshot
 from worker.sql import statement
 from worker.topology import Names
-from worker.transactions import Transactions
 
 COUNTED = 1_000_000  # above it the number says nothing more, and counting takes seconds
 
@@ -23,12 +21,13 @@ _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 def seek(
     retention: Retention,
-    engine: Engine,
+    database: Database,
     names: Names,
     subscription: str,
     target: datetime | Snapshot,
     *,
     yes: bool,
+    by: str,
     console: Console,
 ) -> None:
     """Tells, and with `yes` does it. Raises `SeekError`, `DeploymentError`."""
@@ -38,7 +37,7 @@ def seek(
     else:
         where, since = f"{target:%Y-%m-%d %H:%M:%S} UTC", target
     console.print(f"{subscription} to {where}:")
-    console.print(f"- {_comes_again(engine, names, source.topic, since)}")
+    console.print(f"- {_comes_again(database, names, source.topic, since)}")
     console.print("- what is stored already is recognised as a duplicate: no row and no counter changes")
     if isinstance(target, datetime):
         console.print("- what was published before then and still waits is DROPPED from the subscription")
@@ -50,12 +49,14 @@ def seek(
         console.print("nothing is done yet: --yes does it")
         return
     before = f"before-seek-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    retention.create(subscription, before)
-    retention.seek(subscription, target)
+    told = {"subscription": subscription, "to": where, "undone by snapshot": before}
+    with audited(database, "seek", by, {}, told):
+        retention.create(subscription, before)
+        retention.seek(subscription, target)
     console.print(f"done; undo it with: prompt-worker seek {subscription} --snapshot {before} --yes")
 
 
-def _comes_again(engine: Engine, names: Names, topic: str, since: datetime | None) -> str:
+def _comes_again(database: Database, names: Names, topic: str, since: datetime | None) -> str:
     """How many messages, as far as the database can tell."""
     if since is None:
         return "how many messages come again is not known: another program made the snapshot"
@@ -66,7 +67,7 @@ def _comes_again(engine: Engine, names: Names, topic: str, since: datetime | Non
         cursor.execute(
             _PUBLISHED_SINCE,
             {
-                "executions": topic == names.topic,
+                "events": topic == names.topic,
                 "first": str(_earliest_id(since)),
                 "last": str(_earliest_id(_LATEST)),
                 "since": since,
@@ -76,7 +77,7 @@ def _comes_again(engine: Engine, names: Names, topic: str, since: datetime | Non
         ((number,),) = cursor.fetchall()
         return int(number)
 
-    number = Transactions(engine, threading.Event()).once(count)
+    number = database.run(count)
     about = f"more than {COUNTED:,}" if number >= COUNTED else f"about {number:,}"
     stored = "rows and dead letters" if topic == names.topic else "dead letters"
     return (

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.dead_letters import create_template, letter, sent, statuses, store
+from tests.replaying import create_template, letter, sent, statuses, store
 from tests.events import bodies, body, event, id_of
 from tests.pipeline import Pipeline, wait_until
 from tests.worker_process import WorkerProcess

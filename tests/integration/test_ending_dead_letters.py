@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.dead_letters import letter, sent, statuses, store
+from tests.replaying import letter, sent, statuses, store
 from tests.events import body, event
 from tests.pipeline import Pipeline
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.dead_letters import ATTRIBUTES, create_template, letter, sent, statuses, store, store_from_topic
+from tests.replaying import ATTRIBUTES, create_template, letter, sent, statuses, store, store_from_topic
 from tests.events import bodies, body, event
 from tests.pipeline import Pipeline
 from worker.deadletters.selection import PORTION_BYTES

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.replaying import store_from_topic
 from tests.events import bodies, body
 from tests.pipeline import Pipeline
 
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.embedded_only
 
 Command = Callable[..., str]
 STORED = "SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM prompt_executions AS e"
+LETTERS = "SELECT id, status, times_seen, payload::text, last_seen FROM dead_letter_events ORDER BY id"
 COUNTERS = "SELECT name, version, to_jsonb(t) FROM prompt_templates AS t ORDER BY 1, 2"
 
 
@@ -24,17 +26,22 @@ def test_back_over_everything_nothing_changes(pipeline: Pipeline, prompt_worker:
     pipeline.publish(published + bad)
     with pipeline.worker() as worker:
         worker.wait_for(lambda w: w.totals.get("written") == 1000 and w.totals.get("dead-lettered") == 10)
+        store_from_topic(pipeline, 10)
+        letters = pipeline.query(LETTERS)
         stored = pipeline.query(STORED), pipeline.query(COUNTERS)
 
         told = prompt_worker("seek", "prompt-executions-writer", "--to", before)
-        assert "about 1,000 messages come again" in told
+        assert "about 1,010 messages come again" in told
         assert "nothing is done yet" in told
         prompt_worker("seek", "prompt-executions-writer", "--to", before, "--yes")
 
         worker.wait_for(lambda w: w.totals.get("duplicate", 0) == 1000 and w.totals["dead-lettered"] == 20)
+        store_from_topic(pipeline, 10)
         assert worker.terminate()[0] == 0
     assert (pipeline.query(STORED), pipeline.query(COUNTERS)) == stored
     assert pipeline.wrong_counters() == []
+    assert pipeline.query(LETTERS) == letters
+    assert "prompt-executions-writer" in prompt_worker("dead-letters", "history")
 
 
 def test_a_snapshot_brings_back_what_waited_and_what_came_since(

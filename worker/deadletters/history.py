@@ -48,7 +48,7 @@ def _actions(entries: list[dict[str, Any]]) -> Table:
             f"{entry['started_at']:%Y-%m-%d %H:%M:%S}",
             entry["action"],
             entry["by"],
-            ", ".join(f"{name} {_plain(value)}" for name, value in entry["filter"].items()),
+            _named(entry["filter"] or entry["details"]),
             did,
             _counts(entry["now"] or {}),
             str(entry["id"]),
@@ -70,6 +70,10 @@ def _outcomes(entries: list[dict[str, Any]]) -> Table:
             "purged" if status is None else f"{status}, seen {seen} time{'s' * (seen > 1)}",
         )
     return table
+
+
+def _named(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_plain(value)}" for name, value in values.items())
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -1,5 +1,11 @@
--- How many events were published since a moment, by the time in their ids (UUID version 7), up to a limit.
+-- How many messages of a topic are known since a moment, up to a limit: of the events' topic the rows, by the time in
+-- their ids (UUID version 7), and the dead letters that are no rows; of the dead-letter topic the dead letters.
 SELECT count(*)
 FROM (
-    SELECT FROM prompt_executions WHERE %(executions)s AND id BETWEEN %(first)s AND %(last)s LIMIT %(limit)s
+    SELECT FROM prompt_executions WHERE %(events)s AND id BETWEEN %(first)s AND %(last)s
+    UNION ALL
+    SELECT FROM dead_letter_events
+    WHERE last_seen >= %(since)s AND superseded_by IS NULL
+        AND (NOT %(events)s OR (consumer = 'executions' AND status <> 'resolved'))
+    LIMIT %(limit)s
 ) AS since

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
-from google.pubsub_v1.types import PubsubMessage, ReceivedMessage
-
+from tests import deadletters
 from tests.pipeline import Pipeline, wait_until
 from worker.database import connect
 from worker.deadletters.store import DeadLetterStore
@@ -19,7 +16,6 @@ from worker.subscription import Message, Subscription
 from worker.topology import Names
 
 ATTRIBUTES = {"ce-specversion": "1.0", "ce-type": EVENT_TYPE, "environment": "staging"}
-_message_ids = count(1)
 
 
 def letter(
@@ -27,25 +23,12 @@ def letter(
     error_class: str = "unknown_template",
     reason: str = "no template nobody-knows version 1",
     *,
-    source: str = Names().writer,
+    source: str = deadletters.WRITER,
     **attributes: str,
 ) -> Message:
     """A message of the dead-letter topic, as a worker publishes it."""
-    number = str(next(_message_ids))
-    told = {
-        "dead-letter-error-class": error_class,
-        "dead-letter-reason": reason,
-        "dead-letter-source": source,
-        "dead-letter-message-id": number,
-    }
-    message = PubsubMessage(
-        data=body,
-        attributes=ATTRIBUTES | attributes | told,
-        message_id=f"letter-{number}",
-        publish_time=datetime.now(UTC),
-    )
-    received = ReceivedMessage.pb(ReceivedMessage(ack_id=number, message=message))
-    return Message(received.message.data, received.message.attributes, number, received)
+    failure = deadletters.made(error_class=error_class, reason=reason, source=source)
+    return deadletters.letter(body, ATTRIBUTES | attributes | failure)
 
 
 def store(database: str, messages: Iterable[Message]) -> None:
