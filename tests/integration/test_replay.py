@@ -10,9 +10,9 @@ from uuid import UUID
 
 import pytest
 
-from tests.replaying import ATTRIBUTES, create_template, letter, sent, statuses, store, store_from_topic
 from tests.events import bodies, body, event
 from tests.pipeline import Pipeline
+from tests.replaying import ATTRIBUTES, create_template, letter, sent, statuses, store, store_from_topic
 from worker.deadletters.selection import PORTION_BYTES
 from worker.topology import Names
 
