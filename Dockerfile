@@ -1,6 +1,7 @@
-# One image for every command. Without the guardrails' models and NumPy: docker build --build-arg EXTRAS=worker .
+# One image for every command. Without the guardrails' models and NumPy:
+#   docker build --build-arg EXTRAS=worker,push,telemetry .
 FROM python:3.13.15-slim-trixie@sha256:7e3a6aca9d74f93cca21a91d86a8dad8c34749afd5b4a98ee481c9c47b9f5ed4 AS build
-ARG EXTRAS=worker,guardrails
+ARG EXTRAS=worker,push,telemetry,guardrails
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
@@ -8,7 +9,16 @@ COPY schema ./schema
 COPY worker ./worker
 # Wheels only, so that no compiler is needed; without pip, which stays behind in this stage.
 RUN python -m venv --without-pip /opt/prompt-worker \
-    && python -m pip --python /opt/prompt-worker/bin/python install --only-binary :all: -c constraints.txt ".[$EXTRAS]"
+    && python -m pip --python /opt/prompt-worker/bin/python install \
+        --no-compile --only-binary :all: -c constraints.txt ".[$EXTRAS]"
+# Each starts and ends with 78, as nothing is configured; Python keeps the byte code of what they import, and no more.
+ENV PATH=/opt/prompt-worker/bin:$PATH
+RUN { prompt-worker run executions || test $? = 78; } \
+    && { prompt-worker run guardrails || test $? = 78; } \
+    && { prompt-worker run dead-letters || test $? = 78; } \
+    && { prompt-worker serve || test $? = 78; } \
+    && { prompt-worker migrate || test $? = 78; } \
+    && { prompt-worker verify || test $? = 78; }
 
 FROM python:3.13.15-slim-trixie@sha256:7e3a6aca9d74f93cca21a91d86a8dad8c34749afd5b4a98ee481c9c47b9f5ed4
 ARG VERSION=unversioned
