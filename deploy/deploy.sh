@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs an image everywhere: REGION=europe-west1 deploy/deploy.sh IMAGE. With the tag `previous` it is the rollback.
+set -euo pipefail
+image=$1
+
+for consumer in executions guardrails dead-letters; do
+    gcloud run worker-pools update "prompt-worker-$consumer" --region="$REGION" --image="$image"
+done
+for consumer in executions guardrails; do
+    gcloud run services update "prompt-worker-push-$consumer" --region="$REGION" --image="$image"
+done
+for job in doctor replay; do
+    gcloud run jobs update "prompt-worker-$job" --region="$REGION" --image="$image"
+done

@@ -1,0 +1,9 @@
+environment  = "staging"
+region       = "europe-west1"
+archive_days = 7
+collector    = true
+instances = {
+  executions   = { min = 1, max = 2 }
+  guardrails   = { min = 1, max = 2 }
+  dead-letters = { min = 1, max = 1 }
+}

@@ -1,0 +1,89 @@
+# As worker/topology.py declares them; tests/unit/deploy holds both equal. `prompt-worker topics` then finds nothing to do.
+
+resource "google_pubsub_topic" "executions" {
+  name                       = "prompt-executions"
+  message_retention_duration = "604800s" # 7 days
+}
+
+resource "google_pubsub_topic" "dead_letters" {
+  name                       = "prompt-executions-dead-letter"
+  message_retention_duration = "604800s"
+}
+
+resource "google_pubsub_topic" "violations" {
+  name                       = "guardrail-violations"
+  message_retention_duration = "604800s"
+}
+
+resource "google_pubsub_subscription" "executions" {
+  name                       = "prompt-executions-writer"
+  topic                      = google_pubsub_topic.executions.id
+  ack_deadline_seconds       = 60
+  message_retention_duration = "604800s"
+
+  expiration_policy {
+    ttl = "" # never
+  }
+  retry_policy {
+    minimum_backoff = "1s"
+    maximum_backoff = "60s"
+  }
+  dead_letter_policy { # a backstop: the workers dead-letter by themselves, with a reason
+    dead_letter_topic     = google_pubsub_topic.dead_letters.id
+    max_delivery_attempts = 100
+  }
+  dynamic "push_config" {
+    for_each = local.push_endpoints.executions
+    content {
+      push_endpoint = "${push_config.value}/push/executions"
+      oidc_token {
+        service_account_email = google_service_account.push.email
+        audience              = local.push_audience
+      }
+    }
+  }
+}
+
+resource "google_pubsub_subscription" "guardrails" {
+  name                       = "prompt-executions-guardrails"
+  topic                      = google_pubsub_topic.executions.id
+  ack_deadline_seconds       = 60
+  message_retention_duration = "604800s"
+
+  expiration_policy {
+    ttl = ""
+  }
+  retry_policy {
+    minimum_backoff = "1s"
+    maximum_backoff = "60s"
+  }
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead_letters.id
+    max_delivery_attempts = 100
+  }
+  dynamic "push_config" {
+    for_each = local.push_endpoints.guardrails
+    content {
+      push_endpoint = "${push_config.value}/push/guardrails"
+      oidc_token {
+        service_account_email = google_service_account.push.email
+        audience              = local.push_audience
+      }
+    }
+  }
+}
+
+resource "google_pubsub_subscription" "dead_letters" {
+  name                       = "prompt-executions-dead-letter-store"
+  topic                      = google_pubsub_topic.dead_letters.id
+  ack_deadline_seconds       = 60
+  message_retention_duration = "2678400s" # 31 days, the longest there is
+
+  expiration_policy {
+    ttl = ""
+  }
+  retry_policy {
+    minimum_backoff = "1s"
+    maximum_backoff = "60s"
+  }
+}

@@ -1,0 +1,63 @@
+variable "project" {
+  description = "The project of this environment."
+  type        = string
+}
+
+variable "environment" {
+  description = "dev, staging or production."
+  type        = string
+}
+
+variable "region" {
+  description = "Where everything runs; the database's region."
+  type        = string
+}
+
+variable "image" {
+  description = "The image to begin with. Empty: nothing that runs is made yet. Later images are deployed by cloudbuild.yaml."
+  type        = string
+  default     = ""
+}
+
+variable "network" {
+  description = "The VPC network from which the database's private address is reached, and its subnetwork in the region."
+  type        = object({ name = string, subnetwork = string })
+  default     = { name = "default", subnetwork = "default" }
+}
+
+variable "delivery" {
+  description = "pull: worker pools, for steady traffic. push: services that scale to zero. Switching loses no event."
+  type        = string
+  default     = "pull"
+  validation {
+    condition     = contains(["pull", "push"], var.delivery)
+    error_message = "delivery is pull or push."
+  }
+}
+
+variable "instances" {
+  description = "The fewest and the most instances of each consumer."
+  type        = map(object({ min = number, max = number }))
+}
+
+variable "publishers" {
+  description = "Who may publish executions, such as serviceAccount:chat@PROJECT.iam.gserviceaccount.com."
+  type        = list(string)
+  default     = []
+}
+
+variable "archive_days" {
+  description = "How long BigQuery keeps every event. 0: no archive."
+  type        = number
+}
+
+variable "collector" {
+  description = "Run an OpenTelemetry collector beside each consumer: metrics and traces in Cloud Monitoring and Cloud Trace."
+  type        = bool
+}
+
+variable "notification_channels" {
+  description = "Ids of the Cloud Monitoring notification channels that alerts go to."
+  type        = list(string)
+  default     = []
+}

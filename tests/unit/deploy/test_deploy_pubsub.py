@@ -1,0 +1,63 @@
+"""Terraform and worker/topology.py declare the same topics, subscriptions and policies: neither undoes the other."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from google.pubsub_v1.types import Subscription, Topic
+
+from tests.deployment import resources
+from worker.topology import Names, Topology
+
+WANTED = Topology("p", Names())
+ARCHIVE = "archive"  # BigQuery's own: no program of ours pulls from it
+
+
+def topic_path(reference: str) -> str:
+    """`${google_pubsub_topic.executions.id}` → `projects/p/topics/prompt-executions`."""
+    label = re.fullmatch(r"\$\{google_pubsub_topic\.(\w+)\.id\}", reference)
+    assert label is not None, f"{reference} is not a topic of this configuration"
+    return WANTED.topic_path(resources("google_pubsub_topic")[label[1]]["name"])
+
+
+def topic_of(block: dict[str, Any]) -> Topic:
+    return Topic.from_json(json.dumps(block | {"name": WANTED.topic_path(block["name"])}))
+
+
+def subscription_of(block: dict[str, Any]) -> Subscription:
+    (expiration,), (retry,) = block["expiration_policy"], block["retry_policy"]
+    assert expiration == {"ttl": ""}  # Terraform's word for never
+    made = {name: block[name] for name in ("ack_deadline_seconds", "message_retention_duration")} | {
+        "name": WANTED.subscription_path(block["name"]),
+        "topic": topic_path(block["topic"]),
+        "expiration_policy": {},
+        "retry_policy": retry,
+    }
+    for policy in block.get("dead_letter_policy", []):
+        made["dead_letter_policy"] = policy | {"dead_letter_topic": topic_path(policy["dead_letter_topic"])}
+    return Subscription.from_json(json.dumps(made))
+
+
+def by_name(declared: list[Any]) -> dict[str, Any]:
+    return {resource.name: resource for resource in declared}
+
+
+def test_topics_are_the_same() -> None:
+    declared = [topic_of(block) for block in resources("google_pubsub_topic").values()]
+    assert by_name(declared) == by_name(WANTED.topics())
+
+
+def test_subscriptions_and_their_policies_are_the_same() -> None:
+    blocks = {
+        label: block for label, block in resources("google_pubsub_subscription").items() if label != ARCHIVE
+    }
+    assert by_name([subscription_of(block) for block in blocks.values()]) == by_name(WANTED.subscriptions())
+
+
+def test_the_archive_takes_every_execution() -> None:
+    archive = resources("google_pubsub_subscription")[ARCHIVE]
+    assert topic_path(archive["topic"]) == WANTED.topic_path(WANTED.names.topic)
+    assert "filter" not in archive
+    assert archive["bigquery_config"][0]["write_metadata"] is True
