@@ -19,7 +19,11 @@ lint: .venv/installed ## ruff, mypy --strict, and the linters of what is not Pyt
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@.venv/bin/hadolint Dockerfile
-	@.venv/bin/shellcheck .ci/environment .ci/run
+	@.venv/bin/shellcheck .ci/environment .ci/run deploy/deploy.sh
+	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.cloudbuild deploy/cloudbuild.yaml
+	@.venv/bin/zizmor --quiet --offline .github
 
 bench: .venv/installed ## speed and memory, each as a ratio within the run
 	@$(PYTHON) -m tests.benchmarks $(ARGS)

@@ -1,0 +1,58 @@
+"""GitHub's workflows ask for little, end by themselves, and test what is supported; `make lint` checks their form."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.deployment import REPOSITORY, WORKFLOWS, read_yaml, texts
+from worker.local.postgres import OLDEST
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_it_may_only_read_and_every_job_ends(workflow: Path) -> None:
+    read = read_yaml(workflow)
+    assert read["permissions"] == {"contents": "read"}
+    assert "concurrency" in read
+    assert [
+        name for name, job in read["jobs"].items() if "timeout-minutes" not in job or "permissions" in job
+    ] == []
+
+
+def test_every_supported_python_and_postgresql_is_tested() -> None:
+    runs = read_yaml(REPOSITORY / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]["include"]
+    oldest = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert [run["python"] for run in runs] == ["3.11", "3.12", "3.13", "3.14"]
+    assert oldest == f">={runs[0]['python']}"
+    assert {int(run["postgres"]) for run in runs} | {18} == set(range(OLDEST, 19))
+
+
+def test_the_summary_waits_for_every_part_of_the_verification() -> None:
+    jobs = read_yaml(REPOSITORY / ".github/workflows/verify-prompt-system.yml")["jobs"]
+    assert list(jobs) == ["schema", "functional", "takeover", "performance", "observability", "summary"]
+    assert jobs["summary"]["needs"] == list(jobs)[:-1]
+    assert jobs["summary"]["if"] == "always()"
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    for path, text in texts().items():
+        named = re.findall(r"(?<![\w/.-])(?:tests|worker|schema|deploy)/[\w/.-]+\.(?:py|sh|yaml|sql)\b", text)
+        assert [name for name in named if not (REPOSITORY / name).exists()] == [], path.name
+
+
+def test_every_make_target_that_is_named_is_there() -> None:
+    targets = set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    named = {name for path in WORKFLOWS for name in re.findall(r"run: make (\w+)", path.read_text())}
+    assert named <= targets
+
+
+def test_every_link_of_a_document_leads_somewhere() -> None:
+    for path, text in texts().items():
+        if path.suffix == ".md":
+            links = [
+                link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if ":" not in link
+            ]
+            assert [link for link in links if not (path.parent / link).exists()] == [], path.name
