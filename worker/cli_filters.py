@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from worker.deadletters.filters import CONSUMERS, SOURCES, STATUSES, Filter
+
+_AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +22,8 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     add("--environment", metavar="NAME")
     add("--source", choices=SOURCES, help="who put them there: a worker with its reason, or Pub/Sub itself")
     add("--consumer", choices=CONSUMERS, help="whose they are")
-    add("--since", type=_time, metavar="TIME", help="last seen at or after, such as 2026-11-23T08:00:00Z")
-    add("--until", type=_time, metavar="TIME", help="last seen before")
+    add("--since", type=parse_when, metavar="TIME", help="last seen then or later: 2h, 3d, 2026-11-23T08:00Z")
+    add("--until", type=parse_when, metavar="TIME", help="last seen before then")
     add("--event-id", type=UUID, metavar="ID")
     add("--status", action="append", choices=STATUSES, default=[], help="can be given several times")
 
@@ -40,13 +43,19 @@ def filter_of(options: argparse.Namespace) -> Filter:
     )
 
 
-def _time(text: str) -> datetime:
+def parse_when(text: str) -> datetime:
+    """`90s`, `30m`, `2h` or `3d` ago, or a time in ISO format with an offset.
+
+    Raises `argparse.ArgumentTypeError`.
+    """
+    if age := re.fullmatch(r"(\d{1,6})([smhd])", text):
+        return datetime.now(UTC) - timedelta(**{_AGES[age[2]]: int(age[1])})
     try:
         time: datetime | None = datetime.fromisoformat(text)
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:
         raise argparse.ArgumentTypeError(
-            f"{text}: a time with an offset is wanted, such as 2026-11-23T08:00:00Z"
+            f"{text}: an age such as 2h or 3d is wanted, or a time with an offset such as 2026-11-23T08:00:00Z"
         )
     return time.astimezone(UTC)

@@ -1,0 +1,87 @@
+"""What an operator sees of a dead letter: its cause and shape; a prompt's texts only when they are asked for."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.events import body, with_raw
+from worker.cli_filters import add_filters, filter_of, parse_when
+from worker.deadletters.filters import Filter
+from worker.deadletters.showing import shown
+from worker.deadletters.tables import printable, sparkline
+
+SECRET = "zanzibar"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        body(
+            rendered_prompt=SECRET, model_response=SECRET, error_message=SECRET, input_variables={"q": SECRET}
+        ),
+        body(guardrail_violations=[{"details": SECRET}], unknown_field=SECRET),
+        body(status=f"{SECRET} " * 50, template_name=[SECRET], user_id={"name": SECRET}),
+        body(rendered_prompt=SECRET)[:-1],
+        json.dumps(SECRET).encode(),
+        json.dumps([SECRET]).encode(),
+        SECRET.encode() + b"\xff\0",
+        with_raw("extra", b'"' + SECRET.encode() + b'"'),
+    ],
+)
+def test_texts_are_hidden_unless_revealed(odd: bytes) -> None:
+    assert SECRET not in json.dumps(shown(odd, reveal=False))
+    assert SECRET in json.dumps(shown(odd, reveal=True))
+
+
+def test_what_is_hidden_is_told_by_its_size_and_the_rest_is_shown() -> None:
+    event = shown(body(rendered_prompt="x" * 1234, template_version=3, model_response=None), reveal=False)
+    assert isinstance(event, dict)
+    assert event["rendered_prompt"] == "<hidden: str, 1,234 characters>"
+    assert event["input_variables"] == "<hidden: dict, 1 entries>"
+    assert (event["template_version"], event["status"], event["model_response"]) == (3, "success", None)
+
+
+def test_numbers_of_any_length_and_bodies_nested_deeply_are_shown() -> None:
+    assert isinstance(shown(with_raw("cost_usd", b"9" * 5000), reveal=True), dict)
+    assert "<hidden: not a JSON object" in str(shown(b"[" * 100_000, reveal=False))
+
+
+def test_a_sparkline_has_a_block_a_part_and_a_dot_for_none() -> None:
+    assert sparkline([0, 1, 4, 8]) == "·▁▄█"
+    assert sparkline([1_000_000, 1]) == "█▁"
+    assert sparkline([0, 0]) == "··"
+
+
+def test_nothing_that_a_terminal_would_obey_is_printed() -> None:
+    assert printable("a\x1b[2Jb\r\n\tc\x9b") == "a [2Jb   c "
+    assert printable(None) == ""
+    assert printable(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(("typed", "ago"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("3d", 259_200)])
+def test_a_time_may_be_told_as_an_age(typed: str, ago: int) -> None:
+    assert abs(parse_when(typed) - (datetime.now(UTC) - timedelta(seconds=ago))) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("odd", ["yesterday", "2026-11-23T08:00", "-3h", "9999999d"])
+def test_a_time_that_could_be_several_is_refused(odd: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="2h or 3d"):
+        parse_when(odd)
+
+
+def test_every_filter_can_be_typed() -> None:
+    parser = argparse.ArgumentParser()
+    add_filters(parser)
+    assert filter_of(parser.parse_args([])) == Filter()
+    typed = [
+        "--reason", "r", "--error-class", "e", "--template", "t", "--environment", "dev", "--source", "pubsub",
+        "--consumer", "guardrails", "--since", "2026-01-01T00Z", "--until", "3d", "--status", "pending",
+        "--status", "replayed", "--event-id", "0190b2a4-0000-7000-8000-000000000001",
+    ]  # fmt: skip
+    given = filter_of(parser.parse_args(typed))
+    assert len(given.told()) == 10
+    assert given.statuses == ("pending", "replayed")
