@@ -22,6 +22,7 @@ from tests.benchmarks import (
     latency,
     naive,
     publishing,
+    pushing,
     scaling,
     services,
     write_path,
@@ -33,9 +34,9 @@ from tests.benchmarks.services import Database, Services
 from tests.benchmarks.stage import Report, Stage
 from tests.benchmarks.table import Row, show
 
-PARTS = ("drain", "write-path", "naive", "latency", "publisher", "scaling", "guardrails")
+PARTS = ("drain", "write-path", "naive", "latency", "publisher", "scaling", "guardrails", "push")
 
-GUARDED_EVENTS = 30_000  # more take longer and say the same
+GUARDED_EVENTS = PUSHED_EVENTS = 30_000  # more take longer and say the same
 
 
 def main() -> None:
@@ -86,6 +87,8 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
         yield publishing.measure(database, options.calls)
     if "guardrails" in only:
         yield from guarding.measure(running, database, min(options.events, GUARDED_EVENTS), report)
+    if "push" in only:
+        yield from pushing.measure(database, min(options.events, PUSHED_EVENTS), report)
     if options.memory_events:
         yield long_drain(running, database, options.memory_events, report)
     if options.rows:

@@ -33,7 +33,7 @@ class ChildProcess:
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
-        self._system = psutil.Process(self._process.pid)
+        self.system = psutil.Process(self._process.pid)
         return self
 
     def wait_until_idle(self) -> None:
@@ -59,7 +59,7 @@ class ChildProcess:
 
     def memory(self) -> int:
         """Resident bytes."""
-        return int(self._system.memory_info().rss)
+        return int(self.system.memory_info().rss)
 
     def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
