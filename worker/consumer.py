@@ -27,6 +27,7 @@ Handler = Callable[[Sequence[Message]], list[Outcome]]
 
 IDLE_WAIT = 0.5  # seconds between looks at the stop flag while nothing comes
 BUSY_WAIT = 0.005  # seconds between looks at whether the other lanes are done
+HANGING = 5.0  # seconds without progress, after which a batch is not waited for any more
 GRACE = 4.0  # seconds for the batches in hand after a stop; Cloud Run kills after 10
 CANCEL_GRACE = 1.0  # seconds more for a cancelled statement
 
@@ -116,7 +117,8 @@ class Consumer:
             return "stop"
         reason = batch.ready()
         # While another batch is written it may grow older: fewer and larger commits, when there is most to do.
-        return None if reason == "age" and self._handling else reason
+        # Unless that one hangs.
+        return None if reason == "age" and self._handling and health.silence() < HANGING else reason
 
     def _handle(self, messages: Sequence[Message]) -> list[Outcome]:
         lane = threading.get_ident()

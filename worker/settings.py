@@ -63,6 +63,8 @@ class PushSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     port: Port = field(name="PORT", default=8080)  # Cloud Run's own name for it
     without_token: bool = field(name="PROMPT_WORKER_PUSH_WITHOUT_TOKEN", default=False)
+    # Half of what a consumer that pulls waits: the senders of 80 requests wait too, and send no more meanwhile.
+    batch_seconds: Seconds = field(name="PROMPT_WORKER_PUSH_BATCH_SECONDS", default=0.01)
     in_flight: Positive = field(name="PROMPT_WORKER_PUSH_IN_FLIGHT", default=1000)
     in_flight_bytes: Annotated[int, Meta(ge=14_000_000)] = field(
         name="PROMPT_WORKER_PUSH_IN_FLIGHT_BYTES", default=100_000_000

@@ -28,6 +28,18 @@ sys.exit(main())
 """
 
 
+# Only its first batch hangs.
+HANGING_ONCE = """
+import itertools, sys, threading
+from worker.executions import ExecutionWriter
+handle, calls = ExecutionWriter.__call__, itertools.count()
+ExecutionWriter.__call__ = lambda self, messages: handle(self, messages) if next(calls) else threading.Event().wait()
+sys.argv = ["prompt-worker", "run", "executions"]
+from worker.cli import main
+sys.exit(main())
+"""
+
+
 def probed(port: int) -> dict[str, str]:
     return {"PROMPT_WORKER_PROBE_PORT": str(port), "PROMPT_WORKER_STUCK_SECONDS": str(STUCK_SECONDS)}
 
@@ -121,6 +133,16 @@ def test_a_handler_that_hangs_is_reported_for_good(pipeline: Pipeline) -> None:
         code, seconds = worker.terminate()
         assert code == 0
         assert seconds < 8
+
+
+@pytest.mark.embedded_only
+def test_a_batch_that_hangs_does_not_hold_up_those_of_other_lanes(pipeline: Pipeline) -> None:
+    with pipeline.worker_program(HANGING_ONCE) as worker:
+        worker.wait_for(lambda w: w.logs)
+        pipeline.publish(bodies(1))
+        time.sleep(1)
+        pipeline.publish(bodies(20, seed=1))
+        pipeline.wait_for_rows(20, 15)
 
 
 @pytest.mark.embedded_only

@@ -19,7 +19,7 @@ from worker.local.postgres import Postgres
 
 pytestmark = pytest.mark.embedded_only
 
-SLOW_BATCH = {"PROMPT_WORKER_BATCH_SECONDS": "1"}  # requests wait for company for so long
+SLOW_BATCH = {"PROMPT_WORKER_PUSH_BATCH_SECONDS": "1"}  # requests wait for company for so long
 STOP_SECONDS = 8.0
 
 
@@ -51,7 +51,7 @@ class InHand:
 
 
 def test_requests_in_hand_at_sigterm_are_written_and_answered(pipeline: Pipeline, signer: Signer) -> None:
-    with Serving(pipeline, signer, PROMPT_WORKER_BATCH_SECONDS="3") as serving:
+    with Serving(pipeline, signer, PROMPT_WORKER_PUSH_BATCH_SECONDS="3") as serving:
         in_hand = InHand(serving, bodies(300))
         time.sleep(0.7)
         code, seconds = serving.process.terminate()

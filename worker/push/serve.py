@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import uvloop
 from google.cloud.pubsub_v1 import PublisherClient
+from msgspec.structs import replace
 
 from worker.consumer import Consumer
 from worker.database import connect
@@ -46,9 +47,9 @@ def serve(only: str | None) -> None:
     environment = Environment()
     works = [work_of(environment) for name, work_of in WORKS.items() if only in (None, name)]
     database = environment.read(DatabaseSettings)
-    settings = environment.read(ConsumerSettings)
-    probes = environment.read(ProbeSettings)
     push = environment.read(PushSettings)
+    settings = replace(environment.read(ConsumerSettings), batch_seconds=push.batch_seconds)
+    probes = environment.read(ProbeSettings)
     telemetry = environment.read(TelemetrySettings)
     sender = _read_sender(environment, push)
     topology = read_topology(environment)
