@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -195,10 +196,12 @@ def _database() -> Database:
 def _console() -> Console:
     from rich.console import Console
 
-    # Piped, a line of a table stays a line.
-    return Console(
-        highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH
-    )
+    return Console(highlight=False, markup=False, soft_wrap=True, width=_width())
+
+
+def _width() -> int | None:
+    """Piped, a line of a table stays a line."""
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
 
 
 def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:

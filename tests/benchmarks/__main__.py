@@ -23,6 +23,7 @@ from tests.benchmarks import (
     naive,
     publishing,
     pushing,
+    replaying,
     scaling,
     services,
     write_path,
@@ -34,7 +35,7 @@ from tests.benchmarks.services import Database, Services
 from tests.benchmarks.stage import Report, Stage
 from tests.benchmarks.table import Row, show
 
-PARTS = ("drain", "write-path", "naive", "latency", "publisher", "scaling", "guardrails", "push")
+PARTS = ("drain", "write-path", "naive", "latency", "publisher", "scaling", "guardrails", "push", "replay")
 
 GUARDED_EVENTS = PUSHED_EVENTS = 30_000  # more take longer and say the same
 
@@ -89,6 +90,8 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
         yield from guarding.measure(running, database, min(options.events, GUARDED_EVENTS), report)
     if "push" in only:
         yield from pushing.measure(database, min(options.events, PUSHED_EVENTS), report)
+    if "replay" in only:
+        yield from replaying.measure(database, report)
     if options.memory_events:
         yield long_drain(running, database, options.memory_events, report)
     if options.rows:
