@@ -222,3 +222,18 @@ def test_the_audit_tells_who_did_what_to_which_and_what_came_of_it(
     assert UUID(told["dead_letter"])
     assert "ada" in prompt_worker("dead-letters", "history")
     assert "resolved, seen 1 time" in prompt_worker("dead-letters", "history", one["event_id"])
+
+
+def test_an_operator_needs_the_workers_rights_for_a_dry_run_alone(
+    pipeline: Pipeline, prompt_worker: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(pipeline.database, [letter(body())])
+    monkeypatch.setenv("DATABASE_URL", f"{pipeline.database}?options=-c%20role%3Dprompt_operator")
+    assert "GRANT prompt_execution_worker" in prompt_worker("dead-letters", "replay", code=69)
+    id_ = pipeline.query("SELECT id::text FROM dead_letter_events")[0][0]
+    prompt_worker("dead-letters", "edit", id_, "--set", "user_id=x")
+    prompt_worker("dead-letters", "replay", "--yes", "--wait", "0")
+    prompt_worker("dead-letters", "discard", "--because", "done", "--yes")
+    prompt_worker("dead-letters", "purge", "--older-than", "0m", "--yes")
+    prompt_worker("dead-letters", "history")
+    assert statuses(pipeline) == {}

@@ -62,8 +62,10 @@ def test_what_cannot_be_set_is_said(
 
 
 def test_a_difference_names_fields_and_hides_texts() -> None:
-    before = body(rendered_prompt="a secret", user_id="ada@example.org", template_version=1, own="mine")
-    after = corrected(before, {"rendered_prompt": "other", "template_version": "2", "user_id": "x"})
+    before = body(
+        rendered_prompt="a secret", error_message="of ada@example.org", template_version=1, own="mine"
+    )
+    after = corrected(before, {"rendered_prompt": "other", "template_version": "2", "error_message": "x"})
     told = "\n".join(difference(before, after, reveal=False))
     assert "- template_version: 1\n+ template_version: 2" in told
     assert "rendered_prompt: (hidden, 10 bytes" in told

@@ -1,4 +1,4 @@
-"""A dead letter's body with some fields changed; every other byte of its values stays. Pure."""
+"""A dead letter's body with some fields changed; every other byte of its values stays."""
 
 from __future__ import annotations
 
@@ -8,19 +8,9 @@ from typing import Any
 
 import msgspec
 
+from worker.deadletters.showing import LONGEST, SHOWN
 from worker.event import ExecutionEvent
 
-# Told in a diff only on request: they hold what people wrote.
-TEXTS = frozenset(
-    {
-        "rendered_prompt",
-        "model_response",
-        "input_variables",
-        "error_message",
-        "guardrail_violations",
-        "user_id",
-    }
-)
 _TYPES = typing.get_type_hints(ExecutionEvent, include_extras=True)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -91,6 +81,6 @@ def _raw_fields(body: bytes) -> dict[str, bytes]:
 
 
 def _shown(name: str, raw: bytes, reveal: bool) -> str:
-    if reveal or (name in _TYPES and name not in TEXTS):
+    if reveal or (name in SHOWN and len(raw) <= LONGEST):
         return raw.decode(errors="replace")
     return f"(hidden, {len(raw):,} bytes: --reveal shows it)"

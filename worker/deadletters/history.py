@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from worker.deadletters.actions import Database
+from worker.deadletters.tables import printable
 from worker.sql import statement
 
 _ALL = statement("dead_letter_history")
@@ -47,7 +48,7 @@ def _actions(entries: list[dict[str, Any]]) -> Table:
         table.add_row(
             f"{entry['started_at']:%Y-%m-%d %H:%M:%S}",
             entry["action"],
-            entry["by"],
+            printable(entry["by"]),
             _named(entry["filter"] or entry["details"]),
             did,
             _counts(entry["now"] or {}),
@@ -64,16 +65,16 @@ def _outcomes(entries: list[dict[str, Any]]) -> Table:
         table.add_row(
             f"{entry['at']:%Y-%m-%d %H:%M:%S}",
             entry["action"],
-            entry["by"],
+            printable(entry["by"]),
             str(entry["dead_letter"]),
-            ": ".join(part for part in (entry["outcome"], entry["reason"]) if part),
+            printable(": ".join(part for part in (entry["outcome"], entry["reason"]) if part)),
             "purged" if status is None else f"{status}, seen {seen} time{'s' * (seen > 1)}",
         )
     return table
 
 
 def _named(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {_plain(value)}" for name, value in values.items())
+    return printable(", ".join(f"{name} {_plain(value)}" for name, value in values.items()))
 
 
 def _counts(counts: dict[str, int]) -> str:

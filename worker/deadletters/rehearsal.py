@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 from tenacity import stop_after_attempt
@@ -50,7 +51,13 @@ class RolledBack(Transactions):
         results: list[Result] = []
 
         def rehearse(cursor: cursor) -> None:
-            results.append(work(cursor))
+            try:
+                results.append(work(cursor))
+            except InsufficientPrivilege:
+                raise DeploymentError(
+                    "A dry run writes, and takes it back: this login needs the rights of the workers as well. "
+                    "GRANT prompt_execution_worker TO it, for dead letters of guardrails prompt_guardrail_worker too."
+                ) from None
             raise _Enough
 
         with suppress(_Enough):

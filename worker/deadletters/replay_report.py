@@ -10,6 +10,7 @@ from rich.table import Table
 
 from worker.deadletters.rehearsal import Fate
 from worker.deadletters.settling import Settled
+from worker.deadletters.tables import printable
 
 SHOWN = 20  # groups; the rest is counted
 REASONS = 5
@@ -22,7 +23,7 @@ def print_fates(groups: Counter[Fate], examples: dict[Fate, UUID], console: Cons
     table.columns[2].justify = "right"
     table.columns[3].no_wrap = True
     for fate, number in groups.most_common(SHOWN):
-        table.add_row(fate.cause, fate.now, f"{number:,}", str(examples[fate]))
+        table.add_row(printable(fate.cause), printable(fate.now), f"{number:,}", str(examples[fate]))
     console.print(table)
     if len(groups) > SHOWN:
         console.print(f"and {len(groups) - SHOWN:,} groups more: narrow the filter to see them")
@@ -34,7 +35,7 @@ def print_settled(what: str, found: Settled, console: Console) -> None:
     parts += [f"{found.waiting:,} not settled yet"] * bool(found.waiting)
     console.print(f"{what}: {', '.join(parts) or 'nothing'}")
     for reason, number in found.reasons[:REASONS]:
-        console.print(f"  {number:,} times {reason}")
+        console.print(f"  {number:,} times {printable(reason)}")
     if found.waiting:
         console.print(
             "  are the workers running? 'prompt-worker dead-letters list --status replayed' shows those"
