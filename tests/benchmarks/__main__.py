@@ -21,6 +21,7 @@ from tests.benchmarks import (
     guarding,
     latency,
     naive,
+    observing,
     publishing,
     pushing,
     replaying,
@@ -35,9 +36,20 @@ from tests.benchmarks.services import Database, Services
 from tests.benchmarks.stage import Report, Stage
 from tests.benchmarks.table import Row, show
 
-PARTS = ("drain", "write-path", "naive", "latency", "publisher", "scaling", "guardrails", "push", "replay")
+PARTS = (
+    "drain",
+    "write-path",
+    "naive",
+    "latency",
+    "publisher",
+    "scaling",
+    "guardrails",
+    "push",
+    "replay",
+    "telemetry",
+)
 
-GUARDED_EVENTS = PUSHED_EVENTS = 30_000  # more take longer and say the same
+GUARDED_EVENTS = PUSHED_EVENTS = OBSERVED_EVENTS = 30_000  # more take longer and say the same
 
 
 def main() -> None:
@@ -92,6 +104,10 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
         yield from pushing.measure(database, min(options.events, PUSHED_EVENTS), report)
     if "replay" in only:
         yield from replaying.measure(database, report)
+    if "telemetry" in only:
+        yield observing.measure(
+            running, database, min(options.events, OBSERVED_EVENTS), options.turns, report
+        )
     if options.memory_events:
         yield long_drain(running, database, options.memory_events, report)
     if options.rows:

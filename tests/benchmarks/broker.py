@@ -7,9 +7,10 @@ in a measurement, every run drains the same messages, and a consumer can be star
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, repeat
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -35,8 +36,8 @@ _PullResponse: Any = type(PullResponse.pb(PullResponse()))
 _AcknowledgeRequest: Any = type(AcknowledgeRequest.pb(AcknowledgeRequest()))
 
 
-def message(body: bytes) -> PubsubMessage:
-    return PubsubMessage(data=body, attributes={"ce-specversion": "1.0", "ce-type": EVENT_TYPE})
+def message(body: bytes, attributes: Mapping[str, str] = MappingProxyType({})) -> PubsubMessage:
+    return PubsubMessage(data=body, attributes={"ce-specversion": "1.0", "ce-type": EVENT_TYPE, **attributes})
 
 
 def clients(channel: grpc.Channel) -> tuple[PublisherClient, SubscriberClient]:
@@ -86,12 +87,14 @@ class Backlog:
         ]
         self.size = 0
 
-    def publish(self, bodies: Iterable[bytes]) -> None:
-        """Once; afterwards nothing waits until `refill`."""
+    def publish(
+        self, bodies: Iterable[bytes], attributes: Iterable[Mapping[str, str]] = repeat(MappingProxyType({}))
+    ) -> None:
+        """Once; afterwards nothing waits until `refill`. `attributes` beside those of every event, by message."""
         for name, subscription in zip(self._snapshots, self._subscriptions, strict=True):
             self._subscriber.create_snapshot(name=name, subscription=subscription)
-        remaining = iter(bodies)
-        while chunk := [message(body) for body in islice(remaining, REQUEST_MESSAGES)]:
+        remaining = map(message, bodies, attributes)
+        while chunk := list(islice(remaining, REQUEST_MESSAGES)):
             self._publisher.publish(topic=self.topic, messages=chunk)
             self.size += len(chunk)
         self.clear()

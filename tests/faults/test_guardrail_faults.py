@@ -84,7 +84,7 @@ def test_nothing_that_matched_is_written_anywhere(guarding: Guarding) -> None:
     types = {violation["guardrail_type"] for violation in guarding.violations("source = 'worker'")}
     assert types == {"pii_detection", "toxic_content", "prompt_injection", "content_policy"}
     metrics = next(line for line in worker.output.splitlines() if line.startswith("METRICS"))
-    assert counted(metrics, "prompt_worker.violations") == len(guarding.violations())
+    assert counted(metrics, "prompt_worker_violations_total") == len(guarding.violations())
     told_everywhere = str([(alert.data, dict(alert.attributes)) for alert in alerts])
     assert sum(len(span.events) for span in collector.spans) == len(guarding.violations())
     traced = str(collector.traces)

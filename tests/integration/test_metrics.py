@@ -15,9 +15,9 @@ from tests.collector import Collector
 from tests.events import bodies, body
 from tests.guardrails import WORD, Guarding
 from tests.pipeline import Pipeline, wait_until
-from worker.telemetry.metrics import ABOUT, prometheus_name
+from worker.telemetry.metrics import ABOUT, exported_name
 
-SCRAPED = {prometheus_name(metric).removesuffix("_total"): about for metric, about in ABOUT.items()}
+SCRAPED = {exported_name(metric).removesuffix("_total"): about for metric, about in ABOUT.items()}
 EVERYWHERE = {"worker", "otel_scope_name", "otel_scope_version", "otel_scope_schema_url", "le"}
 
 
@@ -147,8 +147,8 @@ def test_the_same_metrics_go_to_a_collector(pipeline: Pipeline) -> None:
             pipeline.wait_for_rows(10)
             assert worker.terminate()[0] == 0
         names = set(collector.metric_names())
-    assert {"prompt_worker.events", "prompt_worker.end_to_end", "prompt_worker.messages_in_hand"} <= names
-    assert {name.removeprefix("prompt_worker.") for name in names} <= set(ABOUT)
+    assert {"prompt_worker_events_total", "prompt_worker_end_to_end_seconds"} <= names
+    assert names <= {exported_name(metric) for metric in ABOUT}
 
 
 def test_a_port_that_is_taken_is_named_at_the_start(pipeline: Pipeline) -> None:

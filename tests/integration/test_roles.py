@@ -56,6 +56,8 @@ MAY = [
     ("prompt_reader", "SELECT * FROM v_active_ab_tests"),
     ("prompt_reader", "SELECT * FROM v_guardrail_violations_summary"),
     ("prompt_reader", "SELECT * FROM v_guardrail_violations_daily"),
+    ("prompt_reader", "SELECT * FROM v_execution_errors_hourly"),
+    ("prompt_reader", "SELECT * FROM v_dead_letters_hourly"),
     ("prompt_execution_worker", NEW_EXECUTION),
     ("prompt_execution_worker", f"{NEW_EXECUTION} ON CONFLICT (id) DO NOTHING"),
     ("prompt_execution_worker", "SELECT max(executed_at) FROM prompt_executions WHERE id = uuid_v7()"),

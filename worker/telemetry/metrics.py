@@ -1,7 +1,7 @@
 """Every metric, declared once: its name, what it tells, its unit and its labels.
 
 A label's values come from the code, the schema or a guardrail's owner, never from an event: they stay few and hold
-nothing that people wrote. OpenTelemetry calls a metric `prompt_worker.NAME`, Prometheus as `prometheus_name` says.
+nothing that people wrote. Exported names are Prometheus's on every way, also through OTLP: see `exported_name`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ ABOUT: dict[Metric, About] = {
     "handling": About("a batch, from collected to committed, retries included", "s", ("subscription",)),
     "write": About("a transaction, from its first statement to its commit", "s"),
     "end_to_end": About(
-        "to the commit, since `published` or `executed`; of one message in 100 and each batch's first",
+        "to the commit, since `published` or `executed`; of each batch's first message and every 250th",
         "s",
         ("since", "subscription"),
     ),
@@ -84,14 +84,27 @@ _BUCKETS: dict[Histogram, Sequence[float]] = {
     "end_to_end": _SECONDS,
 }
 
+
+def kind(metric: Metric) -> Literal["counter", "histogram", "gauge"]:
+    if metric in get_args(Counter):
+        return "counter"
+    return "histogram" if metric in get_args(Histogram) else "gauge"
+
+
+def exported_name(metric: Metric) -> str:
+    """With its unit; in Prometheus a histogram's has `_bucket`, `_sum` or `_count` behind it."""
+    unit = {"s": "_seconds", "By": "_bytes"}.get(ABOUT[metric].unit, "")
+    return f"prompt_worker_{metric}{unit}{'_total' if kind(metric) == 'counter' else ''}"
+
+
 _meter = metrics.get_meter("prompt_worker")
 _counters = {
-    name: _meter.create_counter(f"prompt_worker.{name}", ABOUT[name].unit, ABOUT[name].description)
+    name: _meter.create_counter(exported_name(name), ABOUT[name].unit, ABOUT[name].description)
     for name in get_args(Counter)
 }
 _histograms = {
     name: _meter.create_histogram(
-        f"prompt_worker.{name}",
+        exported_name(name),
         ABOUT[name].unit,
         ABOUT[name].description,
         explicit_bucket_boundaries_advisory=_BUCKETS[name],
@@ -126,16 +139,4 @@ def watch(metric: Gauge, read: Callable[[], float], **labels: str) -> None:
         return [Observation(read(), labels | _of_worker) for read, labels in watched]
 
     about = ABOUT[metric]
-    _meter.create_observable_gauge(f"prompt_worker.{metric}", [observe], about.unit, about.description)
-
-
-def kind(metric: Metric) -> Literal["counter", "histogram", "gauge"]:
-    if metric in get_args(Counter):
-        return "counter"
-    return "histogram" if metric in get_args(Histogram) else "gauge"
-
-
-def prometheus_name(metric: Metric) -> str:
-    """A histogram's has `_bucket`, `_sum` and `_count` behind it."""
-    unit = {"s": "_seconds", "By": "_bytes"}.get(ABOUT[metric].unit, "")
-    return f"prompt_worker_{metric}{unit}{'_total' if kind(metric) == 'counter' else ''}"
+    _meter.create_observable_gauge(exported_name(metric), [observe], about.unit, about.description)

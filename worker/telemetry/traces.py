@@ -81,14 +81,19 @@ def annotate(position: int, event: str, attributes: Mapping[str, str]) -> None:
 def _sampled(messages: Sequence[Message]) -> dict[int, Context]:
     if isinstance(trace.get_tracer_provider(), ProxyTracerProvider):
         return {}  # no exporter
-    contexts = {}
-    for position, message in enumerate(messages):
-        carried = message.attributes.get("traceparent")
-        if carried and carried[-1] in _SAMPLED:
-            context = _propagator.extract(message.attributes, Context())
-            if get_current_span(context).get_span_context().is_valid:
-                contexts[position] = context
-    return contexts
+    sampled = [
+        position
+        for position, message in enumerate(messages)
+        if message.attributes.get("traceparent", "")[-1:] in _SAMPLED
+    ]
+    contexts = {
+        position: _propagator.extract(messages[position].attributes, Context()) for position in sampled
+    }
+    return {
+        position: context
+        for position, context in contexts.items()
+        if get_current_span(context).get_span_context().is_valid
+    }
 
 
 def _identity(message: Message) -> dict[str, str]:

@@ -29,6 +29,14 @@ BEGIN
         'v_guardrail_violations_summary: 2 violations of 2 users, one told twice, are counted otherwise';
     ASSERT (SELECT sum(violation_count) FROM v_guardrail_violations_daily WHERE guardrail_name = run_name) = 2,
         'v_guardrail_violations_daily: 2 violations are counted otherwise';
+    INSERT INTO dead_letter_events (consumer, event_key, source, error_class, reason, cause, payload, attributes,
+        occurrences, first_seen, last_seen, times_seen, superseded_by)
+    VALUES ('executions', gen_random_uuid(), 'worker', run_name, '-', 1, '', '{}', '{1,2}', now(), now(), 2, NULL),
+           ('executions', gen_random_uuid(), 'worker', run_name, '-', 1, '', '{}', '{3}', now(), now(), 1, template);
+    ASSERT (SELECT (sum(dead_letters), sum(failures)) FROM v_dead_letters_hourly WHERE error_class = run_name)
+        = (1::numeric, 2::numeric), 'v_dead_letters_hourly: one that failed twice, and one superseded, count otherwise';
+    ASSERT (SELECT sum(failures) FROM v_execution_errors_hourly WHERE template_name = run_name) = 1,
+        'v_execution_errors_hourly: not the failures of the last 7 days';
     ASSERT (SELECT sample_status FROM v_active_ab_tests WHERE name = run_name) = 'sufficient',
         'v_active_ab_tests: an experiment with enough executions is not sufficient';
 END $$;

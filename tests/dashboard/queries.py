@@ -1,0 +1,77 @@
+"""What the dashboard and the alert policies ask: every query, as Prometheus or PostgreSQL can answer it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+DASHBOARD = DEPLOY / "grafana" / "dashboard.json"
+POLICIES = DEPLOY / "monitoring" / "policies"
+
+_VARIABLES = {"$__rate_interval": "1m", "$worker": ".*"}
+_TIME_FILTER = re.compile(r"\$__timeFilter\((\w+)\)")
+
+
+@dataclass(frozen=True)
+class Query:
+    """One of a panel; `language` is promql or sql."""
+
+    language: str
+    text: str
+    legend: str = ""
+    series: bool = False  # SQL whose columns are time, metric and values
+
+
+@dataclass(frozen=True)
+class Panel:
+    title: str
+    kind: str
+    about: str
+    unit: str
+    place: Mapping[str, int]  # x, y, w, h of a grid 24 wide
+    queries: tuple[Query, ...]
+
+
+def panels() -> Iterator[Panel]:
+    """In order, with Grafana's variables and macros filled in as Grafana fills them."""
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        yield Panel(
+            panel["title"],
+            panel["type"],
+            panel.get("description", ""),
+            panel.get("fieldConfig", {}).get("defaults", {}).get("unit", ""),
+            panel["gridPos"],
+            tuple(_query(target) for target in panel.get("targets", ())),
+        )
+
+
+def policies() -> Iterator[tuple[str, str]]:
+    """Name and text of each alert policy."""
+    for path in sorted(POLICIES.glob("*.json")):
+        yield path.stem, path.read_text()
+
+
+def conditions(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of the alert policies, with the name of the policy; `kind` is a field of Cloud Monitoring's condition."""
+    for name, text in policies():
+        for condition in json.loads(text)["conditions"]:
+            if kind in condition:
+                yield name, condition[kind]
+
+
+def _query(target: dict[str, Any]) -> Query:
+    if "expr" in target:
+        return Query("promql", _filled(target["expr"]), target.get("legendFormat", ""))
+    sql = _TIME_FILTER.sub(r"\1 BETWEEN now() - interval '6 hours' AND now() + interval '1 hour'", target["rawSql"])
+    return Query("sql", sql, series=target["format"] == "time_series")
+
+
+def _filled(text: str) -> str:
+    for name, value in _VARIABLES.items():
+        text = text.replace(name, value)
+    return text
