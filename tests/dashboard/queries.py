@@ -67,7 +67,9 @@ def conditions(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _query(target: dict[str, Any]) -> Query:
     if "expr" in target:
         return Query("promql", _filled(target["expr"]), target.get("legendFormat", ""))
-    sql = _TIME_FILTER.sub(r"\1 BETWEEN now() - interval '6 hours' AND now() + interval '1 hour'", target["rawSql"])
+    sql = _TIME_FILTER.sub(
+        r"\1 BETWEEN now() - interval '6 hours' AND now() + interval '1 hour'", target["rawSql"]
+    )
     return Query("sql", sql, series=target["format"] == "time_series")
 
 

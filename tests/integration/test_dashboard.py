@@ -87,7 +87,7 @@ def test_panels_stand_beside_and_below_each_other() -> None:
         taken |= cells
 
 
-@pytest.mark.parametrize(("name", "text"), policies())
+@pytest.mark.parametrize(("name", "text"), list(policies()))
 def test_an_alert_policy_is_one_that_cloud_monitoring_takes(name: str, text: str) -> None:
     policy = AlertPolicy.from_json(text)  # refuses unknown fields and values
     assert policy.severity, name

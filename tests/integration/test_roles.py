@@ -188,7 +188,7 @@ def test_public_may_read_nothing(engine: Engine) -> None:
             engine,
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')",
         )
-        assert len(relations) == 19
+        assert len(relations) == 21
         for (relation,) in relations:
             with pytest.raises(ProgrammingError, match="permission denied"):
                 run_as(engine, role, f"SELECT * FROM {relation}")
