@@ -162,6 +162,22 @@ def test_the_emulator_pushes_to_both_and_every_event_is_where_it_belongs(pipelin
     pipeline.assert_exact(good)
 
 
+def test_answers_and_refusals_are_counted(pipeline: Pipeline, signer: Signer) -> None:
+    metrics = free_port()
+    with Serving(pipeline, signer, PROMPT_WORKER_METRICS_PORT=str(metrics)) as serving:
+        assert serving.push_all(bodies(7)) == [204] * 7
+        assert [post(serving.port, EXECUTIONS, envelope(body())).status for _ in range(3)] == [401] * 3
+        _, page = probe(metrics, "/metrics")
+    lines = [line for line in page.splitlines() if not line.startswith("#")]
+
+    def value(metric: str, label: str) -> float:
+        [line] = [line for line in lines if line.startswith(f"prompt_worker_{metric}{{") and label in line]
+        return float(line.rsplit(" ", 1)[1])
+
+    assert value("events_total", 'outcome="written"') == 7
+    assert value("refused_requests_total", 'status="401"') == 3
+
+
 def test_what_is_missing_is_named_at_start_all_at_once(pipeline: Pipeline) -> None:
     with pipeline.command("serve", DATABASE_URL="", PORT="none", PROMPT_WORKER_HMAC_KEY="short") as serving:
         assert serving.wait() == 78

@@ -180,6 +180,26 @@ def test_a_body_larger_than_any_message_is_refused() -> None:
     asyncio.run(check())
 
 
+def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    async def check() -> None:
+        app, _ = await opened(PROMPT_WORKER_PUSH_ANSWER_SECONDS="0.2", PROMPT_WORKER_PUSH_IN_FLIGHT="1")
+        unfinished = {"type": "http", "path": PATH, "method": "POST", "headers": []}
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:  # a trickle without an end
+            await asyncio.sleep(0.01)
+            return {"type": "http.request", "body": b" ", "more_body": True}
+
+        async def send(event: Any) -> None:
+            sent.append(event)
+
+        await app(unfinished, receive, send)
+        assert sent[0]["status"] == 408
+        assert await request(app, b"") == 400, "its place is free again"
+
+    asyncio.run(check())
+
+
 def test_the_largest_message_with_the_widest_attributes_fits() -> None:
     attributes = {f"{n:02}" + "\x01" * 254: "\x02" * 1024 for n in range(100)}
     room = 10_000_000 - sum(len(name) + len(value) for name, value in attributes.items())
