@@ -27,6 +27,8 @@ _LEDGER = """
 class MigrationError(Exception):
     """The schema could not be brought up to date; the message says what to do next."""
 
+    exit_code = 1
+
 
 @dataclass(frozen=True)
 class Migration:
