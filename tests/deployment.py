@@ -18,6 +18,12 @@ TERRAFORM = REPOSITORY / "deploy" / "terraform"
 CLOUD_BUILD = REPOSITORY / "deploy" / "cloudbuild.yaml"
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "deploy" / "README.md"]
+# What step 6 of deploy/README.md publishes, the shell's date as it may be.
+FIRST_EVENT = re.sub(
+    r"'\"\$\(date.*?\)\"'",
+    "2026-11-23T00:00:00Z",
+    re.findall(r"--message='(\{.*?\})'\n", DOCUMENTS[1].read_text(), re.DOTALL)[0],
+).encode()
 _BINARIES = {".npz", ".png", ".gz"}
 
 

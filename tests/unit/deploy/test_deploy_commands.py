@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 from uuid import uuid4
 
 import pytest
 
-from tests.deployment import REPOSITORY, commands
+from tests.deployment import FIRST_EVENT, commands
 from worker.cli import _parser
 from worker.event import parse
 
@@ -38,7 +37,6 @@ def test_the_program_takes_it(where: str, arguments: list[str]) -> None:
 
 
 def test_the_first_event_of_the_document_is_a_good_one() -> None:
-    (body,) = re.findall(r"--message='(\{.*?\})'\n", (REPOSITORY / "deploy/README.md").read_text(), re.DOTALL)
-    event, replaced = parse(re.sub(r"'\"\$\(date.*?\)\"'", "2026-11-23T00:00:00Z", body).encode())
+    event, replaced = parse(FIRST_EVENT)
     assert event.template_name == "nlu_topic_extraction"
     assert replaced == 0
