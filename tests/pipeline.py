@@ -76,10 +76,10 @@ class Pipeline:
     def publish(self, bodies: Iterable[bytes], **attributes: str) -> None:
         self.publish_messages([PubsubMessage(data=body, attributes=attributes) for body in bodies])
 
-    def publish_messages(self, messages: Sequence[PubsubMessage]) -> None:
-        topic = self.topology.topic_path(self.topology.names.topic)
+    def publish_messages(self, messages: Sequence[PubsubMessage], topic: str | None = None) -> None:
+        path = self.topology.topic_path(topic or self.topology.names.topic)
         for request in _requests(messages):
-            GapicPublisherClient.publish(self.publisher, topic=topic, messages=request)
+            GapicPublisherClient.publish(self.publisher, topic=path, messages=request)
 
     def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with connected(self.database) as cursor:

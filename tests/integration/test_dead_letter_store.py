@@ -33,7 +33,11 @@ def test_all_that_is_known_of_it_is_stored_and_its_bytes_unchanged(letters: Lett
     assert (row.event_id, row.event_key) == (id_of(encoded), id_of(encoded))
     assert (row.error_class, row.reason) == ("unknown_template", "no template t version 3")
     assert (row.template_name, row.template_version, row.environment) == ("t", 3, "staging")
-    assert (row.payload, row.attributes, row.occurrences) == (encoded, attributes, ["17"])
+    assert (row.payload, row.attributes, row.occurrences) == (
+        encoded,
+        attributes,
+        ["17 of 2026-05-06T07:00:00+00:00"],
+    )
     assert row.first_seen == datetime(2026, 5, 6, 7, tzinfo=UTC)
     assert row.last_seen == datetime(2026, 5, 6, 7, 8, tzinfo=UTC)
     assert (row.times_seen, row.status, row.replay_count, row.delivery_attempts) == (1, "pending", 0, None)

@@ -89,13 +89,14 @@ def read_origin(message: Message) -> Origin:
     published = datetime.fromtimestamp(message.publish_time, UTC)
     if f"{_MADE}error-class" in attributes:
         told = {name: attributes.get(_MADE + name, "") for name in ("source", "reason", "message-id")}
+        first_seen = _time(attributes.get(f"{_MADE}first-seen"), published)
         return Origin(
             "worker",
             _label(told["source"], 255),
             _text(attributes[f"{_MADE}error-class"])[:100],
             _text(told["reason"]),
-            _text(told["message-id"]) or message.message_id,
-            _time(attributes.get(f"{_MADE}first-seen"), published),
+            _occurrence(told["message-id"] or message.message_id, first_seen),
+            first_seen,
             _time(attributes.get(f"{_MADE}last-seen"), published),
         )
     if f"{_FORWARDED}Subscription" in attributes:
@@ -116,7 +117,7 @@ def read_origin(message: Message) -> Origin:
         None,
         "no_reason",
         "put on the dead-letter topic by neither a worker nor Pub/Sub",
-        message.message_id,
+        _occurrence(message.message_id, published),
         published,
         published,
     )
@@ -136,6 +137,11 @@ def kind_of_reason(reason: str) -> str:
 def storable(attributes: Mapping[str, str]) -> dict[str, str]:
     """As jsonb can hold them: with U+FFFD for NUL."""
     return {_text(name): _text(value) for name, value in attributes.items()}
+
+
+def _occurrence(message_id: str, published: datetime) -> str:
+    """An emulator that is started anew gives the same ids once more."""
+    return f"{_text(message_id)} of {published.isoformat()}"
 
 
 def _text(value: str) -> str:

@@ -32,15 +32,17 @@ class Ledger:
     written: int  # rows that the database holds, found by their ids
     duplicates: int  # as the worker counted
     dead_lettered: Counter[str]  # as found in the dead-letter topic, by error class
+    stored: int  # dead letters that the database holds of them
     redelivered: int  # messages that Pub/Sub delivered more than once and the worker recognised
     planted: Counter[Found]  # events by the violation they hold
     found: Counter[Found]  # events by the violation that is recorded of them
 
     @property
     def holds(self) -> bool:
-        """Each message is somewhere, and of the violations those planted are recorded, and no other."""
-        accounted = self.written + self.duplicates + self.dead_lettered.total()
-        return self.published == accounted and self.planted == self.found
+        """Each message is somewhere, dead letters are stored, and the violations are those planted, and no other."""
+        dead = self.dead_lettered.total()
+        accounted = self.written + self.duplicates + dead
+        return self.published == accounted and self.stored == dead and self.planted == self.found
 
 
 class DemoRun:
@@ -56,6 +58,7 @@ class DemoRun:
         self._event_ids: set[UUID] = set()
         self._planted: Counter[Found] = Counter()
         self._dead_letters: dict[str, str] = {}  # message id → error class
+        self._stored_before = 0  # a kept database has those of other runs
         self._counting = threading.Lock()
         self._under_way = threading.Semaphore(UNDER_WAY)
         self._stop = threading.Event()
@@ -66,7 +69,8 @@ class DemoRun:
             name=self._dead_letter_copy, topic=topology.topic_path(topology.names.dead_letter_topic)
         )
 
-    def start(self) -> None:
+    def start(self, engine: Engine) -> None:
+        self._stored_before = stored(engine)
         self._thread.start()
 
     def stop(self) -> None:
@@ -84,6 +88,7 @@ class DemoRun:
             written=self._written(engine),
             duplicates=duplicates,
             dead_lettered=Counter(self._dead_letters.values()),
+            stored=stored(engine) - self._stored_before,
             redelivered=worker.totals["duplicate"] - duplicates,
             planted=self._planted,
             found=found(engine, self._event_ids),
@@ -147,3 +152,10 @@ class DemoRun:
             self._subscriber.acknowledge(
                 subscription=self._dead_letter_copy, ack_ids=[received.ack_id for received in pulled]
             )
+
+
+def stored(engine: Engine) -> int:
+    """How many dead letters the database has counted."""
+    with engine.connect() as connection:
+        query = text("SELECT coalesce(sum(times_seen), 0) FROM dead_letter_events")
+        return int(connection.execute(query).scalar_one())

@@ -25,7 +25,13 @@ from worker.local.demo import Plan
 from worker.local.demo_run import DemoRun, Ledger
 from worker.local.emulator import Emulator, find_jar, find_java
 from worker.local.postgres import Postgres
-from worker.local.view import View, print_ledger, print_statistics, print_violations
+from worker.local.view import (
+    View,
+    print_dead_letters,
+    print_ledger,
+    print_statistics,
+    print_violations,
+)
 from worker.local.worker_process import WorkerProcess
 from worker.settings import Environment
 from worker.topology import Topology, read_topology, reconcile
@@ -74,7 +80,7 @@ def _up(
     os.environ.setdefault("PROMPT_WORKER_HMAC_KEY", secrets.token_hex(32))  # for as long as this lasts
     workers = [
         services.enter_context(WorkerProcess(consumer, console.print))
-        for consumer in ("executions", "guardrails")
+        for consumer in ("executions", "guardrails", "dead-letters")
     ]
     services.callback(console.print, "stopping: the workers, Pub/Sub, PostgreSQL")
     for worker in workers:
@@ -132,7 +138,7 @@ def _follow(
     run: DemoRun, workers: Sequence[WorkerProcess], engine: Engine, view: View, stop: threading.Event
 ) -> Ledger | None:
     """Until each message is accounted for, or nothing moves any more; None when stopped before that."""
-    run.start()
+    run.start(engine)
     moved_at, seen = time.monotonic(), (-1, [-1])
     with view.live():
         while not stop.wait(LOOK_SECONDS):
@@ -144,7 +150,7 @@ def _follow(
             if (now := (run.published, settled)) != seen:
                 moved_at, seen = time.monotonic(), now
             stuck = time.monotonic() - moved_at > PATIENCE_SECONDS
-            if stuck or (run.published == run.plan.total and min(settled) >= run.published):
+            if stuck or (run.published == run.plan.total and min(settled[:2]) >= run.published):
                 ledger = run.ledger(engine, workers[0])
                 if stuck or ledger.holds:
                     return ledger
@@ -155,6 +161,7 @@ def _conclude(ledger: Ledger, engine: Engine, console: Console) -> int:
     print_statistics(console, engine)
     print_violations(console, ledger)
     print_ledger(console, ledger)
+    print_dead_letters(console, engine)
     differences = recount(engine)
     console.print(
         f"{len(differences)} counters differ from a recount of the rows: run 'prompt-worker verify --statistics'"

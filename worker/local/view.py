@@ -11,22 +11,31 @@ from rich.live import Live
 from rich.table import Table
 from sqlalchemy import Engine, text
 
+from worker.deadletters.filters import Filter
+from worker.deadletters.summary import summarize
 from worker.local.demo_run import DemoRun, Ledger
 from worker.local.worker_process import WorkerProcess
 
 LINE_SECONDS = 1.0
+CAUSES = 12  # of dead letters, shown
 
 
 class View:
     """Counts of the demonstration, told whenever `show` is called."""
 
     def __init__(
-        self, console: Console, demo: DemoRun | None, executions: WorkerProcess, guardrails: WorkerProcess
+        self,
+        console: Console,
+        demo: DemoRun | None,
+        executions: WorkerProcess,
+        guardrails: WorkerProcess,
+        dead_letters: WorkerProcess,
     ) -> None:
         self._console = console
         self._demo = demo
         self._executions = executions
         self._guardrails = guardrails
+        self._dead_letters = dead_letters
         self._live: Live | None = None
         self._told_at = 0.0
         self._told: dict[str, int] = {}
@@ -54,6 +63,7 @@ class View:
             "written": totals["written"],
             "duplicate": totals["duplicate"],
             "dead-lettered": totals["dead-lettered"],
+            "stored": self._dead_letters.totals["written"],
             "evaluated": self._guardrails.totals["written"],
         }
         if self._demo is None:
@@ -86,6 +96,24 @@ def print_ledger(console: Console, ledger: Ledger) -> None:
         console.print(
             "dead letters: " + ", ".join(f"{number} {cause}" for cause, number in dead.most_common())
         )
+
+
+def print_dead_letters(console: Console, engine: Engine) -> None:
+    """Those that are stored, by cause, the largest first."""
+    summary = summarize(engine, Filter(), limit=CAUSES)
+    if not summary.total:
+        return
+    table = Table("stored", "pending", "error class", "reason", box=None, padding=(0, 1, 0, 0))
+    for column in table.columns[:2]:
+        column.justify = "right"
+    for group in summary.groups:
+        table.add_row(f"{group.number:,}", f"{group.pending:,}", group.error_class, group.reason)
+    console.print()
+    console.print(table, markup=False)
+    console.print(
+        f"{summary.total:,} dead letters of {summary.causes:,} causes: 'prompt-worker dead-letters summary', "
+        "'show ID', 'replay'\n"
+    )
 
 
 def print_violations(console: Console, ledger: Ledger) -> None:

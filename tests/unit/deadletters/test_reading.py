@@ -97,7 +97,7 @@ def test_the_workers_reason_is_read() -> None:
     assert (origin.source, origin.subscription, origin.occurrence) == (
         "worker",
         "prompt-executions-writer",
-        "17",
+        f"17 of {EARLIER}",
     )
     assert (origin.error_class, origin.reason) == ("unknown_template", "no template t version 3")
     assert origin.first_seen == datetime(2026, 5, 5, tzinfo=UTC)
@@ -117,7 +117,11 @@ def test_a_message_that_pubsub_forwards_twice_is_one_occurrence() -> None:
 
 def test_a_message_of_unknown_origin_is_one_all_the_same() -> None:
     origin = read_origin(message({}))
-    assert (origin.source, origin.error_class, origin.occurrence) == ("other", "no_reason", "m-1")
+    assert (origin.source, origin.error_class, origin.occurrence) == (
+        "other",
+        "no_reason",
+        f"m-1 of {PUBLISHED.isoformat()}",
+    )
     assert origin.first_seen == origin.last_seen == PUBLISHED
 
 
