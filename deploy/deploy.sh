@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs an image everywhere: REGION=europe-west1 deploy/deploy.sh IMAGE. With the tag `previous` it is the rollback.
+# Runs an image everywhere, in the region of REGION: deploy/deploy.sh IMAGE. With the tag `previous` it is the rollback.
 set -euo pipefail
 image=$1
 

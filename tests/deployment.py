@@ -84,7 +84,14 @@ def build_steps() -> list[dict[str, Any]]:
 
 
 def scripts() -> Iterator[tuple[str, str]]:
-    """Where from and what: every shell script inside YAML."""
+    """Where from and what: every shell script inside YAML or a document."""
+    for number, block in enumerate(
+        re.findall(r"^```bash\n(.*?)^```", DOCUMENTS[1].read_text(), re.DOTALL | re.MULTILINE)
+    ):
+        yield f"deploy/README.md {number + 1}", f"#!/usr/bin/env bash\n{block}"
+    for step in read_yaml(REPOSITORY / ".github/actions/services/action.yml")["runs"]["steps"]:
+        if "run" in step:
+            yield "services", f"#!/usr/bin/env bash\n{step['run']}"
     for step in build_steps():
         if "script" in step:
             yield f"{CLOUD_BUILD.name} {step['id']}", step["script"]
