@@ -52,3 +52,11 @@ resource "google_artifact_registry_repository" "images" {
     }
   }
 }
+
+module "monitoring" {
+  source = "../monitoring"
+
+  project               = var.project
+  environment           = var.environment
+  notification_channels = var.notification_channels
+}
