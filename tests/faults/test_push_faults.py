@@ -108,6 +108,8 @@ def test_a_server_that_hangs_is_reported_and_the_service_ends_all_the_same(
             assert first.wait() == [503] * 10
             assert probe(serving.port, "/healthz")[0] == 503
             second = InHand(serving, bodies(10))
+            for _ in range(3):  # waits for the server too
+                threading.Thread(target=probe, args=(serving.port, "/readyz"), daemon=True).start()
             time.sleep(0.3)
             code, seconds = serving.process.terminate()
             assert second.wait() == [503] * 10
@@ -123,9 +125,10 @@ def test_a_client_that_goes_away_costs_nobody_anything(pipeline: Pipeline, signe
     lines += [f"{name}: {value}" for name, value in signer.bearer().items()]
     head = "\r\n".join([*lines, "", ""]).encode()
     with Serving(pipeline, signer, PROMPT_WORKER_PUSH_IN_FLIGHT="50", **SLOW_BATCH) as serving:
-        for sent in [head + request[:50]] * 60 + [head + request] * 10:
+        for sent in [head + request[:50]] * 60 + [head + request]:
             with socket.create_connection(("127.0.0.1", serving.port)) as client:
                 client.sendall(sent)
+                time.sleep(0.3 if sent.endswith(request) else 0)  # it joins a batch, and its client leaves
         assert serving.push_all(answered) == [204] * 40
         assert serving.process.messages("ERROR") == []
     pipeline.assert_exact([lost, *answered])

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from worker.probes import Pages
+from worker.probes import Page, Pages
 from worker.push import answers
 from worker.push.answers import Answer, Receive, Send
 from worker.push.envelope import MAX_BYTES, NotAnEnvelopeError, PushedMessage, read
 from worker.push.inbox import Inbox
 from worker.push.keys import KeysAwayError
 from worker.push.refusals import Refusals
+from worker.push.threads import in_thread
 from worker.push.tokens import Tokens, UnknownSenderError, WrongSenderError
 from worker.settings import PushSettings
 
@@ -42,8 +42,7 @@ class App:
         self._inboxes = inboxes
         self._tokens = tokens
         self._pages = pages
-        # Each page has a thread: readiness may wait for the database, and must not hold up the others.
-        self._threads = {path: ThreadPoolExecutor(1, thread_name_prefix=path[1:]) for path in pages}
+        self._making: dict[str, asyncio.Task[Page]] = {}  # by path
         self._settings = settings
         self._refusals = Refusals()
         self._requests = 0  # in hand
@@ -141,7 +140,10 @@ class App:
         make = self._pages.get(path)
         if make is None:
             return answers.NOT_FOUND
-        page = await asyncio.get_running_loop().run_in_executor(self._threads[path], make)
+        if path not in self._making:  # else whoever asks meanwhile gets the same one
+            making = self._making[path] = asyncio.create_task(in_thread(make))
+            making.add_done_callback(lambda _: self._making.pop(path))
+        page = await asyncio.shield(self._making[path])
         return Answer(page.status, page.body, ((b"content-type", page.content_type.encode()),))
 
 

@@ -8,6 +8,8 @@ import time
 
 from jwt import PyJWK, PyJWKClient, PyJWKClientError, PyJWKSetError
 
+from worker.push.threads import in_thread
+
 log = logging.getLogger(__name__)
 
 FETCH_SECONDS = 5.0
@@ -46,7 +48,7 @@ class SigningKeys:
 
     async def _fetch(self) -> None:
         try:
-            keys = await asyncio.to_thread(self._client.get_signing_keys)
+            keys = await in_thread(self._client.get_signing_keys)
         except (PyJWKClientError, PyJWKSetError, ValueError) as error:
             log.warning(
                 "cannot fetch the keys that Pub/Sub's tokens are signed with from %s: %s. Is egress to it allowed?",
