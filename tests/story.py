@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from worker.local.postgres import Postgres
 
 TEMPLATE = "fractions_tutor"
 COLUMNS = "118"
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 Say = Callable[[str], None]
 
@@ -65,7 +67,7 @@ def tell(pipeline: Pipeline, good: int, broken: int, canary: int, say: Say) -> N
             TEMPLATE,
         )
         say(f"# the template {TEMPLATE} is created\n")
-        assert f"{broken:,} would be stored" in replay()
+        assert f"{broken:,} would be written" in replay()
         assert pipeline.rows() == good
 
         told = replay("--canary", str(canary), "--yes")
@@ -82,7 +84,7 @@ def tell(pipeline: Pipeline, good: int, broken: int, canary: int, say: Say) -> N
 def _on_a_terminal(pipeline: Pipeline, *arguments: str) -> str:
     """What `prompt-worker ARGUMENTS` prints there, without colours."""
     ours, its = pty.openpty()
-    environment = os.environ | pipeline.environment | {"COLUMNS": COLUMNS, "TERM": "dumb", "NO_COLOR": "1"}
+    environment = os.environ | pipeline.environment | {"COLUMNS": COLUMNS, "TERM": "xterm"}
     command = [sys.executable, "-m", "worker", *arguments]
     with subprocess.Popen(command, env=environment, stdout=its, stderr=subprocess.PIPE) as process:
         os.close(its)
@@ -94,7 +96,7 @@ def _on_a_terminal(pipeline: Pipeline, *arguments: str) -> str:
         assert process.stderr
         errors = process.stderr.read().decode()
     assert process.returncode == 0, errors
-    return "".join(f"{line.rstrip()}\n" for line in written.decode().splitlines())
+    return "".join(f"{line.rstrip()}\n" for line in _STYLE.sub("", written.decode()).splitlines())
 
 
 def _statuses(pipeline: Pipeline) -> dict[str, int]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
 Command = Callable[[argparse.Namespace], int]
 Commands = argparse._SubParsersAction  # argparse has no public name for it
-
-PIPED_WIDTH = 160
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -196,12 +192,7 @@ def _database() -> Database:
 def _console() -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, soft_wrap=True, width=_width())
-
-
-def _width() -> int | None:
-    """Piped, a line of a table stays a line."""
-    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
+    return Console(highlight=False, markup=False, soft_wrap=True)
 
 
 def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:

@@ -40,7 +40,7 @@ def measure(database: Database, report: Report) -> Iterator[Row]:
     store(database.url, [letter(body) for body in bodies(LETTERS, database.templates())])
     database.execute("VACUUM ANALYZE dead_letter_events")
     report("dry run")
-    rehearsed = run(pipeline, f"{LETTERS:,} would be stored", "replay")
+    rehearsed = run(pipeline, f"{LETTERS:,} would be written", "replay")
     database.check(0)
     report("replay")
     replayed = run(pipeline, f"{LETTERS:,} not settled yet", "replay", "--yes", "--wait", "0")

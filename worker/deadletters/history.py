@@ -8,7 +8,6 @@ from uuid import UUID
 
 from psycopg2.extensions import cursor
 from rich.console import Console
-from rich.table import Table
 
 from worker.deadletters.actions import Database
 from worker.deadletters.tables import printable
@@ -17,6 +16,7 @@ from worker.sql import statement
 _ALL = statement("dead_letter_history")
 _ONE = statement("history_of_dead_letter")
 
+_NAMES = {"statuses": "status", "error_class": "error class", "event_id": "event"}
 _ALL_COLUMNS = ("id", "action", "by", "started_at", "ended_at", "filter", "details", "counts", "now")
 _ONE_COLUMNS = ("at", "action", "by", "dead_letter", "outcome", "reason", "status", "times_seen")
 
@@ -35,46 +35,32 @@ def history(database: Database, id_: UUID | None, number: int, *, as_json: bool,
             print(json.dumps(entry, default=str))
     elif not entries:
         console.print("nothing was done" + (f" to or by {id_}" if id_ else " to dead letters yet"))
-    else:
-        console.print(_actions(entries) if id_ is None else _outcomes(entries))
+    for entry in () if as_json else entries:
+        console.print((_action if id_ is None else _outcome)(entry))
     return 0
 
 
-def _actions(entries: list[dict[str, Any]]) -> Table:
-    table = Table("when", "action", "by", "filter", "did", "now", "id", box=None, padding=(0, 2, 0, 0))
-    table.columns[6].no_wrap = True
-    for entry in entries:
-        did = _counts(entry["counts"]) + ("" if entry["ended_at"] else " (under way, or broken off)")
-        table.add_row(
-            f"{entry['started_at']:%Y-%m-%d %H:%M:%S}",
-            entry["action"],
-            printable(entry["by"]),
-            _named(entry["filter"] or entry["details"]),
-            did,
-            _counts(entry["now"] or {}),
-            str(entry["id"]),
-        )
-    return table
+def _action(entry: dict[str, Any]) -> str:
+    done = _counts(entry["counts"]) + ("" if entry["ended_at"] else " (under way, or broken off)")
+    now = f", now {_counts(entry['now'])}" if entry["now"] else ""
+    told = ", ".join(
+        f"{_NAMES.get(name, name)} {_plain(value)}"
+        for name, value in (entry["filter"] | entry["details"]).items()
+    )
+    return (
+        f"{entry['started_at']:%Y-%m-%d %H:%M:%S}  {entry['action']} by {printable(entry['by'])}: {done}{now}\n"
+        f"                     {printable(told) or 'all'}; {entry['id']}"
+    )
 
 
-def _outcomes(entries: list[dict[str, Any]]) -> Table:
-    table = Table("when", "action", "by", "dead letter", "outcome", "now", box=None, padding=(0, 2, 0, 0))
-    table.columns[3].no_wrap = True
-    for entry in entries:
-        status, seen = entry["status"], entry["times_seen"]
-        table.add_row(
-            f"{entry['at']:%Y-%m-%d %H:%M:%S}",
-            entry["action"],
-            printable(entry["by"]),
-            str(entry["dead_letter"]),
-            printable(": ".join(part for part in (entry["outcome"], entry["reason"]) if part)),
-            "purged" if status is None else f"{status}, seen {seen} time{'s' * (seen > 1)}",
-        )
-    return table
-
-
-def _named(values: dict[str, Any]) -> str:
-    return printable(", ".join(f"{name} {_plain(value)}" for name, value in values.items()))
+def _outcome(entry: dict[str, Any]) -> str:
+    status, seen = entry["status"], entry["times_seen"]
+    outcome = ": ".join(part for part in (entry["outcome"], entry["reason"]) if part)
+    now = "purged since" if status is None else f"now {status}, seen {seen} time{'s' * (seen > 1)}"
+    return (
+        f"{entry['at']:%Y-%m-%d %H:%M:%S}  {entry['action']} by {printable(entry['by'])}: {printable(outcome)}\n"
+        f"                     {now}; {entry['dead_letter']}"
+    )
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import cursor
@@ -26,6 +26,7 @@ from worker.subscription import Message
 from worker.transactions import Transactions
 
 Result = TypeVar("Result")
+End = Literal["would be written", "would be skipped", "would fail again"]
 Handler = Callable[[Sequence[Message]], list[Outcome]]
 
 _NOBODY = Provenance("", FIRST)
@@ -36,8 +37,8 @@ class Fate:
     """Why events failed, and what would become of them now."""
 
     cause: str
+    end: End
     now: str
-    well: bool  # it would be stored, or is
 
 
 class RolledBack(Transactions):
@@ -133,14 +134,14 @@ def _fate(letter: DeadLetter, outcome: Outcome) -> Fate:
     if isinstance(outcome, Rejected):
         why = f"{outcome.error_class}: {kind_of_reason(outcome.reason)}"
         again = "would fail again" + (", for the same reason" if why == cause else f": {why}")
-        return Fate(told, again, False)
+        return Fate(told, "would fail again", again)
     if outcome is Verdict.RETRY:
         raise DeploymentError("The database cannot be reached any more. Run the command again.")
-    return Fate(told, _WELL[outcome], True)
+    return Fate(told, *_ENDS[outcome])
 
 
-_WELL = {
-    Verdict.WRITTEN: "would be written",
-    Verdict.DUPLICATE: "is already stored: would be skipped",
-    Verdict.SKIPPED: "would be skipped: the guardrail worker cannot read it",
+_ENDS: dict[Outcome, tuple[End, str]] = {
+    Verdict.WRITTEN: ("would be written", "would be written"),
+    Verdict.DUPLICATE: ("would be skipped", "is already stored: would be skipped"),
+    Verdict.SKIPPED: ("would be skipped", "would be skipped: the guardrail worker cannot read it"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
+from typing import get_args
 from uuid import UUID
 
 from rich.console import Console
@@ -12,7 +13,7 @@ from rich.console import Console
 from worker.deadletters.actions import Database, audited
 from worker.deadletters.filters import Filter
 from worker.deadletters.pace import Pace
-from worker.deadletters.rehearsal import Fate, Rehearsal
+from worker.deadletters.rehearsal import End, Fate, Rehearsal
 from worker.deadletters.replay import Replay
 from worker.deadletters.replay_report import print_fates, print_settled
 from worker.deadletters.selection import Selection
@@ -50,11 +51,11 @@ def dry_run(database: Database, filter_: Filter, options: Options, console: Cons
                 examples.setdefault(fate, letter.id)
             tell(len(fates))
     print_fates(groups, examples, console)
-    well = sum(number for fate, number in groups.items() if fate.well)
-    console.print(
-        f"{groups.total():,} events: {well:,} would be stored or are, {groups.total() - well:,} would fail again. "
-        "Nothing was sent: --yes sends them"
-    )
+    ends: Counter[str] = Counter()
+    for fate, number in groups.items():
+        ends[fate.end] += number
+    told = ", ".join(f"{number:,} {end}" for end in get_args(End) if (number := ends[end]))
+    console.print(f"{groups.total():,} events: {told}. Nothing was sent: --yes sends them")
     return 0
 
 

@@ -6,7 +6,6 @@ from collections import Counter
 from uuid import UUID
 
 from rich.console import Console
-from rich.table import Table
 
 from worker.deadletters.rehearsal import Fate
 from worker.deadletters.settling import Settled
@@ -17,14 +16,10 @@ REASONS = 5
 
 
 def print_fates(groups: Counter[Fate], examples: dict[Fate, UUID], console: Console) -> None:
-    table = Table(
-        "why it failed", "what would happen now", "events", "example", box=None, padding=(0, 2, 0, 0)
-    )
-    table.columns[2].justify = "right"
-    table.columns[3].no_wrap = True
+    """A group as a summary shows it: how many, why they failed, and what would happen now."""
     for fate, number in groups.most_common(SHOWN):
-        table.add_row(printable(fate.cause), printable(fate.now), f"{number:,}", str(examples[fate]))
-    console.print(table)
+        console.print(f"{number:>9,}  {printable(fate.cause)}")
+        console.print(f"           {printable(fate.now)}; for example {examples[fate]}\n")
     if len(groups) > SHOWN:
         console.print(f"and {len(groups) - SHOWN:,} groups more: narrow the filter to see them")
 
