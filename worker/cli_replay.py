@@ -57,6 +57,8 @@ def add_replay(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     add("--force", action="store_true", help="also those replayed PROMPT_WORKER_MAX_REPLAYS times already")
 
+    add("--json", action="store_true", help="print JSON, a group a line")
+
     edit = _add(commands, "edit", _edit, "a corrected copy, replayed instead of the original")
     edit.add_argument("id", metavar="ID", type=UUID, help="of the dead letter")
     edit.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", type=_assignment)
@@ -118,8 +120,9 @@ def _replay(options: argparse.Namespace) -> int:
         options.oldest,
         options.canary or 0,
         options.wait,
+        options.json,
     )
-    database, console = _database(), _console()
+    database, console = _database(), _console(stderr=options.json)
     if topology is None:
         return dry_run(database, filter_, how, console)
     with PublisherClient() as publisher:
@@ -189,10 +192,10 @@ def _database() -> Database:
     return Database(open_engine("dead-letters"))
 
 
-def _console() -> Console:
+def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, soft_wrap=True)
+    return Console(highlight=False, markup=False, soft_wrap=True, stderr=stderr)
 
 
 def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:

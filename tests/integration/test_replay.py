@@ -246,3 +246,14 @@ def test_an_operator_needs_the_workers_rights_for_a_dry_run_alone(
     prompt_worker("dead-letters", "purge", "--older-than", "0m", "--yes")
     prompt_worker("dead-letters", "history")
     assert statuses(pipeline) == {}
+
+
+def test_programs_are_told_as_json(pipeline: Pipeline, prompt_worker: Command) -> None:
+    store(pipeline.database, [letter(body(template_name="made-later")) for _ in range(3)])
+    create_template(pipeline, "made-later")
+    (group,) = map(json.loads, prompt_worker("dead-letters", "replay", "--json").splitlines())
+    assert (group["end"], group["events"], UUID(group["example"]).version) == ("would be written", 3, 7)
+    with pipeline.worker():
+        told = prompt_worker("dead-letters", "replay", "--json", "--yes").splitlines()
+    done = json.loads(told[0])
+    assert (done["sent"], done["resolved"], done["failed"], done["waiting"]) == (3, 3, 0, 0)

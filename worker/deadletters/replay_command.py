@@ -15,7 +15,12 @@ from worker.deadletters.filters import Filter
 from worker.deadletters.pace import Pace
 from worker.deadletters.rehearsal import End, Fate, Rehearsal
 from worker.deadletters.replay import Replay
-from worker.deadletters.replay_report import print_fates, print_settled
+from worker.deadletters.replay_report import (
+    print_fates,
+    print_fates_as_json,
+    print_settled,
+    print_settled_as_json,
+)
 from worker.deadletters.selection import Selection
 from worker.deadletters.settling import settled, wait_until_settled
 from worker.deadletters.under_way import progress, stopped_by_signal
@@ -34,6 +39,7 @@ class Options:
     oldest: float = 30.0
     canary: int = 0
     wait: float = 60.0
+    as_json: bool = False
 
 
 def dry_run(database: Database, filter_: Filter, options: Options, console: Console) -> int:
@@ -50,6 +56,9 @@ def dry_run(database: Database, filter_: Filter, options: Options, console: Cons
                 groups[fate] += 1
                 examples.setdefault(fate, letter.id)
             tell(len(fates))
+    if options.as_json:
+        print_fates_as_json(groups, examples)
+        return 0
     print_fates(groups, examples, console)
     ends: Counter[str] = Counter()
     for fate, number in groups.items():
@@ -100,6 +109,8 @@ def _send(replay: Replay, most: int, options: Options, console: Console) -> int:
     else:
         found = database.run(lambda cursor: settled(cursor, action.id))
     print_settled(f"{replay.sent:,} sent", found, console)
+    if options.as_json:
+        print_settled_as_json(action.id, replay.sent, found)
     return 1 if found.failed or (found.waiting and options.wait) else 0
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from dataclasses import asdict
 from uuid import UUID
 
 from rich.console import Console
@@ -22,6 +24,16 @@ def print_fates(groups: Counter[Fate], examples: dict[Fate, UUID], console: Cons
         console.print(f"           {printable(fate.now)}; for example {examples[fate]}\n")
     if len(groups) > SHOWN:
         console.print(f"and {len(groups) - SHOWN:,} groups more: narrow the filter to see them")
+
+
+def print_fates_as_json(groups: Counter[Fate], examples: dict[Fate, UUID]) -> None:
+    """All groups, an object a line: `cause`, `end`, `now`, `events`, `example`."""
+    for fate, number in groups.most_common():
+        print(json.dumps(asdict(fate) | {"events": number, "example": str(examples[fate])}))
+
+
+def print_settled_as_json(replay: UUID, sent: int, found: Settled) -> None:
+    print(json.dumps({"replay": str(replay), "sent": sent} | asdict(found)))
 
 
 def print_settled(what: str, found: Settled, console: Console) -> None:
