@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from worker.guardrails.linear import ModelName, Scores, column, load
-from worker.guardrails.text import Text, View
+from worker.guardrails.patterns import PatternSet
+from worker.guardrails.sieve import sieve
+from worker.guardrails.text import SUSPECT, Text, View
 from worker.guardrails.windows import windows
 
 _LETTER = re.compile(r"[^\W\d_]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class Window:
     """A piece of a view of the text at `index`."""
 
@@ -28,6 +30,14 @@ class Window:
         return self.view.text[self.start : self.end]
 
     @property
+    def cuts_a_word(self) -> bool:
+        """Whether it begins or ends elsewhere than at white space."""
+        text, start, end = self.view.text, self.start, self.end
+        return (start > 0 and not text[start - 1].isspace()) or (
+            end < len(text) and not text[end - 1].isspace()
+        )
+
+    @property
     def raw_span(self) -> tuple[int, int]:
         """Where it stands in the raw text, without the white space around it."""
         text = self.text
@@ -36,10 +46,26 @@ class Window:
 
 
 class Batch:
-    """What a detector is given."""
+    """What a detector is given.
 
-    def __init__(self, raw: Sequence[str], kind: type[Text] = Text) -> None:
-        self.texts = [kind(text) for text in raw]
+    `sets` are the patterns that several detectors will look for; of one pattern in one text `enough` matches will do.
+    """
+
+    def __init__(
+        self,
+        raw: Sequence[str],
+        kind: type[Text] = Text,
+        sets: Sequence[PatternSet] = (),
+        enough: int = 2000,
+    ) -> None:
+        self.enough = enough
+        self.sieve = sieve((SUSPECT, *sets))
+        self.texts = [kind(text, self.sieve) for text in raw]
+
+    def suspicious(self, *sets: PatternSet) -> Iterator[tuple[int, Text]]:
+        """The texts, and their places, in which one of `sets` may be found."""
+        known = self.sieve.sets.issuperset(sets)
+        return ((place, text) for place, text in enumerate(self.texts) if not (known and text.quiet))
 
     @cached_property
     def windows(self) -> list[Window]:
@@ -47,10 +73,16 @@ class Batch:
         return [
             Window(index, view, start, end)
             for index, text in enumerate(self.texts)
-            for view in (text.spelled, *text.hidden)
+            for view in ((text.folded,) if text.quiet else (text.spelled, *text.hidden))
             for start, end in windows(view.text)
             if _LETTER.search(view.text, start, end)
         ]
+
+    def may_hold(self, window: Window, patterns: PatternSet) -> bool:
+        """Whether `patterns` are in the window. Those that its view does not hold may be, where the cut made a word."""
+        if patterns not in self.sieve.sets or window.view.squeezed or window.cuts_a_word:
+            return True
+        return patterns in self.texts[window.index].hits(window.view)
 
     def scores(self, model: ModelName) -> list[float]:
         """The model's probability for each window."""

@@ -45,9 +45,11 @@ def fold_character(character: str) -> str:
 
 
 class _Fold(dict[int, str]):
-    """A table for `str.translate` that fills itself with the characters it meets."""
+    """A table for `str.translate` that fills itself with the characters it meets, up to a limit."""
 
     def __missing__(self, code: int) -> str:
+        if len(self) >= 20_000:
+            self.clear()
         self[code] = folded = fold_character(chr(code))
         return folded
 

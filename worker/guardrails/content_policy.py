@@ -44,14 +44,18 @@ class PolicyDetector:
         self._phrases = Phrases(
             config, "phrases", phrases, whole_word=whole_word, case_sensitive=case_sensitive
         )
+        self.sets = (self._phrases.spaced, self._patterns)
 
     def detect(self, batch: Batch) -> list[list[Match]]:
-        return [sorted(set(self._in_text(text))) for text in batch.texts]
+        found: list[list[Match]] = [[] for _ in batch.texts]
+        for place, text in batch.suspicious(*self.sets):
+            found[place] = sorted(set(self._in_text(text)))
+        return found
 
     def _in_text(self, text: Text) -> Iterator[Match]:
         for view in text.views:
-            yield from self._phrases.find(view)
-            for pattern, start, end in self._patterns.find(view.text):
+            yield from self._phrases.find(text, view)
+            for pattern, start, end in text.find(self._patterns, view):
                 yield Match(*view.raw_span(start, end), pattern.rule, pattern.score)
 
 

@@ -38,35 +38,40 @@ def evaluate(
 ) -> list[Result]:
     """One result for each execution, in order. Pure: no database, no clock, no network."""
     split = [fields(execution) for execution in executions]
-    index: dict[str, int] = {}
-    for execution_fields in split:
-        for one in execution_fields:
-            index.setdefault(one.text, len(index))
-    batch = Batch(list(index))
-    applying = [
-        [
-            evaluator
-            for evaluator in evaluators
-            if evaluator.guardrail.applies_to(execution.template_name, execution.category)
-        ]
-        for execution in executions
-    ]
-    needed = {id(evaluator): evaluator for applied in applying for evaluator in applied}
+    index = {
+        text: place
+        for place, text in enumerate(dict.fromkeys([one.text for several in split for one in several]))
+    }
+    applying = _applying(evaluators, executions)
+    needed = {id(evaluator): evaluator for applied, _ in applying for evaluator in applied}
+    sets = [patterns for evaluator in evaluators for patterns in evaluator.detector.sets]
+    batch = Batch(list(index), sets=sets)
     matches = {name: evaluator.detector.detect(batch) for name, evaluator in needed.items()}
     hit = {text for found in matches.values() for text, its in zip(index, found, strict=True) if its}
-    return [
-        Result(
-            tuple(
+    results = []
+    for (applied, checked), several in zip(applying, split, strict=True):
+        findings: tuple[Finding, ...] = ()
+        if hit and not hit.isdisjoint([one.text for one in several]):
+            findings = tuple(
                 finding
                 for evaluator in applied
-                for finding in _findings(evaluator, execution_fields, matches[id(evaluator)], index, key)
+                for finding in _findings(evaluator, several, matches[id(evaluator)], index, key)
             )
-            if any(one.text in hit for one in execution_fields)
-            else (),
-            tuple(evaluator.guardrail.name for evaluator in applied),
-        )
-        for applied, execution_fields in zip(applying, split, strict=True)
-    ]
+        results.append(Result(findings, checked))
+    return results
+
+
+def _applying(
+    evaluators: Sequence[Evaluator], executions: Sequence[Execution]
+) -> list[tuple[Sequence[Evaluator], tuple[str, ...]]]:
+    # For each execution its evaluators and their names, the same for those of one template.
+    known: dict[tuple[str | None, str | None], tuple[Sequence[Evaluator], tuple[str, ...]]] = {}
+    for execution in executions:
+        of = (execution.template_name, execution.category)
+        if of not in known:
+            applied = [evaluator for evaluator in evaluators if evaluator.guardrail.applies_to(*of)]
+            known[of] = applied, tuple(evaluator.guardrail.name for evaluator in applied)
+    return [known[execution.template_name, execution.category] for execution in executions]
 
 
 def _findings(

@@ -23,9 +23,11 @@ _WORD = np.uint32(0x85EBCA6B)
 _PAIR = np.uint32(0xC2B2AE35)
 _SHIFT = np.uint32(32 - BITS)
 
-_ALNUM = np.zeros(0x180, dtype=bool)
+_ALNUM = np.zeros(0x181, dtype=bool)
 _ALNUM[[code for code in range(0x180) if chr(code).isalnum()]] = True
+_ALNUM[0x180] = True  # and every letter above
 _ALNUM[ord("'")] = True
+_SPACE = np.array([chr(code).isspace() for code in range(0x3002)])  # none is above the ideographic one
 _ZERO = np.uint32(ord("0"))
 
 
@@ -45,10 +47,11 @@ class Features:
 
     def sums(self, weights: NDArray[np.int32]) -> NDArray[np.int64]:
         """For each text the sum of its features' weights."""
-        by_text = np.bincount(self.owners, weights=weights[self.others], minlength=len(self.starts))
-        found = by_text.astype(np.int64)
+        # Buckets are in range: "clip" only spares numpy the check.
+        of_others = weights.take(self.others, mode="clip")
+        found = np.bincount(self.owners, weights=of_others, minlength=len(self.starts)).astype(np.int64)
         for grams in self.grams:
-            found += np.add.reduceat(weights[grams], self.starts, dtype=np.int64)
+            found += np.add.reduceat(weights.take(grams, mode="clip"), self.starts, dtype=np.int64)
         return found
 
     def flat(self) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
@@ -66,15 +69,12 @@ def extract(texts: Sequence[str]) -> Features:
 
     White space of any length and kind counts as one space, so blanked words of a template leave no trace.
     """
-    texts = [" ".join(text.lower().split()) for text in texts]
-    joined = "".join([f"{_GAP} {text} " for text in texts]) + _GAP
-    lengths = np.fromiter(map(len, texts), np.intp, len(texts)) + len(_GAP) + 2
+    codes, lengths = _codes(texts)
     starts = np.cumsum(lengths) - lengths
     length = int(lengths.sum())
-    codes = np.frombuffer(joined.encode("utf-32-le", "replace"), dtype="<u4").astype(np.uint32)
-    codes[codes - _ZERO < 10] = _ZERO  # which digit it is says nothing
     word_starts, words = _words(codes[:length])
-    owner = np.searchsorted(starts, word_starts, side="right") - 1
+    words_before = np.searchsorted(word_starts, np.append(starts, length))
+    owner = np.repeat(np.arange(len(texts)), np.diff(words_before))
     neighbours = owner[:-1] == owner[1:]
     pairs = (words[:-1] * _STEP + words[1:])[neighbours]
     owners = np.concatenate([owner, owner[:-1][neighbours]])
@@ -87,11 +87,29 @@ def extract(texts: Sequence[str]) -> Features:
     )
 
 
+def _codes(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
+    # The texts' characters, each text after a gap and between spaces, and how many each has so.
+    parts = [f"{_GAP} {text.lower()} " for text in texts]
+    parts.append(_GAP)
+    codes = np.frombuffer("".join(parts).encode("utf-32-le", "replace"), dtype="<u4").astype(np.uint32)
+    lengths = np.fromiter(map(len, parts), np.intp, len(parts))
+    space = _SPACE.take(codes, mode="clip")
+    codes[space] = ord(" ")
+    again = space[1:] & space[:-1]
+    if again.any():
+        kept = np.append(True, ~again)
+        codes = codes[kept]
+        lengths = np.add.reduceat(kept, np.cumsum(lengths) - lengths, dtype=np.intp)
+    codes[codes - _ZERO < 10] = _ZERO  # which digit it is says nothing
+    return codes, lengths[:-1]
+
+
 def _character_grams(codes: NDArray[np.uint32], length: int) -> list[NDArray[np.uint32]]:
     found = []
     hashed = codes
     for order in range(2, max(ORDERS) + 1):
-        hashed = hashed[:-1] * _STEP + codes[order - 1 :]
+        hashed = hashed[:-1] * _STEP
+        hashed += codes[order - 1 :]
         if order in ORDERS:
             found.append(_bucket(hashed[:length], np.uint32(order)))
     return found
@@ -99,20 +117,25 @@ def _character_grams(codes: NDArray[np.uint32], length: int) -> list[NDArray[np.
 
 def _words(codes: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.uint32]]:
     # A word's hash is the sum of its letters, each mixed with its place in the word.
-    inside = (codes >= len(_ALNUM)) | _ALNUM[np.minimum(codes, len(_ALNUM) - 1)]
-    positions = np.flatnonzero(inside)
-    if not len(positions):
-        return positions, np.zeros(0, np.uint32)
-    first = np.flatnonzero(np.diff(positions, prepend=-2) != 1)
-    starts = positions[first]
-    sizes = np.diff(first, append=len(positions))
-    place = (positions - np.repeat(starts, sizes)).astype(np.uint32)
-    mixed = codes[positions] * _MIX + place * _PAIR
-    mixed = (mixed ^ (mixed >> np.uint32(15))) * _WORD
+    inside = _ALNUM.take(codes, mode="clip")
+    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1  # a gap stands before all words, a space behind
+    starts = edges[::2]
+    if not len(starts):
+        return starts, np.zeros(0, np.uint32)
+    sizes = edges[1::2] - starts
+    first = np.cumsum(sizes) - sizes
+    letters = codes[inside]
+    place = np.arange(len(letters), dtype=np.uint32) - np.repeat(first.astype(np.uint32), sizes)
+    mixed = letters * _MIX
+    mixed += place * _PAIR
+    mixed ^= mixed >> np.uint32(15)
+    mixed *= _WORD
     return starts, np.add.reduceat(mixed, first, dtype=np.uint32)
 
 
 def _bucket(hashed: NDArray[np.uint32], salt: np.uint32) -> NDArray[np.uint32]:
     mixed = hashed + salt
-    mixed = (mixed ^ (mixed >> np.uint32(16))) * _MIX
-    return mixed >> _SHIFT
+    mixed ^= mixed >> np.uint32(16)
+    mixed *= _MIX
+    mixed >>= _SHIFT
+    return mixed

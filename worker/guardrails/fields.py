@@ -45,7 +45,7 @@ class Execution:
     category: str | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class Field:
     """A text and its name. `values` are the places where the text repeats another field's text."""
 
@@ -60,7 +60,8 @@ def fields(execution: Execution) -> list[Field]:
     if execution.prompt:
         values = _places(execution.prompt, found)
         text = _input_part(execution.prompt, values, execution.template_text)
-        text = _blank(text, _told_by_variables(text, values))
+        if values:
+            text = _blank(text, _told_by_variables(text, values))
         if not text.isspace():
             found.append(Field(PROMPT, text, values))
     if execution.response:
@@ -79,21 +80,25 @@ def flatten(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if isinstance(value, str):
             if value:
                 yield path, value
-        elif isinstance(value, Mapping):
-            inner = []
+        elif isinstance(value, dict | Mapping):
+            inner: list[tuple[str, Any]] = []
             for index, (key, entry) in enumerate(value.items()):
                 name = str(key)
-                if len(name) > _LONGEST_NAME or not _PLAIN_NAME.fullmatch(name):
+                if len(name) > _LONGEST_NAME or not _is_plain(name):
                     inner.append((f"{path}[#{index}].key", name))
                     name = f"[#{index}]"
-                inner.append(
-                    (f"{path}.{name}" if path and not name.startswith("[") else f"{path}{name}", entry)
-                )
-            stack.extend(reversed(inner))
+                inner.append((f"{path}.{name}" if path and name[0] != "[" else f"{path}{name}", entry))
+            inner.reverse()
+            stack += inner
         elif isinstance(value, list | tuple):
             stack.extend((f"{path}[{index}]", value[index]) for index in range(len(value) - 1, -1, -1))
         elif value is not None and not isinstance(value, bool):
             yield path, str(value)
+
+
+@lru_cache(maxsize=1024)
+def _is_plain(name: str) -> bool:
+    return _PLAIN_NAME.fullmatch(name) is not None
 
 
 def _places(prompt: str, variables: Sequence[Field]) -> list[tuple[int, int, str]]:
@@ -160,8 +165,11 @@ def _gaps(length: int, covered: Sequence[tuple[int, int, str]]) -> Iterator[Span
 
 
 def _blank(text: str, spans: Iterator[Span]) -> str:
+    in_order = sorted(spans)
+    if not in_order:
+        return text
     parts, position = [], 0
-    for start, end in sorted(spans):
+    for start, end in in_order:
         if end > position:
             first = max(start, position)
             parts.append(text[position:first])

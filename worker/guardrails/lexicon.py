@@ -53,12 +53,12 @@ class Lexicon:
                     worth = score if is_strong else 0.0
                     spaced.append(Pattern(name, "|".join(term.expression for term in terms), worth))
                     squeezed.append(Pattern(name, "|".join(_squeezed(terms)), worth))
-        self._spaced = PatternSet(spaced)
+        self.spaced = PatternSet(spaced)
         self._squeezed = PatternSet(squeezed)
 
     def find(self, text: str, *, squeezed: bool) -> Iterator[tuple[Pattern, int, int]]:
         """Each term and phrase: its pattern, start and end."""
-        return (self._squeezed if squeezed else self._spaced).find(text)
+        return (self._squeezed if squeezed else self.spaced).find(text)
 
 
 def _squeezed(terms: Sequence[Term]) -> list[str]:

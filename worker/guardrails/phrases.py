@@ -8,7 +8,7 @@ from worker.guardrails.confusables import FOLD
 from worker.guardrails.finding import Match
 from worker.guardrails.guardrail import Config
 from worker.guardrails.patterns import Pattern, PatternError, PatternSet, compile_pattern, phrase_expression
-from worker.guardrails.text import View
+from worker.guardrails.text import Text, View
 
 SQUEEZED_LEAST = 8  # letters: where the spaces are lost, shorter phrases are found inside other words
 
@@ -38,14 +38,13 @@ class Phrases:
                     expression = phrase_expression(spelling, squeezed=True)
                     squeezed.append(Pattern(name, expression, case_sensitive=case_sensitive))
         try:
-            self._spaced = PatternSet(spaced)
+            self.spaced = PatternSet(spaced)
             self._squeezed = PatternSet(squeezed)
         except PatternError as error:
             raise config.refuse(field, str(error)) from None
 
-    def find(self, view: View) -> Iterator[Match]:
-        patterns = self._squeezed if view.squeezed else self._spaced
-        for pattern, start, end in patterns.find(view.text):
+    def find(self, text: Text, view: View) -> Iterator[Match]:
+        for pattern, start, end in text.find(self._squeezed if view.squeezed else self.spaced, view):
             yield Match(*view.raw_span(start, end), pattern.rule, pattern.score)
 
 
@@ -57,5 +56,5 @@ def expressions(config: Config, field: str, rule: str, *, case_sensitive: bool) 
             compile_pattern(expression, case_sensitive=case_sensitive)
         except PatternError as error:
             raise config.refuse(f"{field}[{index}]", str(error)) from None
-        found.append(Pattern(f"{rule}_{index + 1}", expression, case_sensitive=case_sensitive))
+        found.append(Pattern(f"{rule}_{index + 1}", expression, case_sensitive=case_sensitive, owned=True))
     return found

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from worker.guardrails.batch import Batch
 from worker.guardrails.entities import ENTITIES, Entity, entity_named
@@ -43,32 +44,40 @@ class PiiDetector:
             entity = _shape(config, index, expression, self._entities or ENTITIES)
             if entity is not None:
                 self._proposed_by[rule] = entity
-            patterns.append(Pattern(rule, expression, case_sensitive=True))
+            patterns.append(Pattern(rule, expression, case_sensitive=True, owned=True))
         self._patterns = PatternSet(patterns)
+        self.sets = (self._patterns,)
 
     def detect(self, batch: Batch) -> list[list[Match]]:
-        return [self._in_text(text) for text in batch.texts]
+        found: list[list[Match]] = [[] for _ in batch.texts]
+        for place, text in batch.suspicious(*self.sets):
+            found[place] = self._in_text(text, batch.enough)
+        return found
 
-    def _in_text(self, text: Text) -> list[Match]:
+    def _in_text(self, text: Text, enough: int) -> list[Match]:
         views = [text.written] if text.folded is text.written else [text.written, text.folded]
         found: dict[tuple[str, int, int], Match] = {}
         for view in (*views, *text.hidden):
-            for match in self._in_view(view):
+            for match in self._in_view(text, view, enough):
                 found.setdefault((match.rule, match.start, match.end), match)
         return _without_overlaps(found.values())
 
-    def _in_view(self, view: View) -> Iterator[Match]:
-        for pattern, start, end in self._patterns.find(view.text, _CANDIDATES_LIMIT):
-            for rule, first, last, score in self._decide(pattern.rule, view.text, start, end):
-                yield Match(*view.raw_span(first, last), rule, score)
+    def _in_view(self, text: Text, view: View, enough: int) -> Iterator[Match]:
+        for pattern, candidates in text.each(self._patterns, view):
+            decided = self._decide(pattern.rule, view.text, islice(candidates, _CANDIDATES_LIMIT))
+            for rule, start, end, score in islice(decided, enough):
+                yield Match(*view.raw_span(start, end), rule, score)
 
-    def _decide(self, rule: str, text: str, start: int, end: int) -> Iterator[tuple[str, int, int, float]]:
+    def _decide(
+        self, rule: str, text: str, candidates: Iterable[tuple[int, int]]
+    ) -> Iterator[tuple[str, int, int, float]]:
         entity = self._proposed_by.get(rule)
-        if entity is None:
-            yield rule, start, end, 1.0
-        else:
-            for first, last, score in entity.check(text, start, end):
-                yield entity.name, first, last, score
+        for start, end in candidates:
+            if entity is None:
+                yield rule, start, end, 1.0
+            else:
+                for first, last, score in entity.check(text, start, end):
+                    yield entity.name, first, last, score
 
 
 def _selected(config: Config) -> Sequence[Entity]:

@@ -46,12 +46,12 @@ class InjectionDetector:
         if self._threshold is not None:
             known = tuple(pattern for pattern in OVERRIDES if pattern.score >= self._threshold)
         self._patterns = PatternSet((*own, *known))
+        self.sets = (self._phrases.spaced, self._patterns)
 
     def detect(self, batch: Batch) -> list[list[Match]]:
-        found = [
-            {(match.rule, match.start, match.end): match for match in self._named(text)}
-            for text in batch.texts
-        ]
+        found: list[dict[tuple[str, int, int], Match]] = [{} for _ in batch.texts]
+        for place, text in batch.suspicious(*self.sets):
+            found[place].update({(match.rule, match.start, match.end): match for match in self._named(text)})
         if self._threshold is not None:
             for window, score in zip(batch.windows, batch.scores("injection"), strict=True):
                 if score >= self._threshold:
@@ -61,6 +61,6 @@ class InjectionDetector:
 
     def _named(self, text: Text) -> Iterator[Match]:
         for view in text.views:
-            yield from self._phrases.find(view)
-            for pattern, start, end in self._patterns.find(view.text):
+            yield from self._phrases.find(text, view)
+            for pattern, start, end in text.find(self._patterns, view):
                 yield Match(*view.raw_span(start, end), pattern.rule, pattern.score)

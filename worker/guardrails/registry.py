@@ -10,6 +10,7 @@ from worker.guardrails.batch import Batch
 from worker.guardrails.content_policy import PolicyDetector
 from worker.guardrails.finding import Match
 from worker.guardrails.guardrail import Config, Guardrail, GuardrailConfigError
+from worker.guardrails.patterns import PatternSet
 from worker.guardrails.pii_detection import PiiDetector
 from worker.guardrails.prompt_injection import InjectionDetector
 from worker.guardrails.toxic_content import ToxicityDetector
@@ -20,6 +21,11 @@ class Detector(Protocol):
 
     @property
     def version(self) -> str: ...
+
+    @property
+    def sets(self) -> Sequence[PatternSet]:
+        """Patterns that are looked for in every text: those of all detectors are searched in one pass."""
+        ...
 
     def detect(self, batch: Batch) -> list[list[Match]]:
         """For each text of the batch its matches, spans in characters of the raw text, in order."""

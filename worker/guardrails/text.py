@@ -7,23 +7,23 @@ span of the raw text.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import re2
-from numpy.typing import NDArray
-
-from worker.guardrails.confusables import FOLD, LEET, TAG_FIRST, TAG_LAST
+from worker.guardrails.confusables import LEET
 from worker.guardrails.encoded import decoded_runs
+from worker.guardrails.folding import Origin, fold
 from worker.guardrails.lazy import lazy
+from worker.guardrails.patterns import Pattern, PatternSet
+from worker.guardrails.sieve import Hits, Sieve
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_ODD = re.compile("[^\t\n\r -~]+")  # what folding may change: all others look like what they are
+_CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\n\r"))
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_TAG_RUN = re.compile(f"[{chr(TAG_FIRST)}-{chr(TAG_LAST)}]{{4,}}")  # fewer are noise between letters
-_TAG_BYTES = chr(TAG_FIRST).encode()[:2]  # with which each of them begins
 _LEET_SIGN = re.compile(r"[0134578@$!|][A-Za-z]|[A-Za-z][$@]")
-_LEET_WORD = re.compile(rf"[A-Za-z0134578@$!|]{{0,30}}?(?:{_LEET_SIGN.pattern})[A-Za-z0134578@$!|]*")
+_LEET_WORD = re.compile(
+    rf"(?<![A-Za-z0134578@$!|])[A-Za-z0134578@$!|]*?(?:{_LEET_SIGN.pattern})[A-Za-z0134578@$!|]*"
+)
+_LEET_BEFORE = 30  # characters of a word that may stand before the first such sign
 _LEET_TAIL = re.compile(r"[!|0-9]+$")  # "Stop!" and "covid19" are no leet
 _SPACED = re.compile(
     r"(?<![^\W_])[^\W_](?:[ .\-_*·]{1,3}[^\W_]){3,}(?![^\W_])"
@@ -31,16 +31,19 @@ _SPACED = re.compile(
 _SPACED_LIMIT = 500_000  # characters of a text in which spaced letters are put together
 _SEPARATORS = re.compile(r"([ .\-_*·]+)")
 
-# One pass in RE2 says whether any of the three is worth looking for.
+# Whether any of the three is worth looking for.
 _LEET_SUSPECTED, _SPACED_SUSPECTED, _BASE64_SUSPECTED = range(3)
-_SUSPECT = re2.Set.SearchSet()
-_SUSPECT.Add(_LEET_SIGN.pattern)
-_SUSPECT.Add(r"[\pL\pN](?:[ .\-_*·]{1,3}[\pL\pN]){3,3}(?:[^\pL\pN]|$)")
-_SUSPECT.Add(r"[A-Za-z0-9+/_-]{16}")
-_SUSPECT.Compile()
+SUSPECT = PatternSet(
+    (
+        Pattern("leet", _LEET_SIGN.pattern),
+        Pattern("spaced", r"[\pL\pN](?:[ .\-_*·]{1,3}[\pL\pN]){3,3}(?:[^\pL\pN]|$)"),
+        Pattern("base64", r"[A-Za-z0-9+/_-]{16}"),
+    )
+)
+_PLAIN = Sieve([SUSPECT])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class View:
     """A text to match on. `origin[i]` is the raw index of character i (and of the end); None: the same as here.
 
@@ -49,9 +52,10 @@ class View:
     """
 
     text: str
-    origin: NDArray[np.int32] | None = None
+    origin: Origin | None = None
     whole: tuple[int, int] | None = None
     squeezed: bool = False
+    hits: Hits | None = None  # what the text's sieve found in it, once asked
 
     def raw_span(self, start: int, end: int) -> tuple[int, int]:
         """Where `text[start:end]` stands in the raw text; `start < end`."""
@@ -63,10 +67,12 @@ class View:
 
 
 class Text:
-    """One text and its views, each made when first asked for."""
+    """One text and its views, each made when first asked for. What `sieve` knows of is searched in one pass."""
 
-    def __init__(self, raw: str) -> None:
+    def __init__(self, raw: str, sieve: Sieve = _PLAIN) -> None:
         self.raw = raw
+        self.sieve = sieve
+        self.is_plain = raw.isascii() and len(raw.encode().translate(None, _CONTROLS)) == len(raw)
 
     def __repr__(self) -> str:
         return f"<text of {len(self.raw)} characters>"
@@ -74,6 +80,8 @@ class Text:
     @lazy
     def written(self) -> View:
         """As it was written (a lone surrogate, which nothing can encode, is replaced)."""
+        if self.is_plain:
+            return View(self.raw)
         try:
             self.raw.encode()
         except UnicodeEncodeError:
@@ -83,16 +91,10 @@ class Text:
     @lazy
     def folded(self) -> View:
         """As it looks: look-alikes, wide and mathematical letters made plain, marks and the invisible removed."""
-        raw = self.raw
-        if raw.isascii() and not _CONTROL.search(raw):
+        if self.is_plain:
             return self.written
-        tagged = _TAG_BYTES in raw.encode("utf-8", "surrogatepass")  # a search of bytes costs a tenth
-        visible = _TAG_RUN.sub(_untag, raw) if tagged else raw
-        folded = _ODD.sub(_fold, visible)
-        if folded == raw:
-            return self.written
-        origin = _origin(visible)
-        return View(folded) if origin is None else View(folded, origin)
+        folded, origin = fold(self.raw)
+        return self.written if folded is self.raw else View(folded, origin)
 
     @lazy
     def spelled(self) -> View:
@@ -117,8 +119,8 @@ class Text:
         return tuple(found)
 
     @lazy
-    def _suspected(self) -> tuple[int, ...]:
-        return tuple(_SUSPECT.Match(self.folded.text) or ())
+    def _suspected(self) -> Sequence[int]:
+        return self.hits(self.folded).get(SUSPECT, ())
 
     @lazy
     def views(self) -> tuple[View, ...]:
@@ -128,6 +130,31 @@ class Text:
             if view is not own[-1]:
                 own.append(view)
         return (*own, *self.hidden)
+
+    def hits(self, view: View) -> Hits:
+        if view.hits is None:
+            view.hits = self.sieve.hits(view.text)
+        return view.hits
+
+    @lazy
+    def quiet(self) -> bool:
+        """None of the patterns that the sieve knows of is in it; nor is there leet, nor anything hidden."""
+        if self.hits(self.folded):
+            return False
+        return self.folded is self.written or not self.hits(self.written)
+
+    def find(self, patterns: PatternSet, view: View) -> Iterator[tuple[Pattern, int, int]]:
+        """As `PatternSet.find`, in a view of this text."""
+        among = self._among(patterns, view)
+        return iter(()) if among == () else patterns.find(view.text, among)
+
+    def each(self, patterns: PatternSet, view: View) -> Iterator[tuple[Pattern, Iterator[tuple[int, int]]]]:
+        """As `PatternSet.each`, in a view of this text."""
+        among = self._among(patterns, view)
+        return iter(()) if among == () else patterns.each(view.text, among)
+
+    def _among(self, patterns: PatternSet, view: View) -> Sequence[int] | None:
+        return self.hits(view).get(patterns, ()) if patterns in self.sieve.sets else None
 
 
 class WrittenText(Text):
@@ -146,34 +173,16 @@ class WrittenText(Text):
         return ()
 
 
-def _fold(odd: re.Match[str]) -> str:
-    return odd[0].translate(FOLD)
-
-
-def _untag(run: re.Match[str]) -> str:
-    return "".join(chr(ord(character) - TAG_FIRST + 0x20) for character in run[0])
-
-
-def _origin(visible: str) -> NDArray[np.int32] | None:
-    # For each character of the folded text the index it comes from; None where every character became one character.
-    lengths = {character: len(FOLD[ord(character)]) for character in set("".join(_ODD.findall(visible)))}
-    if all(length == 1 for length in lengths.values()):
-        return None
-    codes = np.frombuffer(visible.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    table = np.ones(int(codes.max()) + 1, dtype=np.uint8)
-    for character, length in lengths.items():
-        table[ord(character)] = length
-    indexes = np.arange(len(visible) + 1, dtype=np.int32)
-    return np.repeat(indexes, np.append(table[codes], np.uint8(1)))
-
-
 def _unleet(word: re.Match[str]) -> str:
     text = word[0]
-    if text.isalpha():
+    sign = _LEET_SIGN.search(text)
+    if sign is None or text.isalpha():
         return text
+    before = text[: max(0, sign.start() - _LEET_BEFORE)]
+    text = text[len(before) :]
     tail = _LEET_TAIL.search(text)
     body = text[: tail.start()] if tail else text
-    return body.translate(LEET) + text[len(body) :]
+    return before + body.translate(LEET) + text[len(body) :]
 
 
 def _join_spaced(run: str) -> str:

@@ -60,6 +60,7 @@ class ToxicityDetector:
     """Compiled from one config."""
 
     version = VERSION
+    sets = (_LEXICON.spaced,)
 
     def __init__(self, config: Config) -> None:
         self._threshold = config.fraction("toxicity_threshold", 0.7)
@@ -69,7 +70,8 @@ class ToxicityDetector:
     def detect(self, batch: Batch) -> list[list[Match]]:
         found: list[set[Match]] = [set() for _ in batch.texts]
         for window, model_score in zip(batch.windows, batch.scores("toxicity"), strict=True):
-            found[window.index].update(self._in_window(window, model_score))
+            if model_score >= self._threshold or batch.may_hold(window, _LEXICON.spaced):
+                found[window.index].update(self._in_window(window, model_score))
         return [_outermost(matches) for matches in found]
 
     def _in_window(self, window: Window, model_score: float) -> Iterator[Match]:
@@ -121,7 +123,7 @@ def _match(window: Window, signal: _Signal, score: float) -> Match:
 def _outermost(matches: Iterable[Match]) -> list[Match]:
     kept: dict[str, Match] = {}
     found = []
-    for match in sorted(matches, key=lambda match: (match.start, -match.end)):
+    for match in sorted(matches, key=lambda match: (match.start, -match.end, -match.score)):
         last = kept.get(match.rule)
         if last is None or match.end > last.end:
             kept[match.rule] = match

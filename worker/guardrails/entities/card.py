@@ -65,6 +65,7 @@ _LESSON = re.compile(
 Span = tuple[int, int]
 
 _GROUP = re.compile(r"\d+")
+_FIRST_GROUPS = (4, 5, 6)  # digits of a layout's first group, where it has several
 _EDGE_BEFORE = re.compile(r"(?:[^\W_]|\d[.,:/_+-]|[^\W\d_]-)\Z")
 _EDGE_AFTER = re.compile(r"[^\W_]|[.,:/_-]\d")
 
@@ -103,6 +104,9 @@ def _check(text: str, start: int, end: int) -> Iterator[Place]:
 
 def _possible_ends(groups: Sequence[Span], first: int) -> list[int]:
     # The last groups, longest card first, with which the groups from `first` on have a card's length and layout.
+    size = groups[first][1] - groups[first][0]
+    if size not in _FIRST_GROUPS and size < 13:
+        return []
     total, sizes, ends = 0, [], []
     for last in range(first, min(len(groups), first + 5)):
         size = groups[last][1] - groups[last][0]

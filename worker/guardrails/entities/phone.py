@@ -19,6 +19,7 @@ _NAMES = (
     r"(?:me|him|her|us|them)|\bdial|\breach|\bcontact|\bring me|\banswering\b|\bhotline\b|\bsms\b|"
     r"\b(?:my|his|her|their|your|our) (?:new )?number\b|\btelefon|\bhandynummer|t[ée]l[ée]fono"
 )
+_WORD = re.compile(r"[^\W\d_]{3}")  # each of the names has as many letters in a row
 _NAMED_BEFORE = re.compile(rf"(?i){_NAMES}")
 _BETWEEN = r"(?:[ :#=,-]|\b(?:me|us|him|her|them|back|number|numbers|no|is|at|on|you|can|the|to|are|was|now)\b|\.){0,12}\Z"
 _NAMED_RIGHT_BEFORE = re.compile(rf"(?i)(?:{_NAMES}){_BETWEEN}")
@@ -41,8 +42,9 @@ def _check(text: str, start: int, end: int) -> Iterator[Place]:
     start += text[start:end].count("(") > text[start:end].count(")")
     number = text[start:end]
     before, after = context(text, start, end, before=40, after=12)
-    adjacent = bool(_NAMED_RIGHT_BEFORE.search(before) or _NAMED_RIGHT_AFTER.match(after))
-    named = adjacent or bool(_NAMED_BEFORE.search(before))
+    named_before = bool(_WORD.search(before) and _NAMED_BEFORE.search(before))
+    adjacent = bool((named_before and _NAMED_RIGHT_BEFORE.search(before)) or _NAMED_RIGHT_AFTER.match(after))
+    named = adjacent or named_before
     if _AMERICAN.fullmatch(number) or (_INTERNATIONAL.fullmatch(number) and _is_possible(number)):
         if named or not _OTHER.search(before):
             yield start, end, 0.95 if named else 0.85
