@@ -13,7 +13,6 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = DEPLOY / "grafana" / "dashboard.json"
 POLICIES = DEPLOY / "monitoring" / "policies"
 
-_VARIABLES = {"$__rate_interval": "1m", "$worker": ".*"}
 _TIME_FILTER = re.compile(r"\$__timeFilter\((\w+)\)")
 
 
@@ -37,8 +36,9 @@ class Panel:
     queries: tuple[Query, ...]
 
 
-def panels() -> Iterator[Panel]:
+def panels(*, rate_interval: str = "1m", last: str = "6 hours") -> Iterator[Panel]:
     """In order, with Grafana's variables and macros filled in as Grafana fills them."""
+    variables = {"$__rate_interval": rate_interval, "$worker": ".*"}
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         yield Panel(
             panel["title"],
@@ -46,7 +46,7 @@ def panels() -> Iterator[Panel]:
             panel.get("description", ""),
             panel.get("fieldConfig", {}).get("defaults", {}).get("unit", ""),
             panel["gridPos"],
-            tuple(_query(target) for target in panel.get("targets", ())),
+            tuple(_query(target, variables, last) for target in panel.get("targets", ())),
         )
 
 
@@ -64,16 +64,11 @@ def conditions(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield name, condition[kind]
 
 
-def _query(target: dict[str, Any]) -> Query:
+def _query(target: dict[str, Any], variables: Mapping[str, str], last: str) -> Query:
     if "expr" in target:
-        return Query("promql", _filled(target["expr"]), target.get("legendFormat", ""))
-    sql = _TIME_FILTER.sub(
-        r"\1 BETWEEN now() - interval '6 hours' AND now() + interval '1 hour'", target["rawSql"]
-    )
-    return Query("sql", sql, series=target["format"] == "time_series")
-
-
-def _filled(text: str) -> str:
-    for name, value in _VARIABLES.items():
-        text = text.replace(name, value)
-    return text
+        text = target["expr"]
+        for name, value in variables.items():
+            text = text.replace(name, value)
+        return Query("promql", text, target.get("legendFormat", ""))
+    between = rf"\1 BETWEEN now() - interval '{last}' AND now() + interval '1 hour'"
+    return Query("sql", _TIME_FILTER.sub(between, target["rawSql"]), series=target["format"] == "time_series")
