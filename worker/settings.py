@@ -67,7 +67,7 @@ class PushSettings(msgspec.Struct, frozen=True, kw_only=True):
     batch_seconds: Seconds = field(name="PROMPT_WORKER_PUSH_BATCH_SECONDS", default=0.01)
     in_flight: Positive = field(name="PROMPT_WORKER_PUSH_IN_FLIGHT", default=1000)
     in_flight_bytes: Annotated[int, Meta(ge=14_000_000)] = field(
-        name="PROMPT_WORKER_PUSH_IN_FLIGHT_BYTES", default=100_000_000
+        name="PROMPT_WORKER_PUSH_IN_FLIGHT_BYTES", default=64_000_000
     )
     answer_seconds: Annotated[float, Meta(gt=0, lt=600)] = field(
         name="PROMPT_WORKER_PUSH_ANSWER_SECONDS", default=20.0

@@ -49,7 +49,7 @@ def wait_for(worker: WorkerProcess, port: int, path: str, status: int, seconds: 
     return probe(port, path)[1]
 
 
-@pytest.mark.parametrize("consumer", ["executions", "guardrails"])
+@pytest.mark.parametrize("consumer", ["executions", "guardrails", "dead-letters"])
 def test_an_idle_worker_is_alive_and_ready(pipeline: Pipeline, consumer: str) -> None:
     port = free_port()
     with pipeline.command("run", consumer, **probed(port)) as worker:

@@ -19,7 +19,7 @@ from worker.local.postgres import Postgres
 
 pytestmark = pytest.mark.embedded_only
 
-SLOW_BATCH = {"PROMPT_WORKER_PUSH_BATCH_SECONDS": "1"}  # requests wait for company for so long
+SLOW_BATCH = {"PROMPT_WORKER_PUSH_BATCH_SECONDS": "2"}  # requests wait for company for so long
 STOP_SECONDS = 8.0
 
 
