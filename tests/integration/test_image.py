@@ -12,7 +12,9 @@ import pytest
 from tests.events import bodies
 from tests.image import OWN, Image, follow, read_stages
 from tests.pipeline import Pipeline
+from tests.probing import probe
 from tests.worker_process import WorkerProcess
+from worker.local.server import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 DOCKERFILE = REPOSITORY / "Dockerfile"
@@ -100,21 +102,37 @@ def test_a_missing_secret_is_named_at_start(
 
 
 @pytest.mark.embedded_only
-@pytest.mark.parametrize("consumer", ["executions", "guardrails"])
-def test_sigterm_reaches_the_worker(image: Image, pipeline: Pipeline, consumer: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "port_setting"),
+    [
+        ("run executions", "PROMPT_WORKER_PROBE_PORT"),
+        ("run guardrails", "PROMPT_WORKER_PROBE_PORT"),
+        ("run dead-letters", "PROMPT_WORKER_PROBE_PORT"),
+        ("serve executions", "PORT"),
+        ("serve guardrails", "PORT"),
+    ],
+)
+def test_it_starts_does_its_work_answers_its_probe_and_ends_on_sigterm(
+    image: Image, pipeline: Pipeline, command: str, port_setting: str
+) -> None:
     """The exec form: no shell stands between the signal and the worker."""
-    published = bodies(20)
-    pipeline.publish(published)
+    pipeline.publish(published := bodies(20))
+    port = free_port()
     settings = image.environment | {
         "DATABASE_URL": pipeline.database,
         "PUBSUB_PROJECT_ID": pipeline.topology.project,
         "PUBSUB_EMULATOR_HOST": os.environ["PUBSUB_EMULATOR_HOST"],
+        "PROMPT_WORKER_PUSH_AUDIENCE": "prompt-worker",
+        "PROMPT_WORKER_PUSH_SERVICE_ACCOUNT": "push@example.com",
+        "PROMPT_WORKER_PROGRESS_SECONDS": "0.2",
+        port_setting: str(port),
     }
     (program,) = image.command()
-    with WorkerProcess(settings, "run", consumer, program=program) as worker:
-        if consumer == "executions":
+    with WorkerProcess(settings, *command.split(), program=program) as worker:
+        worker.wait_for(lambda _: probe(port, "/healthz")[0] == 200, 30)
+        if command == "run executions":
             pipeline.wait_for_rows(len(published))
-        else:
+        if command == "run guardrails":
             pipeline.wait_for_evaluations(len(published))
         code, seconds = worker.terminate()
     assert (code, seconds < 8) == (0, True), worker.output
