@@ -257,3 +257,17 @@ def test_programs_are_told_as_json(pipeline: Pipeline, prompt_worker: Command) -
         told = prompt_worker("dead-letters", "replay", "--json", "--yes").splitlines()
     done = json.loads(told[0])
     assert (done["sent"], done["resolved"], done["failed"], done["waiting"]) == (3, 3, 0, 0)
+
+
+def test_one_that_fails_again_still_tells_who_replayed_it(pipeline: Pipeline, prompt_worker: Command) -> None:
+    store(pipeline.database, [letter(body(template_name="nobody-knows"), own="x")])
+    prompt_worker("dead-letters", "replay", "--yes", "--by", "ada", "--wait", "0")
+    with pipeline.worker() as worker:
+        worker.wait_for(lambda w: w.totals.get("dead-lettered") == 1)
+    (failed,) = pipeline.dead_letters(1)
+    assert {name: failed.attributes[name] for name in ("own", "replay-by", "replay-count")} == {
+        "own": "x",
+        "replay-by": "ada",
+        "replay-count": "1",
+    }
+    assert failed.attributes["dead-letter-error-class"] == "unknown_template"
