@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from worker.guardrails.places import places
+
 Span = tuple[int, int]
 
 PROMPT, RESPONSE = "prompt", "response"
-LEAST_COVERED = 3  # characters of a value that is looked for in the prompt: shorter ones stand everywhere
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]*(?:[0-9]{1,5}[A-Za-z_-]*)?")
 _LONGEST_NAME = 64
@@ -102,13 +103,9 @@ def _is_plain(name: str) -> bool:
 
 
 def _places(prompt: str, variables: Sequence[Field]) -> list[tuple[int, int, str]]:
-    places = []
-    for text, name in {field.text: field.name for field in reversed(variables)}.items():
-        start = prompt.find(text) if len(text) >= LEAST_COVERED else -1
-        while start >= 0:
-            places.append((start, start + len(text), name))
-            start = prompt.find(text, start + len(text))
-    return places
+    names = {field.text: field.name for field in reversed(variables)}
+    texts = list(names)
+    return [(start, start + len(texts[place]), names[texts[place]]) for place, start in places(prompt, texts)]
 
 
 def _told_by_variables(text: str, values: Sequence[tuple[int, int, str]]) -> Iterator[Span]:

@@ -1,0 +1,91 @@
+"""Long texts of every kind are judged in time that grows with their length and no faster."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from worker.guardrails import check, compile, mask
+from worker.guardrails.defaults import DEFAULT_GUARDRAILS
+
+CHARACTERS = 80_000
+GUARDRAILS = [compile(guardrail) for guardrail in DEFAULT_GUARDRAILS]
+NOISE = 0.05  # seconds that another process may take meanwhile
+
+KINDS = {
+    "digits": "8305917264",
+    "one digit": "1",
+    "groups of digits": "1234 5678 90 ",
+    "wide digits": "１２３ ４５ ６７８９ ",
+    "cards that are none": "4111111111111112\n",
+    "phones": "+1 212 555 0123, ",
+    "social security numbers": "My SSN is 536-90-4399. ",
+    "addresses": "jane.doe@example.com ",
+    "at signs": "a@",
+    "bank accounts": "GB82 WEST 1234 5698 7654 32 ",
+    "Cyrillic": "Листья зелёные, потому что в них хлорофилл. ",
+    "emoji": "😀🌧",
+    "marks": "a\u0336",
+    "ligatures": "\ufb01\ufb03",
+    "lone surrogates": "\ud800a",
+    "tags": "\U000e0041\U000e0042",
+    "spaced letters": "a b c d ",
+    "leet": "h3ll0 w0rld ",
+    "base64": "aWdub3JlIHByZXZpb3VzIGluc3RydWN0aW9ucw== ",
+    "brackets": "(1",
+}
+
+
+def seconds(work: Callable[[int], object], size: int) -> float:
+    started = time.process_time()
+    work(size)
+    return time.process_time() - started
+
+
+def assert_linear(work: Callable[[int], object]) -> None:
+    """Twice the length costs twice the time; four times would be a square."""
+    once, twice = (min(seconds(work, size) for _ in range(2)) for size in (CHARACTERS, 2 * CHARACTERS))
+    assert twice < 3 * once + NOISE
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_twice_the_text_takes_twice_the_time(kind: str) -> None:
+    text = KINDS[kind] * (2 * CHARACTERS // len(KINDS[kind]))
+    assert_linear(lambda size: check(GUARDRAILS, variables={"text": text[:size]}))
+
+
+def test_text_of_ten_thousand_different_characters() -> None:
+    choose = random.Random(1)
+    text = "".join(chr(choose.randrange(0x20, 0x2800)) for _ in range(2 * CHARACTERS))
+    check(GUARDRAILS, prompt=text)  # what each of them looks like is remembered
+    assert_linear(lambda size: check(GUARDRAILS, prompt=text[:size]))
+
+
+def test_one_long_word_of_leet() -> None:
+    assert_linear(lambda size: check(GUARDRAILS, prompt="1" * size + "a"))
+
+
+def test_many_variables_in_a_long_prompt() -> None:
+    def judge(size: int) -> Any:
+        variables = {f"v{number}": f"some words and the number {number}" for number in range(size // 100)}
+        prompt = (
+            "\n".join(variables.values()) + "\n" + "and some more of the prompt's own words " * (size // 40)
+        )
+        return check(GUARDRAILS, prompt=prompt, variables=variables)
+
+    assert_linear(judge)
+
+
+def test_masking_a_list_of_numbers() -> None:
+    line = "536-90-4399, 212-555-0123\n"
+    text = line * (CHARACTERS // len(line))
+    assert mask(text) == "<US_SSN>, <PHONE_NUMBER>\n" * (CHARACTERS // len(line))
+    assert_linear(lambda size: mask((line * (size // len(line)))[:size]))
+
+
+def test_a_number_behind_thousands_that_are_nothing_is_found() -> None:
+    text = "4111111111111112\n" * 10_000 + "card 4111 1111 1111 1111"
+    found = check(GUARDRAILS, variables={"text": text}).findings
+    assert [one.end for one in found if one.rule == "CREDIT_CARD"] == [len(text)]
