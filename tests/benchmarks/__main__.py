@@ -27,6 +27,7 @@ from tests.benchmarks import (
     replaying,
     scaling,
     services,
+    storing,
     write_path,
 )
 from tests.benchmarks.broker import Backlog
@@ -46,10 +47,12 @@ PARTS = (
     "guardrails",
     "push",
     "replay",
+    "dead-letters",
     "telemetry",
 )
 
 GUARDED_EVENTS = PUSHED_EVENTS = OBSERVED_EVENTS = 30_000  # more take longer and say the same
+DEAD_LETTERS, SUMMED_UP = 30_000, 1_000_000
 
 
 def main() -> None:
@@ -104,6 +107,8 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
         yield from pushing.measure(database, min(options.events, PUSHED_EVENTS), report)
     if "replay" in only:
         yield from replaying.measure(database, report)
+    if "dead-letters" in only:
+        yield from storing.measure(running, database, min(options.events, DEAD_LETTERS), SUMMED_UP, report)
     if "telemetry" in only:
         yield observing.measure(
             running, database, min(options.events, OBSERVED_EVENTS), options.turns, report

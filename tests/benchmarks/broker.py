@@ -69,7 +69,6 @@ class Backlog:
 
     def __init__(self, emulator_host: str, consumers: Sequence[str] = ("writer",)) -> None:
         self.topology = Topology(f"bench-{uuid4().hex[:12]}", Names(), emulated=True)
-        self.topic = self.topology.topic_path(self.topology.names.topic)
         self._subscriptions = [
             self.topology.subscription_path(getattr(self.topology.names, consumer)) for consumer in consumers
         ]
@@ -81,6 +80,7 @@ class Backlog:
         # These alone: another subscription would keep every message too.
         for subscription in self.topology.subscriptions():
             if subscription.name in self._subscriptions:
+                self.topic = subscription.topic
                 self._subscriber.create_subscription(request=subscription)
         self._snapshots = [
             f"projects/{self.topology.project}/snapshots/backlog-{consumer}" for consumer in consumers

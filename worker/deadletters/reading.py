@@ -18,7 +18,7 @@ from worker.subscription import Message
 # https://cloud.google.com/pubsub/docs/handling-failures
 _FORWARDED = "CloudPubSubDeadLetterSource"
 _MADE = "dead-letter-"
-_NUL, _REPLACEMENT = "\0", "\N{REPLACEMENT CHARACTER}"
+_NUL, _ESCAPED_NUL, _REPLACEMENT = "\0", b"\\u0000", "\N{REPLACEMENT CHARACTER}"
 # Where in a body it went wrong differs from event to event, and so does the number of attempts.
 _PLACES = re.compile(r"\b(byte|after) \d+")
 
@@ -53,6 +53,7 @@ class _Body(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Body).decode
+_encode = msgspec.json.Encoder().encode
 
 
 def read_payload(body: bytes) -> Payload:
@@ -134,9 +135,12 @@ def kind_of_reason(reason: str) -> str:
     return _PLACES.sub(r"\1 …", reason)
 
 
-def storable(attributes: Mapping[str, str]) -> dict[str, str]:
+def attributes_json(attributes: Mapping[str, str]) -> str:
     """As jsonb can hold them: with U+FFFD for NUL."""
-    return {_text(name): _text(value) for name, value in attributes.items()}
+    encoded = _encode(dict(attributes))
+    if _ESCAPED_NUL in encoded:
+        encoded = _encode({_text(name): _text(value) for name, value in attributes.items()})
+    return encoded.decode()
 
 
 def _occurrence(message_id: str, published: datetime) -> str:

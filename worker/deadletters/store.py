@@ -5,7 +5,6 @@ An event is one dead letter, however often it fails; a message that comes again 
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Iterable, Sequence
@@ -20,7 +19,7 @@ from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
 from worker.deadletters.filters import Consumer
-from worker.deadletters.reading import cause, event_id, event_key, read_origin, read_payload, storable
+from worker.deadletters.reading import attributes_json, cause, event_id, event_key, read_origin, read_payload
 from worker.deadletters.sweep import sweeping
 from worker.errors import describe
 from worker.outcome import Outcome, Verdict
@@ -122,7 +121,7 @@ class DeadLetterStore:
             payload.template_version,
             payload.environment,
             message.data,
-            json.dumps(storable(message.attributes), ensure_ascii=False),
+            attributes_json(message.attributes),
             origin.delivery_attempts,
             origin.occurrence,
             origin.first_seen,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from uuid import RFC_4122, UUID
@@ -11,12 +12,12 @@ import pytest
 from tests.events import body, id_of, with_raw
 from worker.deadletters.reading import (
     Payload,
+    attributes_json,
     cause,
     event_id,
     event_key,
     read_origin,
     read_payload,
-    storable,
 )
 from worker.subscription import Message
 
@@ -150,7 +151,8 @@ def test_alike_reasons_are_one_cause_and_others_are_not() -> None:
 
 
 def test_attributes_are_kept_as_the_database_can_hold_them() -> None:
-    assert storable({"a\0": "\0b", "é": "\n"}) == {
+    assert json.loads(attributes_json({"a\0": "\0b", "é": "\n", "c": "\\u0000"})) == {
         "a\N{REPLACEMENT CHARACTER}": "\N{REPLACEMENT CHARACTER}b",
         "é": "\n",
+        "c": "\\u0000",
     }

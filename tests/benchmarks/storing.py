@@ -1,0 +1,122 @@
+"""Dead letters: stored by the worker from a backlog, and a million of them summed up by the command's own query."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import count
+from statistics import median
+
+from tests.benchmarks.broker import Backlog
+from tests.benchmarks.events import bodies
+from tests.benchmarks.services import Database, Services, VoidError
+from tests.benchmarks.stage import Report
+from tests.benchmarks.table import Row
+from tests.benchmarks.worker_process import worker
+from worker.database import connect
+from worker.deadletters.filters import Filter
+from worker.deadletters.summary import summarize
+
+LOOK_SECONDS = 0.04
+STALLED_SECONDS = 120.0
+FLAT = 1.1
+STORING_GOAL, SUMMARY_GOAL = 5_000, 1.0
+REASONS = 20
+LOOKS = 5
+STORED = "SELECT count(*) FROM dead_letter_events"
+# With bodies and attributes beside the table, as real ones are: a summary reads neither.
+FILL = """
+INSERT INTO dead_letter_events (consumer, event_key, event_id, source, subscription, error_class, reason, cause,
+    template_name, environment, payload, attributes, occurrences, first_seen, last_seen, status)
+SELECT 'executions', id, id, 'worker', 'prompt-executions-writer', 'unknown_template',
+    'no template t version ' || n %% 20, n %% 20, 't', 'production', '-', '{}', ARRAY[n::text],
+    now() - n * interval '1 s', now() - n * interval '1 s',
+    (ARRAY['pending', 'replayed', 'resolved', 'discarded'])[1 + n %% 4]
+FROM (SELECT n, uuid_v7() AS id FROM generate_series(1, %s) n) made
+"""
+
+
+def measure(
+    services: Services, database: Database, letters: int, summed_up: int, report: Report
+) -> Iterator[Row]:
+    yield _storing(services, database, letters, report)
+    yield _summary(database, summed_up, report)
+
+
+def _storing(services: Services, database: Database, letters: int, report: Report) -> Row:
+    report(f"publishing {letters:,} dead letters")
+    backlog = Backlog(services.emulator.host, ("dead_letter_store",))
+    backlog.publish(bodies(letters, database.templates()), _attributes())
+    rates, half, late, cpu = [], 0, 0, 0.0
+    for turn in (1, 2, 3):
+        report(f"storing them, turn {turn} of 3")
+        database.execute("TRUNCATE dead_letter_events")
+        child = worker(database.url, backlog.topology.project, "dead-letters")
+        with child:
+            child.wait_until_idle()
+            before = child.cpu()
+            backlog.refill()
+            started = time.perf_counter()
+            stored = half = 0
+            while stored < letters:
+                child.check()
+                if time.perf_counter() - started > STALLED_SECONDS:
+                    raise VoidError(f"{stored} of {letters} dead letters are stored")
+                time.sleep(LOOK_SECONDS)
+                [(stored,)] = database.execute(STORED)
+                late = child.memory()
+                half = half or (late if stored >= letters / 2 else 0)
+            rates.append(letters / (time.perf_counter() - started))
+            cpu = (child.cpu() - before) / letters * 1e6
+        child.forget()
+        backlog.clear()
+    backlog.delete()
+    rate = median(rates)
+    return Row(
+        f"storing {letters:,} dead letters, published → row",
+        f"{rate:,.0f}/s; {cpu:.0f} µs of the worker's CPU each; "
+        f"{half / 1e6:.0f} MB at half, {late / 1e6:.0f} at the end",
+        f"≥ {STORING_GOAL:,}/s, flat memory",
+        rate >= STORING_GOAL and late <= half * FLAT,
+        {"rate": rate, "worker_us": cpu, "half_mb": half / 1e6, "late_mb": late / 1e6},
+    )
+
+
+def _attributes() -> Iterator[dict[str, str]]:
+    """As the execution worker gives them."""
+    for number in count():
+        yield {
+            "dead-letter-error-class": "unknown_template",
+            "dead-letter-reason": f"no template t version {number % REASONS}",
+            "dead-letter-source": "prompt-executions-writer",
+            "dead-letter-message-id": str(number),
+            "dead-letter-first-seen": "2026-05-06T07:00:00+00:00",
+            "dead-letter-last-seen": "2026-05-06T07:08:00+00:00",
+        }
+
+
+def _summary(database: Database, number: int, report: Report) -> Row:
+    report(f"making {number:,} dead letters")
+    database.execute("TRUNCATE dead_letter_events")
+    database.execute(FILL, (number,))
+    database.execute("VACUUM ANALYZE dead_letter_events")
+    database.execute("UPDATE dead_letter_sweep SET swept_at = now() + interval '2 minutes'")
+    report("summing them up")
+    engine = connect(database.url, application_name="bench summary")
+    taken = []
+    for _ in range(LOOKS):
+        started = time.perf_counter()
+        found = summarize(engine, Filter())
+        taken.append(time.perf_counter() - started)
+        if (found.total, found.causes) != (number, min(number, REASONS)):
+            raise VoidError(f"{found.total} dead letters of {found.causes} causes")
+    engine.dispose()
+    database.execute("TRUNCATE dead_letter_events")
+    seconds = median(taken)
+    return Row(
+        f"summary of {number:,} dead letters",
+        f"{seconds:.2f} s (the slowest of {LOOKS}: {max(taken):.2f} s)",
+        "< 1 s",
+        seconds < SUMMARY_GOAL,
+        {"seconds": seconds, "slowest_seconds": max(taken)},
+    )
