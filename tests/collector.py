@@ -86,6 +86,11 @@ class Collector:
                 for scope in resource.scope_metrics:
                     yield from (metric.name for metric in scope.metrics)
 
+    def instances(self) -> set[str]:
+        """Of the programs whose metrics came."""
+        resources = [each.resource for request in self.metrics for each in request.resource_metrics]
+        return {_values(resource.attributes)["service.instance.id"] for resource in resources}
+
     def __enter__(self) -> Self:
         return self
 

@@ -140,15 +140,16 @@ def test_the_age_in_hand_grows_while_the_database_holds_a_batch_up(
 
 
 @pytest.mark.embedded_only
-def test_the_same_metrics_go_to_a_collector(pipeline: Pipeline) -> None:
+def test_the_same_metrics_go_to_a_collector_each_workers_apart(pipeline: Pipeline) -> None:
     with Collector() as collector:
-        with pipeline.worker(**collector.settings, OTEL_METRIC_EXPORT_INTERVAL="200") as worker:
+        with pipeline.worker(**collector.settings) as first, pipeline.worker(**collector.settings) as second:
             pipeline.publish(bodies(10))
             pipeline.wait_for_rows(10)
-            assert worker.terminate()[0] == 0
+            assert first.terminate()[0] == second.terminate()[0] == 0
         names = set(collector.metric_names())
     assert {"prompt_worker_events_total", "prompt_worker_end_to_end_seconds"} <= names
     assert names <= {exported_name(metric) for metric in ABOUT}
+    assert len(collector.instances()) == 2
 
 
 def test_a_port_that_is_taken_is_named_at_the_start(pipeline: Pipeline) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
+from uuid import uuid4
 
 import msgspec
 from msgspec import Meta, field
@@ -62,12 +63,12 @@ def _start(settings: TelemetrySettings, worker: str) -> list[Callable[[], object
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
-    resource = Resource.create(
-        {
-            "service.name": settings.service_name or f"prompt-worker-{worker}",
-            "service.namespace": "prompt-worker",
-        }
-    )
+    identity = {
+        "service.name": settings.service_name or f"prompt-worker-{worker}",
+        "service.namespace": "prompt-worker",
+        "service.instance.id": str(uuid4()),  # else the instances of a pool would write the same series
+    }
+    resource = Resource.create(identity)
     readers: list[MetricReader] = []
     ends: list[Callable[[], object]] = []
     if settings.metrics_port:

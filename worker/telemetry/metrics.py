@@ -7,6 +7,7 @@ nothing that people wrote. Exported names are Prometheus's on every way, also th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Literal, NamedTuple, get_args
 
 from opentelemetry import metrics
@@ -98,19 +99,6 @@ def exported_name(metric: Metric) -> str:
 
 
 _meter = metrics.get_meter("prompt_worker")
-_counters = {
-    name: _meter.create_counter(exported_name(name), ABOUT[name].unit, ABOUT[name].description)
-    for name in get_args(Counter)
-}
-_histograms = {
-    name: _meter.create_histogram(
-        exported_name(name),
-        ABOUT[name].unit,
-        ABOUT[name].description,
-        explicit_bucket_boundaries_advisory=_BUCKETS[name],
-    )
-    for name in get_args(Histogram)
-}
 _watched: dict[Gauge, list[tuple[Callable[[], float], dict[str, str]]]] = {}
 _of_worker: dict[str, str] = {}
 
@@ -121,11 +109,11 @@ def name_worker(name: str) -> None:
 
 
 def count(metric: Counter, amount: int = 1, **labels: str) -> None:
-    _counters[metric].add(amount, labels | _of_worker)
+    _counter(metric).add(amount, labels | _of_worker)
 
 
 def record(metric: Histogram, value: float, **labels: str) -> None:
-    _histograms[metric].record(value, labels | _of_worker)
+    _histogram(metric).record(value, labels | _of_worker)
 
 
 def watch(metric: Gauge, read: Callable[[], float], **labels: str) -> None:
@@ -140,3 +128,19 @@ def watch(metric: Gauge, read: Callable[[], float], **labels: str) -> None:
 
     about = ABOUT[metric]
     _meter.create_observable_gauge(exported_name(metric), [observe], about.unit, about.description)
+
+
+# Made when first used: a publishing service has none of them.
+@cache
+def _counter(metric: Counter) -> metrics.Counter:
+    return _meter.create_counter(exported_name(metric), ABOUT[metric].unit, ABOUT[metric].description)
+
+
+@cache
+def _histogram(metric: Histogram) -> metrics.Histogram:
+    return _meter.create_histogram(
+        exported_name(metric),
+        ABOUT[metric].unit,
+        ABOUT[metric].description,
+        explicit_bucket_boundaries_advisory=_BUCKETS[metric],
+    )
