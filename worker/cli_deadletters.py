@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from uuid import UUID
 
+from worker.cli_edit import add_edit
 from worker.cli_filters import add_filters, filter_of
 from worker.cli_replay import add_replay
 
@@ -32,6 +33,7 @@ def add_dead_letters(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--json", action="store_true", help="print JSON")
 
     add_replay(commands)
+    add_edit(commands)
 
 
 def _add(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from worker.cli_by import add_by, who
+from worker.cli_operator import add_by, who
 
 if TYPE_CHECKING:
     from worker.retention import Retention

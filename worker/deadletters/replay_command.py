@@ -27,6 +27,7 @@ from worker.deadletters.under_way import progress, stopped_by_signal
 from worker.topic import Topic
 
 INTERRUPTED = 130
+CANARY_WAIT = 60.0  # seconds, where nothing else is waited for
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,11 @@ def _send(replay: Replay, most: int, options: Options, console: Console) -> int:
     canary = min(options.canary, most)
     if canary:
         replay.send(canary)
-        found = wait_until_settled(database, action.id, options.wait, stop)
+        found = wait_until_settled(database, action.id, options.wait or CANARY_WAIT, stop)
         if stop.is_set():
             return _interrupted(replay, most, console)
         print_settled(f"canary of {replay.sent:,}", found, console)
-        if found.failed or found.waiting:
+        if found.resolved < replay.sent:
             console.print(f"the other {most - replay.sent:,} were not sent")
             return 1
     replay.send(most - replay.sent)
@@ -108,7 +109,7 @@ def _send(replay: Replay, most: int, options: Options, console: Console) -> int:
         found = wait_until_settled(database, action.id, options.wait, stop)
     else:
         found = database.run(lambda cursor: settled(cursor, action.id))
-    print_settled(f"{replay.sent:,} sent", found, console)
+    print_settled(f"{replay.sent:,} sent", found, console, waited=options.wait > 0)
     if options.as_json:
         print_settled_as_json(action.id, replay.sent, found)
     return 1 if found.failed or (found.waiting and options.wait) else 0

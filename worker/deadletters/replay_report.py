@@ -36,14 +36,14 @@ def print_settled_as_json(replay: UUID, sent: int, found: Settled) -> None:
     print(json.dumps({"replay": str(replay), "sent": sent} | asdict(found)))
 
 
-def print_settled(what: str, found: Settled, console: Console) -> None:
+def print_settled(what: str, found: Settled, console: Console, *, waited: bool = True) -> None:
     parts = [f"{found.resolved:,} resolved"] * bool(found.resolved)
     parts += [f"{found.failed:,} failed again"] * bool(found.failed)
     parts += [f"{found.waiting:,} not settled yet"] * bool(found.waiting)
     console.print(f"{what}: {', '.join(parts) or 'nothing'}")
     for reason, number in found.reasons[:REASONS]:
         console.print(f"  {number:,} times {printable(reason)}")
-    if found.waiting:
+    if found.waiting and waited:
         console.print(
             "  are the workers running? 'prompt-worker dead-letters list --status replayed' shows those"
         )

@@ -1,0 +1,106 @@
+"""`prompt-worker dead-letters edit`, `discard` and `purge`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from worker.cli_filters import add_filters, filter_of
+from worker.cli_operator import (
+    Commands,
+    add_by,
+    add_command,
+    add_confirmation,
+    open_console,
+    open_database,
+    who,
+)
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def add_edit(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Each sets `command` to a function of its options."""
+    edit = add_command(commands, "edit", _edit, "a corrected copy, replayed instead of the original")
+    edit.add_argument("id", metavar="ID", type=UUID, help="of the dead letter")
+    edit.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", type=_assignment)
+    edit.add_argument("--unset", action="append", default=[], metavar="FIELD")
+    edit.add_argument("--file", type=Path, metavar="FILE", help="the whole body (default: opened in $EDITOR)")
+    edit.add_argument("--reveal", action="store_true", help="show texts in the difference")
+    add_by(edit)
+
+    discard = add_command(commands, "discard", _discard, "give dead letters up")
+    add_filters(discard)
+    discard.add_argument("--because", required=True, metavar="TEXT", help="why; kept with each of them")
+    add_confirmation(discard, "discard them")
+
+    purge = add_command(commands, "purge", _purge, "delete what was resolved or discarded long ago")
+    add_filters(purge)
+    purge.add_argument("--older-than", type=_age, required=True, metavar="AGE", help="such as 30d, 12h")
+    add_confirmation(purge, "delete them")
+
+
+def _edit(options: argparse.Namespace) -> int:
+    from worker.deadletters.correction import CorrectionError, corrected
+    from worker.deadletters.edit import edit, in_editor
+
+    def correct(body: bytes) -> bytes:
+        if not options.file:
+            return corrected(body, dict(options.set), options.unset)
+        try:
+            return bytes(options.file.read_bytes())
+        except OSError as error:
+            raise CorrectionError(f"--file {options.file}: {error.strerror}") from None
+
+    by_hand = not (options.file or options.set or options.unset)
+    return edit(
+        open_database(),
+        options.id,
+        in_editor if by_hand else correct,
+        by=who(options),
+        reveal=options.reveal,
+        console=open_console(),
+    )
+
+
+def _discard(options: argparse.Namespace) -> int:
+    from worker.deadletters.discard import discard
+
+    return discard(
+        open_database(),
+        filter_of(options),
+        options.because,
+        yes=options.yes,
+        by=who(options),
+        console=open_console(),
+    )
+
+
+def _purge(options: argparse.Namespace) -> int:
+    from worker.deadletters.discard import purge
+
+    return purge(
+        open_database(),
+        filter_of(options),
+        options.older_than,
+        yes=options.yes,
+        by=who(options),
+        console=open_console(),
+    )
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text}: FIELD=VALUE is wanted")
+    return name, value
+
+
+def _age(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,6})([mhdw])", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text}: a number and m, h, d or w are wanted, such as 30d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
