@@ -28,6 +28,11 @@ _ALNUM[[code for code in range(0x180) if chr(code).isalnum()]] = True
 _ALNUM[0x180] = True  # and every letter above
 _ALNUM[ord("'")] = True
 _SPACE = np.array([chr(code).isspace() for code in range(0x3002)])  # none is above the ideographic one
+# In lower case, all white space a space, all digits 0: which digit it is says nothing.
+_ASCII = bytes(
+    ord(" ") if chr(code).isspace() else ord("0") if chr(code).isdigit() else ord(chr(code).lower())
+    for code in range(0x80)
+) + bytes(0x80)
 _ZERO = np.uint32(ord("0"))
 
 
@@ -89,19 +94,25 @@ def extract(texts: Sequence[str]) -> Features:
 
 def _codes(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
     # The texts' characters, each text after a gap and between spaces, and how many each has so.
-    parts = [f"{_GAP} {text.lower()} " for text in texts]
+    parts = [f"{_GAP} {text} " for text in texts]
     parts.append(_GAP)
-    codes = np.frombuffer("".join(parts).encode("utf-32-le", "replace"), dtype="<u4").astype(np.uint32)
+    joined = "".join(parts)
+    codes: NDArray[np.uint8] | NDArray[np.uint32]
+    if joined.isascii():
+        codes = np.frombuffer(joined.encode().translate(_ASCII), np.uint8)
+    else:
+        parts = [part.lower() for part in parts]
+        codes = np.frombuffer("".join(parts).encode("utf-32-le", "replace"), "<u4").astype(np.uint32)
+        codes[_SPACE.take(codes, mode="clip")] = ord(" ")
+        codes[codes - _ZERO < 10] = _ZERO
     lengths = np.fromiter(map(len, parts), np.intp, len(parts))
-    space = _SPACE.take(codes, mode="clip")
-    codes[space] = ord(" ")
+    space = codes == ord(" ")
     again = space[1:] & space[:-1]
     if again.any():
         kept = np.append(True, ~again)
         codes = codes[kept]
         lengths = np.add.reduceat(kept, np.cumsum(lengths) - lengths, dtype=np.intp)
-    codes[codes - _ZERO < 10] = _ZERO  # which digit it is says nothing
-    return codes, lengths[:-1]
+    return codes.astype(np.uint32), lengths[:-1]
 
 
 def _character_grams(codes: NDArray[np.uint32], length: int) -> list[NDArray[np.uint32]]:

@@ -88,7 +88,9 @@ def flatten(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 if len(name) > _LONGEST_NAME or not _is_plain(name):
                     inner.append((f"{path}[#{index}].key", name))
                     name = f"[#{index}]"
-                inner.append((f"{path}.{name}" if path and name[0] != "[" else f"{path}{name}", entry))
+                if path:
+                    name = f"{path}{name}" if name[0] == "[" else f"{path}.{name}"
+                inner.append((name, entry))
             inner.reverse()
             stack += inner
         elif isinstance(value, list | tuple):
