@@ -33,6 +33,8 @@ class Window:
     def cuts_a_word(self) -> bool:
         """Whether it begins or ends elsewhere than at white space."""
         text, start, end = self.view.text, self.start, self.end
+        if end - start == len(text):
+            return False
         return (start > 0 and not text[start - 1].isspace()) or (
             end < len(text) and not text[end - 1].isspace()
         )

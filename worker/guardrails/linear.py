@@ -16,7 +16,7 @@ from worker.guardrails.features import BUCKETS, extract
 ModelName = Literal["toxicity", "injection"]
 Scores = NDArray[np.float32]
 
-_CHUNK = 128  # windows at a time: their arrays stay in the processor's cache
+_CHUNK = 256  # windows at a time: their arrays stay in the processor's cache
 
 
 _SHIFT = 1 << 20  # more than twice what one model's weights can add up to in a window
