@@ -29,9 +29,9 @@ CREATE TABLE dead_letter_events (
     superseded_by uuid -- and the original its copy: it is not replayed any more
 );
 
--- Payload and attributes beside the table: lists and summaries read neither.
+-- Payload and attributes beside the table, the reason in it: lists and summaries read that alone.
 ALTER TABLE dead_letter_events ALTER payload SET STORAGE EXTERNAL;
-ALTER TABLE dead_letter_events SET (toast_tuple_target = 128);
+ALTER TABLE dead_letter_events SET (toast_tuple_target = 512);
 
 -- No foreign keys among dead letters: purging a thousand would look through all the others a thousand times.
 CREATE UNIQUE INDEX idx_dead_letter_events_key ON dead_letter_events (event_key, consumer) WHERE superseded_by IS NULL;

@@ -15,9 +15,9 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 SOURCES: tuple[Source, ...] = get_args(Source)
 CONSUMERS: tuple[Consumer, ...] = get_args(Consumer)
 
-# Over `dead_letter_events AS d`. A reason is found by a part of it, whatever its case.
+# Over `dead_letter_events AS d`. A reason is found by a part of it, whatever its case (of ASCII, which is quicker).
 _CONDITIONS = {
-    "reason": "strpos(lower(d.reason), lower(%(reason)s)) > 0",
+    "reason": 'strpos(lower(d.reason COLLATE "C"), lower(%(reason)s COLLATE "C")) > 0',
     "error_class": "d.error_class = %(error_class)s",
     "template": "d.template_name = %(template)s",
     "environment": "d.environment = %(environment)s",

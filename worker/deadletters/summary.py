@@ -48,8 +48,10 @@ def summarize(engine: Engine, which: Filter, *, limit: int = 0) -> Summary:
     sweep(engine)
     condition, parameters = which.where()
     with transaction(engine) as cursor:
-        # Compiling would take longer than counting.
-        cursor.execute("SET LOCAL jit = off")
+        # For a million: compiling takes longer than counting, and sorting them twice as long as hashing a few groups.
+        cursor.execute(
+            "SET LOCAL jit = off; SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off"
+        )
         cursor.execute(
             _SUMMARIZE.replace("{which}", condition),
             parameters | {"columns": COLUMNS, "limit": limit or None},
