@@ -59,10 +59,17 @@ def test_what_can_neither_be_written_nor_dead_lettered_is_sent_back(
 ) -> None:
     topology = pipeline.topology
     pipeline.publisher.delete_topic(topic=topology.topic_path(topology.names.dead_letter_topic))
-    with Serving(pipeline, signer) as serving:
+    metrics = free_port()
+    with Serving(pipeline, signer, PROMPT_WORKER_METRICS_PORT=str(metrics)) as serving:
         reply = serving.push(b"not an event")
         assert (reply.status, reply.headers["retry-after"]) == (503, "10")
         assert serving.push(body()).status == 204
+        _, page = probe(metrics, "/metrics")
+        [told] = [text for text in serving.process.messages("WARNING") if "push requests" in text]
+    [line] = [line for line in page.splitlines() if line.startswith("prompt_worker_refused_requests_total{")]
+    assert 'status="503"' in line
+    assert line.endswith(" 1.0")
+    assert "answered 503: handed back" in told
 
 
 def test_the_breaker_ends_the_service_and_its_requests_are_sent_back(
@@ -175,6 +182,7 @@ def test_answers_and_refusals_are_counted(pipeline: Pipeline, signer: Signer) ->
         return float(line.rsplit(" ", 1)[1])
 
     assert value("events_total", 'outcome="written"') == 7
+    assert value("events_total", 'worker="executions"') == 7, "as of a worker that pulls: it does the same"
     assert value("refused_requests_total", 'status="401"') == 3
 
 

@@ -47,6 +47,7 @@ def test_a_message_without_data_is_one_of_no_bytes() -> None:
         b'{"message": {"data": "c2VjcmV0"}, "subscription": "s"}',
         envelope(b"1").replace(b'"data": "', b'"data": "secret!'),
         b'{"message": {"messageId": "1", "publishTime": "secret"}, "subscription": "s"}',
+        b'{"secret": ' + b"[" * 100_000,
     ],
 )
 def test_what_is_no_envelope_is_told_without_quoting_it(body: bytes) -> None:
@@ -171,6 +172,27 @@ def test_requests_in_hand_are_bounded_in_number_and_bytes() -> None:
     asyncio.run(check())
 
 
+def test_a_body_of_unknown_length_takes_room_while_it_comes() -> None:
+    async def check() -> None:
+        app, _ = await opened(PROMPT_WORKER_PUSH_IN_FLIGHT_BYTES="14000000")
+        come: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        for _ in range(13):
+            come.put_nowait({"type": "http.request", "body": b" " * 1_000_000, "more_body": True})
+
+        async def send(_: Any) -> None:
+            raise AssertionError("nobody is there")
+
+        scope = {"type": "http", "path": PATH, "method": "POST", "headers": []}
+        coming = asyncio.ensure_future(app(scope, come.get, send))
+        await asyncio.sleep(0.05)
+        assert await request(app, b" " * 2_000_000) == 429
+        come.put_nowait({"type": "http.disconnect"})
+        await coming
+        assert await request(app, b" " * 2_000_000) == 400, "and gives it back"
+
+    asyncio.run(check())
+
+
 def test_a_body_larger_than_any_message_is_refused() -> None:
     async def check() -> None:
         app, _ = await opened()
@@ -195,6 +217,7 @@ def test_a_body_that_does_not_come_is_not_waited_for() -> None:
 
         await app(unfinished, receive, send)
         assert sent[0]["status"] == 408
+        assert await request(app) == 408, "nothing of it comes"
         assert await request(app, b"") == 400, "its place is free again"
 
     asyncio.run(check())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import socket
+import struct
+import threading
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
@@ -153,6 +156,22 @@ def test_a_new_key_is_fetched_but_strangers_cannot_have_them_fetched_at_will(
         assert signer.fetches == before + 1
 
     asyncio.run(check())
+
+
+def test_a_connection_that_breaks_while_keys_are_fetched_is_an_outage() -> None:
+    def break_off(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST, no FIN
+        time.sleep(0.1)
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=break_off, args=(listening,), daemon=True).start()
+        keys = SigningKeys(f"http://127.0.0.1:{listening.getsockname()[1]}/certs")
+        with pytest.raises(KeysAwayError):
+            asyncio.run(keys.find("key-1"))
 
 
 def test_without_any_key_no_token_is_judged_and_old_keys_outlive_an_outage(

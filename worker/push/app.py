@@ -68,9 +68,8 @@ class App:
         """For as long as the service runs."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            for path, inbox in self._inboxes.items():
-                if number := inbox.give_up(self._settings.answer_seconds):
-                    self._refusals.note(503, "not settled in time", path, number)
+            for inbox in self._inboxes.values():
+                inbox.give_up(self._settings.answer_seconds)
 
     async def _push(self, inbox: Inbox, scope: Scope, receive: Receive) -> Answer | None:
         """None when the client went away before it had sent everything."""
@@ -82,27 +81,29 @@ class App:
             raise RefusedError(answers.BEHIND, f"requests wait for more than {BEHIND_SECONDS:.0f} s")
         length = headers.get(b"content-length", b"")
         with self._room(int(length) if length.isdigit() else 0) as take:
-            body = await self._read_body(receive)
+            body = await self._read_body(receive, take)
             if body is None:
                 return None
-            take(len(body))
             message = _message(body)
             del body
-            return answers.SETTLED if await inbox.put(message) else answers.NOT_SETTLED
+            if not await inbox.put(message):
+                raise RefusedError(answers.NOT_SETTLED, "handed back, or not settled in time", scope["path"])
+            return answers.SETTLED
 
     @contextmanager
     def _room(self, expected: int) -> Iterator[Callable[[int], None]]:
-        """A place among the requests in hand; it is told how large the body is once that is known."""
+        """A place among the requests in hand; it is told how large the body is as far as that is known."""
         size = 0
 
-        def take(more: int) -> None:
+        def take(total: int) -> None:
             nonlocal size
-            if more > MAX_BYTES:
+            if total > MAX_BYTES:
                 raise RefusedError(answers.TOO_LARGE, f"a body of more than {MAX_BYTES:,} bytes")
-            if self._bytes - size + more > self._settings.in_flight_bytes:
+            more = max(0, total - size)
+            if self._bytes + more > self._settings.in_flight_bytes:
                 raise RefusedError(answers.FULL, "PROMPT_WORKER_PUSH_IN_FLIGHT_BYTES are in hand")
-            self._bytes += more - size
-            size = more
+            self._bytes += more
+            size += more
 
         if self._requests >= self._settings.in_flight:
             raise RefusedError(answers.FULL, "PROMPT_WORKER_PUSH_IN_FLIGHT requests are in hand")
@@ -126,13 +127,10 @@ class App:
         except KeysAwayError:
             raise RefusedError(answers.NO_KEYS, "no key to check tokens with could be fetched yet") from None
 
-    async def _read_body(self, receive: Receive) -> bytes | None:
-        first = await receive()
-        if first["type"] == "http.request" and not first.get("more_body"):
-            return bytes(first["body"])
+    async def _read_body(self, receive: Receive, take: Callable[[int], None]) -> bytes | None:
         try:
             async with asyncio.timeout(self._settings.answer_seconds):
-                return await _read_parts(first, receive)
+                return await _read_parts(receive, take)
         except TimeoutError:
             raise RefusedError(answers.TOO_SLOW, "the body did not come in time") from None
 
@@ -155,15 +153,13 @@ def _message(body: bytes) -> PushedMessage:
         raise RefusedError(answers.NO_ENVELOPE, reason, str(error)) from None
 
 
-async def _read_parts(event: answers.Event, receive: Receive) -> bytes | None:
+async def _read_parts(receive: Receive, take: Callable[[int], None]) -> bytes | None:
     parts: list[bytes] = []
     size = 0
-    while event["type"] == "http.request":
+    while (event := await receive())["type"] == "http.request":
         parts.append(event["body"])
         size += len(event["body"])
-        if size > MAX_BYTES:
-            raise RefusedError(answers.TOO_LARGE, f"a body of more than {MAX_BYTES:,} bytes")
+        take(size)
         if not event.get("more_body"):
             return b"".join(parts)
-        event = await receive()
     return None

@@ -57,8 +57,11 @@ def read(body: bytes) -> PushedMessage:
     """The message of a request's body. Raises `NotAnEnvelopeError`."""
     try:
         envelope = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = str(error) if isinstance(error, msgspec.DecodeError) else "not UTF-8"
-        raise NotAnEnvelopeError(reason) from None
+    except msgspec.DecodeError as error:
+        raise NotAnEnvelopeError(str(error)) from None
+    except UnicodeDecodeError:
+        raise NotAnEnvelopeError("not UTF-8") from None
+    except RecursionError:
+        raise NotAnEnvelopeError("nested too deeply") from None
     message = envelope.message
     return PushedMessage(message.data, message.attributes or {}, "", envelope)

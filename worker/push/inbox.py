@@ -41,12 +41,11 @@ class Inbox:
         oldest = next(iter(self._waiting.values()), None)
         return 0.0 if oldest is None else self._loop.time() - oldest
 
-    def give_up(self, seconds: float) -> int:
-        """Answers "not settled" to all that have been waiting for so long; how many. Their events may still be."""
+    def give_up(self, seconds: float) -> None:
+        """Answers "not settled" to all that have been waiting for so long. Their events may still be."""
         limit = self._loop.time() - seconds
         overdue = list(takewhile(lambda message: self._waiting[message] <= limit, self._waiting))
         self._answer(overdue, settled=False)
-        return len(overdue)
 
     def receive(self, timeout: float) -> list[Message]:
         """What came in within `timeout` seconds and still waits for its answer."""

@@ -49,7 +49,7 @@ class SigningKeys:
     async def _fetch(self) -> None:
         try:
             keys = await in_thread(self._client.get_signing_keys)
-        except (PyJWKClientError, PyJWKSetError, ValueError) as error:
+        except (PyJWKClientError, PyJWKSetError, OSError, ValueError) as error:
             log.warning(
                 "cannot fetch the keys that Pub/Sub's tokens are signed with from %s: %s. Is egress to it allowed?",
                 self._url,

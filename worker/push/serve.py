@@ -61,7 +61,7 @@ def serve(only: str | None) -> None:
     consumers: list[Consumer] = []
     with ExitStack() as opened:
         listening = opened.enter_context(_listen(push.port))
-        opened.enter_context(exporting(telemetry, "serve"))
+        opened.enter_context(exporting(telemetry, only or "serve"))
         publisher = opened.enter_context(PublisherClient())
         for work in works:
             engine = connect(
