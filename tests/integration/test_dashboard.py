@@ -95,6 +95,14 @@ def test_an_alert_policy_is_one_that_cloud_monitoring_takes(name: str, text: str
     assert all(condition.display_name for condition in policy.conditions)
 
 
+def test_an_alert_on_a_share_of_the_events_counts_each_event_once() -> None:
+    """The guardrail worker and the store of dead letters settle the same events again."""
+    [share] = [text for _, text in ALERTS if "prompt_worker_events_total" in text]
+    [counted] = re.findall(r'prompt_worker_events_total\{[^}]*worker=~"([^"]+)"', share)
+    workers = ("executions", "guardrails", "dead-letters", "serve")
+    assert [worker for worker in workers if re.fullmatch(counted, worker)] == ["executions", "serve"]
+
+
 def test_alerts_watch_the_subscriptions_that_are_declared() -> None:
     names = Names()
     watched = {names.writer, names.guardrails, names.dead_letter_store}
