@@ -7,9 +7,9 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from worker.cli_deadletters import add_dead_letters
-from worker.cli_guardrails import add_guardrails
-from worker.cli_retention import add_seek, add_snapshot
+from worker.commands.dead_letters import add_dead_letters
+from worker.commands.guardrails import add_guardrails
+from worker.commands.retention import add_seek, add_snapshot
 from worker.settings import SettingsError
 
 Command = Callable[[argparse.Namespace], int]
@@ -42,7 +42,7 @@ def _fail(error: object, code: int) -> int:
 
 def _migrate(_: argparse.Namespace) -> int:
     from schema.migrate import migrate
-    from worker.cli_engine import open_engine
+    from worker.commands.engine import open_engine
 
     applied = migrate(open_engine("migrate", statement_timeout_ms=0, lock_timeout_ms=30_000), print)
     print(f"{len(applied)} migrations applied" if applied else "nothing to do: the database is up to date")
@@ -52,7 +52,7 @@ def _migrate(_: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from schema.statistics import recount
     from schema.verify import verify
-    from worker.cli_engine import open_engine
+    from worker.commands.engine import open_engine
     from worker.report import print_checks, print_differences
 
     engine = open_engine("verify", statement_timeout_ms=0)
@@ -63,7 +63,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _rebuild_statistics(_: argparse.Namespace) -> int:
     from schema.statistics import rebuild
-    from worker.cli_engine import open_engine
+    from worker.commands.engine import open_engine
 
     print(f"{rebuild(open_engine('rebuild-statistics', statement_timeout_ms=0))} rows corrected")
     return 0

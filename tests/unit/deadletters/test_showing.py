@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.events import body, with_raw
-from worker.cli_filters import add_filters, filter_of, parse_when
+from worker.commands.filters import add_filters, filter_of, parse_when
 from worker.deadletters.filters import Filter
 from worker.deadletters.showing import shown
 from worker.deadletters.tables import printable, sparkline

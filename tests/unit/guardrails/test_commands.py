@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.cli_guardrails import add_guardrails
+from worker.commands.guardrails import add_guardrails
 from worker.guardrails.defaults import DEFAULT_GUARDRAILS
 from worker.guardrails.evasions import measure_evasions
 from worker.guardrails.guardrail import Guardrail

@@ -8,8 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
-from worker.cli_filters import add_filters, filter_of
-from worker.cli_operator import (
+from worker.commands.filters import add_filters, filter_of
+from worker.commands.operator import (
     Commands,
     add_by,
     add_command,

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Callable
 from uuid import UUID
 
-from worker.cli_edit import add_edit
-from worker.cli_filters import add_filters, filter_of
-from worker.cli_replay import add_replay
+from worker.commands.edit import add_edit
+from worker.commands.filters import add_filters, filter_of
+from worker.commands.replay import add_replay
 
 Command = Callable[[argparse.Namespace], int]
 Commands = argparse._SubParsersAction  # argparse has no public name for it
@@ -51,7 +51,7 @@ def _count(text: str) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from worker.cli_engine import open_engine
+    from worker.commands.engine import open_engine
     from worker.deadletters.listing import listed
     from worker.deadletters.tables import print_list
 
@@ -61,7 +61,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _summary(options: argparse.Namespace) -> int:
-    from worker.cli_engine import open_engine
+    from worker.commands.engine import open_engine
     from worker.deadletters.summary import summarize
     from worker.deadletters.tables import print_summary
 
@@ -70,7 +70,7 @@ def _summary(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from worker.cli_engine import open_engine
+    from worker.commands.engine import open_engine
     from worker.deadletters.showing import find, print_letter
 
     print_letter(find(open_engine("dead-letters"), options.id), reveal=options.reveal, as_json=options.json)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from worker.cli_operator import add_by, who
+from worker.commands.operator import add_by, who
 
 if TYPE_CHECKING:
     from worker.retention import Retention
@@ -62,7 +62,7 @@ def _retention() -> Iterator[tuple[Retention, Topology]]:
 def _seek(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from worker.cli_engine import open_engine
+    from worker.commands.engine import open_engine
     from worker.deadletters.actions import Database
     from worker.retention import parse_time
     from worker.seek import seek

@@ -6,8 +6,8 @@ import argparse
 from dataclasses import replace
 from uuid import UUID
 
-from worker.cli_filters import add_filters, filter_of
-from worker.cli_operator import (
+from worker.commands.filters import add_filters, filter_of
+from worker.commands.operator import (
     Commands,
     add_command,
     add_confirmation,

@@ -63,14 +63,14 @@ def _add(
 
 
 def _list(_: argparse.Namespace) -> int:
-    from worker.cli_engine import open_engine
+    from worker.commands.engine import open_engine
     from worker.guardrails.owners import list_guardrails
 
     return list_guardrails(open_engine("guardrails"))
 
 
 def _false_positive(options: argparse.Namespace) -> int:
-    from worker.cli_engine import open_engine
+    from worker.commands.engine import open_engine
     from worker.guardrails.owners import mark_false_positive
 
     by = options.by or getpass.getuser()

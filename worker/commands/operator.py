@@ -45,7 +45,7 @@ def who(options: argparse.Namespace) -> str:
 
 
 def open_database() -> Database:
-    from worker.cli_engine import open_engine
+    from worker.commands.engine import open_engine
     from worker.deadletters.actions import Database
 
     return Database(open_engine("dead-letters"))

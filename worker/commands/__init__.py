@@ -1,0 +1,1 @@
+"""The arguments of the commands that have many; `worker.cli` puts them together."""
