@@ -105,6 +105,7 @@ def test_a_token_that_cannot_be_believed_says_why_and_nothing_of_itself(signer: 
         {"email": None},
         {"email_verified": False},
         {"email_verified": None},
+        {"email_verified": "false"},
     ],
 )
 def test_a_sound_token_of_another_account_may_not_push(signer: Signer, claims: dict[str, Any]) -> None:

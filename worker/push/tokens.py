@@ -42,7 +42,7 @@ class Tokens:
         if self._accepted.get(authorization, 0.0) > time.time():
             return
         claims = await self._verify(_token(authorization))
-        if claims.get("email") != self._service_account or not claims.get("email_verified"):
+        if claims.get("email") != self._service_account or claims.get("email_verified") is not True:
             raise WrongSenderError(
                 "the token is not of PROMPT_WORKER_PUSH_SERVICE_ACCOUNT: "
                 "is it the account that the push subscription authenticates as?"

@@ -70,7 +70,9 @@ ABOUT: dict[Metric, About] = {
         ("since", "subscription"),
     ),
     "oldest_in_hand": About(
-        "age of the oldest message that is being handled, since it was published", "s", ("subscription",)
+        "since the oldest message that is being handled was published, of each batch's first and every 250th",
+        "s",
+        ("subscription",),
     ),
     "messages_in_hand": About("messages that are being handled", "{message}", ("subscription",)),
     "unsent_events": About("events that wait in a publisher's memory", "{event}"),
