@@ -55,8 +55,9 @@ def print_summary(summary: Summary, *, as_json: bool) -> int:
         _print_group_lines(summary.groups)
     shown = len(summary.groups)
     more = f"; the {shown} largest are shown, --limit 0 shows all" if summary.causes > shown else ""
+    causes = "one cause" if summary.causes == 1 else f"{summary.causes:,} causes"
     Console(stderr=not console.is_terminal, highlight=False, soft_wrap=True).print(
-        f"{summary.total:,} dead letters of {summary.causes:,} causes{more}"
+        f"{summary.total:,} dead letters of {causes}{more}"
     )
     return 0
 
