@@ -12,7 +12,7 @@ from rich.table import Table
 from sqlalchemy import Engine
 
 from worker.deadletters.database import sweep, transaction
-from worker.deadletters.tables import printable
+from worker.deadletters.tables import printable, printable_lines
 
 # Of an event, what is never a text that somebody wrote to a model, or a model wrote; anything else is hidden.
 SHOWN = {
@@ -68,7 +68,7 @@ def print_letter(letter: Letter, *, reveal: bool, as_json: bool) -> None:
     event = shown(payload, reveal=reveal)
     if as_json:
         document = letter | {"payload": event, "payload_bytes": len(payload)}
-        print(json.dumps(document, default=str, ensure_ascii=False))
+        print(json.dumps(document, default=str))
         return
     wide = None if sys.stdout.isatty() else 250
     console = Console(highlight=False, soft_wrap=True, markup=False, width=wide)
@@ -86,7 +86,8 @@ def print_letter(letter: Letter, *, reveal: bool, as_json: bool) -> None:
         )
         console.print(f"\n{told}  (action {action['action_id']})")
     console.print(f"\npayload, {len(payload):,} bytes", style="bold")
-    console.print(event if isinstance(event, str) else json.dumps(event, indent=2, ensure_ascii=False))
+    text = event if isinstance(event, str) else json.dumps(event, indent=2, ensure_ascii=False)
+    console.print(printable_lines(text))
     if not reveal:
         console.print("prompt texts are hidden: --reveal shows them", style="dim")
 

@@ -19,6 +19,7 @@ PAGE = 500  # rows of a table; a longer list is several
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _STYLES = {"pending": "yellow", "replayed": "cyan", "resolved": "green", "discarded": "dim"}
 _CONTROL = dict.fromkeys([*range(32), 127, *range(128, 160)], " ")
+_CONTROL_IN_LINES = {code: " " for code in _CONTROL if chr(code) not in "\n\t"}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -131,6 +132,11 @@ def _print_group_lines(groups: Sequence[Group]) -> None:
 
 def _time(value: datetime) -> str:
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def printable_lines(text: str) -> str:
+    """Its lines as they are; no other control character, and no lone surrogate."""
+    return text.translate(_CONTROL_IN_LINES).encode(errors="replace").decode()
 
 
 def printable(value: object) -> str:

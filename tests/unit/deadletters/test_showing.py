@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import unicodedata
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.events import body, with_raw
 from worker.commands.filters import add_filters, filter_of, parse_when
 from worker.deadletters.filters import Filter
-from worker.deadletters.showing import shown
+from worker.deadletters.showing import print_letter, shown
 from worker.deadletters.tables import printable, sparkline
 
 SECRET = "zanzibar"
@@ -85,3 +86,21 @@ def test_every_filter_can_be_typed() -> None:
     given = filter_of(parser.parse_args(typed))
     assert len(given.told()) == 10
     assert given.statuses == ("pending", "replayed")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [b'{"user_id": "\\ud800"}', b"\x1b[2J not JSON", '{"\u009b1m": 1, "user_id": "\u009b31m"}'.encode()],
+)
+@pytest.mark.parametrize("reveal", [False, True])
+def test_what_no_terminal_should_get_is_shown_all_the_same(
+    odd: bytes, reveal: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    letter = {"payload": odd, "attributes": {}, "actions": []}
+    print_letter(letter, reveal=reveal, as_json=False)
+    printed = capsys.readouterr().out
+    assert not any(c != "\n" and unicodedata.category(c).startswith("C") for c in printed)
+    print_letter(letter, reveal=reveal, as_json=True)
+    printed = capsys.readouterr().out.removesuffix("\n")
+    assert printed.isascii()
+    assert json.loads(printed)["payload"] == shown(odd, reveal=reveal)
