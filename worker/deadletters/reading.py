@@ -20,7 +20,7 @@ _FORWARDED = "CloudPubSubDeadLetterSource"
 _MADE = "dead-letter-"
 _NUL, _ESCAPED_NUL, _REPLACEMENT = "\0", b"\\u0000", "\N{REPLACEMENT CHARACTER}"
 # Where in a body it went wrong differs from event to event, and so does the number of attempts.
-_PLACES = re.compile(r"\b(byte|after) \d+")
+_PLACES = re.compile(r"\b(byte (?=\d)|after (?=\d+ delivery))\d+")
 
 
 class Origin(msgspec.Struct, gc=False):
@@ -132,7 +132,7 @@ def cause(consumer: str, origin: Origin) -> int:
 
 def kind_of_reason(reason: str) -> str:
     """Without the places that differ from event to event."""
-    return _PLACES.sub(r"\1 …", reason)
+    return _PLACES.sub(r"\1…", reason)
 
 
 def attributes_json(attributes: Mapping[str, str]) -> str:

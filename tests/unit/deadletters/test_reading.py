@@ -16,6 +16,7 @@ from worker.deadletters.reading import (
     cause,
     event_id,
     event_key,
+    kind_of_reason,
     read_origin,
     read_payload,
 )
@@ -156,3 +157,15 @@ def test_attributes_are_kept_as_the_database_can_hold_them() -> None:
         "é": "\n",
         "c": "\\u0000",
     }
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("not UTF-8: invalid byte, byte 22", "not UTF-8: invalid byte, byte …"),
+        ("forwarded by Pub/Sub after 7 delivery attempts", "forwarded by Pub/Sub after … delivery attempts"),
+        ("Expected a time after 2000-01-01", "Expected a time after 2000-01-01"),
+    ],
+)
+def test_a_kind_of_reason_leaves_out_only_what_differs_from_event_to_event(reason: str, kind: str) -> None:
+    assert kind_of_reason(reason) == kind
