@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,9 @@ import pytest
 from tests.events import bodies, body, event
 from tests.pipeline import Pipeline
 from tests.replaying import ATTRIBUTES, create_template, letter, sent, statuses, store, store_from_topic
+from worker.deadletters import replay_command
 from worker.deadletters.selection import PORTION_BYTES
+from worker.deadletters.settling import Settled
 from worker.topology import Names
 
 pytestmark = pytest.mark.embedded_only
@@ -124,6 +127,44 @@ def test_a_canary_that_fails_again_stops_the_replay_and_says_why(
     assert pipeline.query("SELECT sum(times_seen), max(times_seen), count(*) FROM dead_letter_events") == [
         (55, 2, 50)
     ]
+
+
+def test_a_canary_that_is_not_settled_stops_the_replay_and_tells_programs(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
+    store(pipeline.database, [letter(body()) for _ in range(5)])
+    told = prompt_worker(
+        "dead-letters", "replay", "--yes", "--canary", "2", "--wait", "0", "--json", code=1
+    ).splitlines()
+    assert json.loads(told[0]) | {"replay": None} == {
+        "replay": None, "sent": 2, "resolved": 0, "failed": 0, "waiting": 2, "reasons": [],
+    }  # fmt: skip
+    assert statuses(pipeline) == {"pending": 3, "replayed": 2}
+
+
+def test_a_canary_that_another_replay_took_over_stops_the_replay(
+    pipeline: Pipeline, prompt_worker: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(pipeline.database, [letter(body()) for _ in range(5)])
+    waited = replay_command.wait_until_settled
+
+    def taken_over(*arguments: Any) -> Settled:
+        pipeline.query("UPDATE dead_letter_events SET last_replay_id = uuid_v7() WHERE status = 'replayed'")
+        return waited(*arguments)
+
+    monkeypatch.setattr(replay_command, "wait_until_settled", taken_over)
+    told = prompt_worker("dead-letters", "replay", "--yes", "--canary", "2", "--wait", "2", code=1)
+    assert "the other 3 were not sent" in told
+    assert statuses(pipeline) == {"pending": 3, "replayed": 2}
+
+
+def test_what_was_discarded_and_is_replayed_has_no_reason_to_be_discarded(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
+    store(pipeline.database, [letter(body())])
+    prompt_worker("dead-letters", "discard", "--because", "a mistake", "--yes")
+    prompt_worker("dead-letters", "replay", "--status", "discarded", "--yes", "--wait", "0")
+    assert pipeline.query("SELECT status, discard_reason FROM dead_letter_events") == [("replayed", None)]
 
 
 def test_after_three_replays_one_is_refused_unless_forced(pipeline: Pipeline, prompt_worker: Command) -> None:

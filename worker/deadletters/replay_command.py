@@ -101,6 +101,8 @@ def _send(replay: Replay, most: int, options: Options, console: Console) -> int:
         print_settled(f"canary of {replay.sent:,}", found, console)
         if found.resolved < replay.sent:
             console.print(f"the other {most - replay.sent:,} were not sent")
+            if options.as_json:
+                print_settled_as_json(action.id, replay.sent, found)
             return 1
     replay.send(most - replay.sent)
     if stop.is_set():
