@@ -12,6 +12,7 @@ import pytest
 
 from tests.deadletters import GUARDRAILS, PUBLISHED, WRITER, Letters, forwarded, letter, made
 from tests.events import body, id_of
+from tests.pipeline import wait_until
 from worker.outcome import Verdict
 
 OTHER = made(error_class="invalid_field", reason="another one")
@@ -173,3 +174,23 @@ def test_the_role_of_the_worker_is_enough(letters: Letters, database: str) -> No
     assert as_worker.query("SELECT resolve_dead_letters()") == [(0,)]
     as_worker.close()
     assert [row.times_seen for row in letters.rows()] == [2]
+
+
+def test_one_that_fails_while_a_replay_holds_it_changed_after_that_replay(letters: Letters) -> None:
+    """Else the replay would find it unchanged since its own beginning, and send it twice."""
+    encoded = body()
+    letters.handle(letter(encoded))
+    with ThreadPoolExecutor() as pool:
+        with letters.transaction() as replaying:
+            replaying.execute("SELECT FROM dead_letter_events FOR UPDATE")
+            failing = pool.submit(letters.handle, letter(encoded))
+            wait_until(
+                lambda: letters.query("SELECT 1 FROM pg_locks WHERE NOT granted"), 5, lambda: "nothing waits"
+            )
+            replaying.execute(
+                "UPDATE dead_letter_events SET changed_at = clock_timestamp() RETURNING changed_at"
+            )
+            ((marked,),) = replaying.fetchall()
+        assert failing.result(10) == [Verdict.WRITTEN]
+    (row,) = letters.rows()
+    assert row.changed_at > marked

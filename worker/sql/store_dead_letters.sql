@@ -17,6 +17,12 @@ FROM unnest(
     %(delivery_attempts)s::integer[], %(occurrence)s::text[], %(first_seen)s::timestamptz[], %(last_seen)s::timestamptz[]
 ) AS n (consumer, event_key, event_id, source, subscription, error_class, reason, cause, template_name,
         template_version, environment, payload, attributes, delivery_attempts, occurrence, first_seen, last_seen)
+-- What was corrected stays so when its message comes again, even where the copy has another key.
+WHERE NOT EXISTS (
+    SELECT FROM dead_letter_events o
+    WHERE o.event_key = n.event_key AND o.consumer = n.consumer AND o.superseded_by IS NOT NULL
+        AND n.occurrence = ANY (o.occurrences)
+)
 ON CONFLICT (event_key, consumer) WHERE superseded_by IS NULL DO UPDATE
 SET source = excluded.source,
     subscription = excluded.subscription,
@@ -30,7 +36,7 @@ SET source = excluded.source,
     last_seen = greatest(d.last_seen, excluded.last_seen),
     times_seen = d.times_seen + 1,
     status = excluded.status,
-    changed_at = now(),
+    changed_at = clock_timestamp(), -- later than the replay that this may have waited for
     discard_reason = NULL
 WHERE excluded.occurrences[1] <> ALL (d.occurrences)
 RETURNING d.event_key, d.consumer
