@@ -222,3 +222,61 @@ def test_thousands_are_discarded_and_purged_in_portions(pipeline: Pipeline, prom
         ("discard", {"discarded": 4500}),
         ("purge", {"purged": 4500}),
     ]
+
+
+def test_the_message_of_one_that_was_no_event_comes_again_and_is_not_pending_anew(
+    pipeline: Pipeline, prompt_worker: Command, tmp_path: Path
+) -> None:
+    broken = letter(b"oops", "invalid_json", "not JSON")
+    store(pipeline.database, [broken])
+    corrected = tmp_path / "corrected.json"
+    corrected.write_bytes(body())
+    prompt_worker("dead-letters", "edit", only_id(pipeline), "--file", str(corrected))
+    store(pipeline.database, [broken, broken])
+    assert statuses(pipeline) == {"pending": 1, "discarded": 1}
+    store(pipeline.database, [letter(b"oops", "invalid_json", "not JSON")])  # published once more
+    assert statuses(pipeline) == {"pending": 2, "discarded": 1}
+
+
+def test_a_correction_to_an_event_that_is_a_dead_letter_already_is_not_kept(
+    pipeline: Pipeline, prompt_worker: Command, tmp_path: Path
+) -> None:
+    store(pipeline.database, [letter(b"oops", "invalid_json", "not JSON")])
+    original = only_id(pipeline)
+    corrected = tmp_path / "corrected.json"
+    corrected.write_bytes(body())
+    store(pipeline.database, [letter(corrected.read_bytes())])
+    ((other,),) = pipeline.query("SELECT id::text FROM dead_letter_events WHERE id <> %s", original)
+    told = prompt_worker("dead-letters", "edit", original, "--file", str(corrected), code=65)
+    assert f"{other} is a dead letter of event" in told
+    assert statuses(pipeline) == {"pending": 2}
+
+
+def test_a_text_is_not_lost_when_the_database_refuses_it(
+    pipeline: Pipeline, prompt_worker: Command, editor: Callable[[str], Path]
+) -> None:
+    store(pipeline.database, [letter(b"oops", "invalid_json", "not JSON")])
+    corrected = body()
+    editor(corrected.decode())
+    pipeline.query("ALTER TABLE dead_letter_actions RENAME TO away")
+    told = prompt_worker("dead-letters", "edit", only_id(pipeline), code=69)
+    kept = re.search(r"Your text is in (\S+):", told)
+    assert kept
+    path = Path(kept[1])
+    assert path.read_bytes() == corrected
+    path.unlink()
+
+
+def test_a_whole_body_and_single_fields_are_not_given_together(
+    pipeline: Pipeline, prompt_worker: Command, tmp_path: Path
+) -> None:
+    store(pipeline.database, [letter(body())])
+    given = ("--file", str(tmp_path), "--set", "user_id=x")
+    assert "leave --set" in prompt_worker("dead-letters", "edit", only_id(pipeline), *given, code=65)
+
+
+def test_names_that_are_no_fields_stay_out_of_the_audit(pipeline: Pipeline, prompt_worker: Command) -> None:
+    store(pipeline.database, [letter(body(template_version=0, **{"a secret": 1}), "invalid_field", "x")])
+    id_ = only_id(pipeline)
+    prompt_worker("dead-letters", "edit", id_, "--set", "template_version=1", "--unset", "a secret")
+    assert pipeline.query("SELECT details FROM dead_letter_actions") == [({"fields": ["template_version"]},)]

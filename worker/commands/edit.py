@@ -55,6 +55,8 @@ def _edit(options: argparse.Namespace) -> int:
         except OSError as error:
             raise CorrectionError(f"--file {options.file}: {error.strerror}") from None
 
+    if options.file and (options.set or options.unset):
+        raise CorrectionError("--file is the whole body: leave --set and --unset away")
     by_hand = not (options.file or options.set or options.unset)
     return edit(
         open_database(),

@@ -12,6 +12,7 @@ from worker.deadletters.showing import LONGEST, SHOWN
 from worker.event import ExecutionEvent
 
 _TYPES = typing.get_type_hints(ExecutionEvent, include_extras=True)
+FIELDS = frozenset(_TYPES)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 

@@ -17,13 +17,19 @@ from psycopg2.extensions import cursor
 from rich.console import Console
 
 from worker.deadletters.actions import Database, audited
-from worker.deadletters.correction import CorrectionError, difference, pretty
+from worker.deadletters.correction import FIELDS, CorrectionError, difference, pretty
 from worker.deadletters.reading import read_payload
+from worker.deadletters.tables import printable_lines
+from worker.errors import DeploymentError
 from worker.event import InvalidEventError, parse
 from worker.sql import statement
 
 _FIND = statement("find_dead_letter")
 _COPY = statement("copy_dead_letter")
+_SAME_EVENT = """
+SELECT d.id FROM dead_letter_events AS d JOIN dead_letter_events AS original USING (consumer)
+WHERE d.event_key = %s AND original.id = %s AND d.superseded_by IS NULL
+"""
 
 Correct = Callable[[bytes], bytes]
 
@@ -59,13 +65,13 @@ def edit(database: Database, id_: UUID, correct: Correct, *, by: str, reveal: bo
         return 0
     try:
         copy = _keep_audited(database, original, body, by)
-    except CorrectionError as error:
+    except (CorrectionError, DeploymentError) as error:
         if correct is in_editor:
-            kept = _write(body.decode(errors="replace"))
-            raise CorrectionError(f"{error}. Your text is in {kept}: --file takes it") from None
+            kept = _write(body)
+            raise type(error)(f"{error}. Your text is in {kept}: --file takes it") from None
         raise
     for line in difference(original.payload, body, reveal=reveal):
-        console.print(line)
+        console.print(printable_lines(line))
     console.print(f"kept as {copy}, which is replayed instead of {id_}")
     return 0
 
@@ -73,7 +79,7 @@ def edit(database: Database, id_: UUID, correct: Correct, *, by: str, reveal: bo
 def _keep_audited(database: Database, original: Original, body: bytes, by: str) -> UUID:
     _validate(original, body)
     changed = difference(original.payload, body, reveal=False)
-    names = sorted({line[2:].partition(":")[0] for line in changed})
+    names = sorted({line[2:].partition(":")[0] for line in changed} & FIELDS)  # others may be anybody's text
     with audited(database, "edit", by, {"id": str(original.id)}, {"fields": names}) as action:
 
         def keep(cursor: cursor) -> UUID:
@@ -89,24 +95,24 @@ def in_editor(body: bytes) -> bytes:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not editor:
         raise CorrectionError("EDITOR is not set: set it, or give --set FIELD=VALUE or --file FILE")
-    shown = pretty(body)
+    shown = pretty(body).encode()
     path = _write(shown)
     try:
         code = subprocess.run([*shlex.split(editor), str(path)], check=False).returncode
-        written = path.read_text(encoding="utf-8")
+        written = path.read_bytes()
     except OSError as error:
         raise CorrectionError(f"EDITOR {editor}: {error.strerror}") from None
     finally:
         path.unlink(missing_ok=True)
     if code:
         raise CorrectionError(f"EDITOR {editor} ended with {code}: nothing is kept")
-    return body if written == shown else written.encode()
+    return body if written == shown else written
 
 
-def _write(text: str) -> Path:
+def _write(text: bytes) -> Path:
     """Into a file that the user alone may read."""
     descriptor, name = tempfile.mkstemp(prefix="dead-letter-", suffix=".json")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "wb") as file:
         file.write(text)
     return Path(name)
 
@@ -140,6 +146,12 @@ def _keep(cursor: cursor, original: Original, body: bytes) -> UUID:
         (original.id,),
     )
     ((copy,),) = cursor.fetchall()
+    cursor.execute(_SAME_EVENT, (str(payload.event_id), original.id))
+    if other := cursor.fetchone():
+        raise CorrectionError(
+            f"not kept: {other[0]} is a dead letter of event {payload.event_id} already. "
+            "Edit or replay that one; 'prompt-worker dead-letters discard' gives others up"
+        )
     cursor.execute(
         _COPY,
         {
