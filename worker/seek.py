@@ -16,6 +16,7 @@ from worker.topology import Names
 COUNTED = 1_000_000  # above it the number says nothing more, and counting takes seconds
 
 _PUBLISHED_SINCE = statement("published_since")
+_DONE = """UPDATE dead_letter_actions SET counts = '{"done": 1}' WHERE id = %s"""
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -50,9 +51,10 @@ def seek(
         return
     before = f"before-seek-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     told = {"subscription": subscription, "to": where, "undone by snapshot": before}
-    with audited(database, "seek", by, {}, told):
+    with audited(database, "seek", by, {}, told) as action:
         retention.create(subscription, before)
         retention.seek(subscription, target)
+        database.run(lambda cursor: cursor.execute(_DONE, (action.id,)))
     console.print(f"done; undo it with: prompt-worker seek {subscription} --snapshot {before} --yes")
 
 

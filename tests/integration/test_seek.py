@@ -41,7 +41,9 @@ def test_back_over_everything_nothing_changes(pipeline: Pipeline, prompt_worker:
     assert (pipeline.query(STORED), pipeline.query(COUNTERS)) == stored
     assert pipeline.wrong_counters() == []
     assert pipeline.query(LETTERS) == letters
-    assert "prompt-executions-writer" in prompt_worker("dead-letters", "history")
+    told = prompt_worker("dead-letters", "history")
+    assert ": 1 done\n" in told
+    assert "prompt-executions-writer" in told
 
 
 def test_a_snapshot_brings_back_what_waited_and_what_came_since(
