@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -67,9 +68,12 @@ def run(lines: BinaryIO, publisher: Publisher, *, as_json: bool = False, patienc
     tally = Tally()
     under_way = _UnderWay(tally, patience)
     try:
-        for event in _events(_with_progress(lines, tally), tally):
-            under_way.add(publisher.publish(event))
-        under_way.wait()
+        with _interrupts() as interrupted:
+            for event in _events(_with_progress(lines, tally), tally):
+                under_way.add(publisher.publish(event))
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
+            under_way.wait()
     except KeyboardInterrupt:
         tally.interrupted = True
     except TimeoutError:
@@ -77,6 +81,22 @@ def run(lines: BinaryIO, publisher: Publisher, *, as_json: bool = False, patienc
     publisher.close(_CLOSE_S)
     _print(tally, as_json)
     return tally.exit_code
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Set by SIGINT, which raises as well: inside a finalizer or a callback from C that alone would be lost."""
+    came = threading.Event()
+
+    def note(_number: int, _frame: object) -> None:
+        came.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _UnderWay:

@@ -373,7 +373,10 @@ def test_an_interrupted_file_says_how_far_it_came(topic: Topic, tmp_path: Path) 
     )
     received = {body["event_id"] for body in topic.receive_bodies(1000)}
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
+    try:
+        out, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
     said = json.loads(out)
     assert process.returncode == 130
     assert said["interrupted"]
