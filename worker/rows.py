@@ -12,8 +12,6 @@ from functools import lru_cache
 from struct import Struct
 from uuid import UUID
 
-from msgspec import Raw
-
 from worker.event import NO_VIOLATIONS, ReceivedEvent
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -39,6 +37,8 @@ def encode_row(event: ReceivedEvent, template_id: UUID) -> bytes:
     tokens = event.token_count
     if tokens is None and event.input_tokens is not None and event.output_tokens is not None:
         tokens = event.input_tokens + event.output_tokens
+    variables, prompt = bytes(event.input_variables), event.rendered_prompt.encode()
+    # What every event has is written out here: a call costs more than the bytes it makes.
     return b"".join(
         (
             # The integer of a UUID is a slot, its bytes are a property in Python.
@@ -49,23 +49,27 @@ def encode_row(event: ReceivedEvent, template_id: UUID) -> bytes:
             _text(event.user_id),
             _NULL if event.request_id is None else _uuid(16, event.request_id.int.to_bytes(16)),
             _text(event.session_id),
-            _json(bytes(event.input_variables)),
-            _text(event.rendered_prompt),
+            _jsonb(len(variables) + 1, 1),
+            variables,
+            _length(len(prompt)),
+            prompt,
             _text(event.model_response),
-            _int(event.execution_time_ms),
-            _int(tokens),
+            _NULL if (elapsed := event.execution_time_ms) is None else _integer(4, elapsed),
+            _NULL if tokens is None else _integer(4, tokens),
             _NULL if event.cost_usd is None else _cost(event.cost_usd),
             _label(event.status),
             _text(event.error_message),
             _label(event.error_type),
-            _array(event.guardrail_violations),
+            _EMPTY_ARRAY
+            if event.guardrail_violations is NO_VIOLATIONS
+            else _array(bytes(event.guardrail_violations)),
             _label(event.guardrail_action),
             _timestamp(8, (event.executed_at - _EPOCH) // _MICROSECOND),
             _label(event.environment),
             _label(event.model),
             _label(event.provider),
-            _int(event.input_tokens),
-            _int(event.output_tokens),
+            _NULL if (tokens_in := event.input_tokens) is None else _integer(4, tokens_in),
+            _NULL if (tokens_out := event.output_tokens) is None else _integer(4, tokens_out),
         )
     )
 
@@ -81,19 +85,12 @@ def _text(value: str | None) -> bytes:
 _label = lru_cache(maxsize=4096)(_text)
 
 
-def _int(value: int | None) -> bytes:
-    return _NULL if value is None else _integer(4, value)
-
-
 def _json(value: bytes) -> bytes:
     return _jsonb(len(value) + 1, 1) + value  # 1: the version of jsonb's wire format
 
 
-def _array(value: Raw) -> bytes:
-    if value is NO_VIOLATIONS:
-        return _EMPTY_ARRAY
-    encoded = bytes(value)
-    return _EMPTY_ARRAY if encoded == b"null" else _json(encoded)
+def _array(value: bytes) -> bytes:
+    return _EMPTY_ARRAY if value == b"null" else _json(value)
 
 
 _EMPTY_ARRAY = _json(b"[]")
