@@ -38,7 +38,7 @@ def sweep(letters: Letters) -> int:
 
 
 @pytest.mark.parametrize("consumer", BY_CONSUMER)
-@pytest.mark.parametrize("status", ["pending", "replayed"])
+@pytest.mark.parametrize("status", ["pending", "replayed", "discarded"])
 def test_stored_first_it_is_resolved_by_the_row(letters: Letters, consumer: str, status: str) -> None:
     write, attributes = BY_CONSUMER[consumer]
     encoded = body()
@@ -101,12 +101,25 @@ def test_two_sweeps_at_once_do_not_wait_for_each_other(letters: Letters) -> None
         assert sweep(letters) == 0
 
 
-def test_a_discarded_one_stays_as_its_operator_left_it(letters: Letters) -> None:
+def test_a_corrected_one_is_not_resolved_by_its_copy(letters: Letters) -> None:
     encoded = body()
     letters.handle(letter(encoded))
-    letters.query("UPDATE dead_letter_events SET status = 'discarded'")
+    letters.query("UPDATE dead_letter_events SET status = 'discarded', superseded_by = uuid_v7()")
     letters.query(EXECUTE, str(id_of(encoded)))
+    assert sweep(letters) == 0
     assert letters.statuses() == ["discarded"]
+
+
+def test_one_discarded_while_its_row_is_written_is_resolved_and_keeps_its_reason(letters: Letters) -> None:
+    encoded = body()
+    with letters.transaction() as writing:
+        writing.execute(EXECUTE, (str(id_of(encoded)),))
+        letters.handle(letter(encoded))
+        letters.query(
+            "UPDATE dead_letter_events SET status = 'discarded', discard_reason = 'old', changed_at = now()"
+        )
+    assert sweep(letters) == 1
+    assert letters.query("SELECT status, discard_reason FROM dead_letter_events") == [("resolved", "old")]
 
 
 def test_one_that_fails_again_after_its_row_was_written_stays_resolved(letters: Letters) -> None:

@@ -21,11 +21,12 @@ BEGIN
         ASSERT stored = 4 * (2 - round), 'a dead letter is stored more than once: is idx_dead_letter_events_key in place?';
     END LOOP;
 
+    UPDATE dead_letter_events SET status = 'discarded' WHERE event_key = event; -- given up, and then a row after all
     INSERT INTO prompt_executions (id, template_id, template_name, template_version, input_variables, rendered_prompt, status)
     VALUES (event, template, '-', 1, '{}', '-', 'success');
     ASSERT (SELECT status = 'resolved' FROM dead_letter_events WHERE event_key = event AND consumer = 'executions'),
         'a dead letter whose event is a row is not resolved: is trigger_resolve_executed_dead_letters in place?';
-    ASSERT (SELECT status = 'pending' FROM dead_letter_events WHERE event_key = event AND consumer = 'guardrails'),
+    ASSERT (SELECT status = 'discarded' FROM dead_letter_events WHERE event_key = event AND consumer = 'guardrails'),
         'an execution resolved what the guardrail worker could not evaluate';
     INSERT INTO guardrail_evaluations (event_id, guardrail_ids, outcome, detector_version, evaluation_ms)
     VALUES (event, '{}', 'allow', '-', 0);
