@@ -8,6 +8,7 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -222,6 +223,21 @@ def test_thousands_are_discarded_and_purged_in_portions(pipeline: Pipeline, prom
         ("discard", {"discarded": 4500}),
         ("purge", {"purged": 4500}),
     ]
+
+
+def test_programs_are_told_what_was_discarded_and_purged_as_json(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
+    store(pipeline.database, [letter(body()) for _ in range(3)])
+
+    def told(*arguments: str) -> Any:
+        return json.loads(prompt_worker("dead-letters", *arguments, "--json").splitlines()[0])
+
+    discard = ("discard", "--because", "all")
+    assert told(*discard) == {"matching": 3, "ended": 0, "stopped": False}
+    assert told(*discard, "--yes") == {"matching": 3, "ended": 3, "stopped": False}
+    pipeline.query("UPDATE dead_letter_events SET changed_at = now() - interval '2 days'")
+    assert told("purge", "--older-than", "1d", "--yes") == {"matching": 3, "ended": 3, "stopped": False}
 
 
 def test_the_message_of_one_that_was_no_event_comes_again_and_is_not_pending_anew(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from worker.commands.filters import add_filters, filter_of
@@ -18,6 +21,9 @@ from worker.commands.operator import (
     open_database,
     who,
 )
+
+if TYPE_CHECKING:
+    from worker.deadletters.discard import Ended
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -36,11 +42,13 @@ def add_edit(commands: Commands[argparse.ArgumentParser]) -> None:
     add_filters(discard)
     discard.add_argument("--because", required=True, metavar="TEXT", help="why; kept with each of them")
     add_confirmation(discard, "discard them")
+    discard.add_argument("--json", action="store_true", help="print a JSON object")
 
     purge = add_command(commands, "purge", _purge, "delete what was resolved or discarded long ago")
     add_filters(purge)
     purge.add_argument("--older-than", type=_age, required=True, metavar="AGE", help="such as 30d, 12h")
     add_confirmation(purge, "delete them")
+    purge.add_argument("--json", action="store_true", help="print a JSON object")
 
 
 def _edit(options: argparse.Namespace) -> int:
@@ -71,27 +79,35 @@ def _edit(options: argparse.Namespace) -> int:
 def _discard(options: argparse.Namespace) -> int:
     from worker.deadletters.discard import discard
 
-    return discard(
+    ended = discard(
         open_database(),
         filter_of(options),
         options.because,
         yes=options.yes,
         by=who(options),
-        console=open_console(),
+        console=open_console(stderr=options.json),
     )
+    return _report(ended, as_json=options.json)
 
 
 def _purge(options: argparse.Namespace) -> int:
     from worker.deadletters.discard import purge
 
-    return purge(
+    ended = purge(
         open_database(),
         filter_of(options),
         options.older_than,
         yes=options.yes,
         by=who(options),
-        console=open_console(),
+        console=open_console(stderr=options.json),
     )
+    return _report(ended, as_json=options.json)
+
+
+def _report(ended: Ended, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(asdict(ended)))
+    return 130 if ended.stopped else 0
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -19,13 +19,13 @@ from worker.sql import statement
 
 PORTION = 2_000  # events in a transaction
 
-Ended = Literal["discarded", "purged"]
-_STATEMENTS: dict[Ended, str] = {
+How = Literal["discarded", "purged"]
+_STATEMENTS: dict[How, str] = {
     "discarded": statement("discard_dead_letters"),
     "purged": statement("purge_dead_letters"),
 }
 # What began to be pending, or was settled, later is left alone.
-_ENDABLE: dict[Ended, str] = {
+_ENDABLE: dict[How, str] = {
     "discarded": "d.status IN ('pending', 'replayed') AND d.changed_at <= %(before)s",
     "purged": "d.status IN ('resolved', 'discarded') AND d.changed_at <= %(before)s",
 }
@@ -35,7 +35,7 @@ _ENDABLE: dict[Ended, str] = {
 class Ending:
     """Which dead letters end how: those that match, and have not changed since `before`."""
 
-    how: Ended
+    how: How
     filter: Filter
     before: datetime
     reason: str | None = None
@@ -60,21 +60,32 @@ class Ending:
         return f"{condition} AND {_ENDABLE[self.how]}", parameters | {"before": self.before}
 
 
-def discard(database: Database, filter_: Filter, reason: str, *, yes: bool, by: str, console: Console) -> int:
+@dataclass(frozen=True)
+class Ended:
+    """How many matched, how many of them were ended, and whether a signal stopped it before the last."""
+
+    matching: int
+    ended: int = 0
+    stopped: bool = False
+
+
+def discard(
+    database: Database, filter_: Filter, reason: str, *, yes: bool, by: str, console: Console
+) -> Ended:
     """Pending and replayed ones; they are not replayed any more. Raises `DeploymentError`."""
     ending = Ending("discarded", filter_, database.run(_now), reason)
     number = database.run(ending.count)
     console.print(f"{number:,} pending or replayed: {filter_.describe()}")
     if not number or not yes:
         console.print("nothing is discarded" + (" yet: --yes does it" if number else ""))
-        return 0
+        return Ended(number)
     with audited(database, "discard", by, filter_.told(), {"reason": reason}) as action:
         return _end(database, ending, action, number, console)
 
 
 def purge(
     database: Database, filter_: Filter, older_than: timedelta, *, yes: bool, by: str, console: Console
-) -> int:
+) -> Ended:
     """Resolved and discarded ones that have been so for longer, deleted. Raises `DeploymentError`."""
     ending = Ending("purged", filter_, database.run(_now) - older_than)
     number = database.run(ending.count)
@@ -83,12 +94,12 @@ def purge(
     )
     if not number or not yes:
         console.print("nothing is purged" + (" yet: --yes does it" if number else ""))
-        return 0
+        return Ended(number)
     with audited(database, "purge", by, filter_.told(), {"before": ending.before.isoformat()}) as action:
         return _end(database, ending, action, number, console)
 
 
-def _end(database: Database, ending: Ending, action: Action, number: int, console: Console) -> int:
+def _end(database: Database, ending: Ending, action: Action, number: int, console: Console) -> Ended:
     after, done = FIRST, 0
     with stopped_by_signal() as stop, progress(ending.how, number) as tell:
         while not stop.is_set():
@@ -101,7 +112,7 @@ def _end(database: Database, ending: Ending, action: Action, number: int, consol
             else:  # once more from the beginning: another transaction may have held some for a moment
                 after = FIRST
     console.print(f"{done:,} {ending.how}" + (f", {number - done:,} left: stopped" if stop.is_set() else ""))
-    return 130 if stop.is_set() else 0
+    return Ended(number, done, stop.is_set())
 
 
 def _now(cursor: cursor) -> datetime:
