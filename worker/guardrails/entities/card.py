@@ -35,6 +35,8 @@ _RANGES: tuple[tuple[int, int, frozenset[int]], ...] = (
     (6759, 6759, frozenset(range(13, 20))),
     (6761, 6763, frozenset(range(13, 20))),
 )
+_LENGTHS = {str(prefix): lengths for first, last, lengths in _RANGES for prefix in range(first, last + 1)}
+_LONGEST_PREFIX = max(map(len, _LENGTHS))
 # Numbers that issuers and payment services publish for tests, without their check digit.
 _PUBLISHED = frozenset(
     [
@@ -76,10 +78,7 @@ def is_card(number: str) -> bool:
 
 
 def _in_range(number: str) -> bool:
-    return any(
-        len(number) in lengths and first <= int(number[: len(str(first))]) <= last
-        for first, last, lengths in _RANGES
-    )
+    return any(len(number) in _LENGTHS.get(number[:size], ()) for size in range(1, _LONGEST_PREFIX + 1))
 
 
 def _layout(sizes: list[int]) -> bool:
