@@ -115,14 +115,20 @@ def middle_rate(turns: list[Turn]) -> float:
     return median(turn.worker.rate for turn in turns)
 
 
+def middle_broker_rate(turns: list[Turn]) -> float:
+    """Events/s that a consumer gets which does nothing else: none gets more."""
+    return median(turn.broker.rate for turn in turns)
+
+
 def rows(turns: list[Turn]) -> list[Row]:
     def middle(value: Callable[[Turn], float]) -> float:
         return median(value(turn) for turn in turns)
 
     text_rate, text_cpu = middle(lambda t: t.text_copy.rate), middle(lambda t: t.text_copy.micros)
     copy_rate, copy_cpu = middle(lambda t: t.copy.rate), middle(lambda t: t.copy.micros)
-    broker_rate, broker_cpu = middle(lambda t: t.broker.rate), middle(lambda t: t.broker.micros)
-    limit, rate = middle(lambda t: t.limit), middle(lambda t: t.worker.rate)
+    broker_rate, broker_cpu = middle_broker_rate(turns), middle(lambda t: t.broker.micros)
+    limit, rate = middle(lambda t: t.limit), middle_rate(turns)
+    of_the_broker = middle(lambda t: t.worker.rate / t.broker.rate)
     text_limit = middle(lambda t: t.text_limit)
     ratio, text_ratio = (
         middle(lambda t: t.worker.rate / t.limit),
@@ -157,6 +163,11 @@ def rows(turns: list[Turn]) -> list[Row]:
             "≥ 0.85",
             ratio >= 0.85,
             {"ratio": ratio, "text_ratio": text_ratio, "rate": rate, "other_programs_cores": others},
+        ),
+        Row(
+            "the same drain against the broker alone, above which there is nothing",
+            f"{of_the_broker:.2f} ({rate:,.0f} of {broker_rate:,.0f} events/s)",
+            figures={"ratio": of_the_broker},
         ),
         Row(
             "CPU of the worker for each event",
