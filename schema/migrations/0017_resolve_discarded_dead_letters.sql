@@ -11,7 +11,7 @@ DROP FUNCTION resolve_executed_dead_letters();
 DROP FUNCTION resolve_evaluated_dead_letters();
 
 -- Arguments: the consumer that wrote the rows, and their column of event ids. As in 0013: no sequential scan, a new plan
--- where there is anything to do, and by event_id.
+-- where there is anything to do, and by event_id: superseded_by is asked for last, or the index of keys is read whole.
 CREATE FUNCTION resolve_written_dead_letters() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 AS $$
@@ -24,10 +24,11 @@ BEGIN
             WITH locked AS MATERIALIZED (
                 SELECT id FROM dead_letter_events
                 WHERE event_id = ANY (ARRAY(SELECT %I FROM inserted))
-                  AND status <> 'resolved' AND superseded_by IS NULL AND consumer = %L
+                  AND status <> 'resolved' AND consumer = %L
                 ORDER BY event_key FOR NO KEY UPDATE
             )
-            UPDATE dead_letter_events d SET status = 'resolved', changed_at = now() FROM locked WHERE d.id = locked.id
+            UPDATE dead_letter_events d SET status = 'resolved', changed_at = now()
+            FROM locked WHERE d.id = locked.id AND d.superseded_by IS NULL
         $resolve$, TG_ARGV[1], TG_ARGV[0]);
     END IF;
     RETURN NULL;
