@@ -10,7 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
+from uuid import UUID
 
 import msgspec
 import psycopg2
@@ -19,7 +20,7 @@ from sqlalchemy import Engine
 from worker import telemetry
 from worker.errors import describe
 from worker.guardrails.active import ActiveGuardrails
-from worker.guardrails.alerts import AlertTopic
+from worker.guardrails.alerts import AlertTopic, deserves_alert
 from worker.guardrails.evaluation import Result, evaluate
 from worker.guardrails.finding import HashKey
 from worker.guardrails.guardrail import Severity
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 SEVERITIES = get_args(Severity)
 AT_ONCE = 500  # events that are evaluated together: more are no faster and take more memory
+WARY = 60.0  # seconds after a redelivery in which events are looked up before they are evaluated
 
 
 def open_handler(parts: Parts, settings: GuardrailSettings) -> GuardrailHandler:
@@ -56,8 +58,12 @@ def open_handler(parts: Parts, settings: GuardrailSettings) -> GuardrailHandler:
 
 
 class Event(msgspec.Struct, gc=False):
+    event_id: UUID
     received: Received
     position: int  # of its message in the batch
+
+
+Placed = TypeVar("Placed", Event, Evaluation)
 
 
 class GuardrailHandler:
@@ -83,6 +89,7 @@ class GuardrailHandler:
         self._evaluating = (
             threading.Lock()
         )  # one lane at a time: two would be no faster and take twice the memory
+        self._wary_until = 0.0
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
         """One outcome for each message. Raises `DeploymentError`."""
@@ -94,7 +101,8 @@ class GuardrailHandler:
             if received is None:
                 outcomes[position] = Verdict.SKIPPED  # the execution worker dead-letters it
                 continue
-            first = events.setdefault(received.event_id.int, Event(received, position)).position
+            event = Event(received.event_id, received, position)
+            first = events.setdefault(received.event_id.int, event).position
             if first != position:
                 repeats.append((position, first))
         try:
@@ -111,24 +119,38 @@ class GuardrailHandler:
         self._transactions.cancel()
 
     def _handle(self, events: Sequence[Event], outcomes: list[Outcome]) -> None:
+        if time.monotonic() < self._wary_until:
+            events = self._new(events, outcomes)
         if not events:
             return
-        ids = [event.received.event_id for event in events]
-        known = self._transactions.run(lambda cursor: evaluated(ids, cursor))
-        for event in events:
-            if event.received.event_id in known:
-                outcomes[event.position] = Verdict.DUPLICATE
-        new = [event for event in events if event.received.event_id not in known]
         evaluators = self._guardrails.evaluators()
         evaluations: list[Evaluation] = []
         with self._evaluating:
-            for start in range(0, len(new), AT_ONCE):
-                evaluations += self._evaluate(new[start : start + AT_ONCE], evaluators, outcomes)
-        found = [violation for one in evaluations for violation in one.violations]
-        if not self._alerts.publish(found):
+            for start in range(0, len(events), AT_ONCE):
+                evaluations += self._evaluate(events[start : start + AT_ONCE], evaluators, outcomes)
+        # Recording tells repeats for itself; an alert goes out before, and is not to go out twice.
+        urgent = [one for one in evaluations if any(map(deserves_alert, one.violations))]
+        untold = self._new(urgent, outcomes)
+        if not self._alerts.publish([violation for one in untold for violation in one.violations]):
             return
+        new = [one for one in evaluations if outcomes[one.position] is not Verdict.DUPLICATE]
         # In the order of the ids: two workers that hold the same events then cannot deadlock.
-        self._record(sorted(evaluations, key=lambda one: one.event_id.int), outcomes)
+        self._record(sorted(new, key=lambda one: one.event_id.int), outcomes)
+
+    def _new(self, several: Sequence[Placed], outcomes: list[Outcome]) -> list[Placed]:
+        """Those that are not recorded; the others are duplicates."""
+        if not several:
+            return []
+        ids = [one.event_id for one in several]
+        known = self._transactions.run(lambda cursor: evaluated(ids, cursor))
+        self._tell_repeats([one for one in several if one.event_id in known], outcomes)
+        return [one for one in several if one.event_id not in known]
+
+    def _tell_repeats(self, repeats: Sequence[Placed], outcomes: list[Outcome]) -> None:
+        for one in repeats:
+            outcomes[one.position] = Verdict.DUPLICATE
+        if repeats:  # where one is, more are: a seek, a worker that was killed
+            self._wary_until = time.monotonic() + WARY
 
     def _evaluate(
         self, events: Sequence[Event], evaluators: Sequence[Evaluator], outcomes: list[Outcome]
@@ -160,9 +182,11 @@ class GuardrailHandler:
     def _record(self, evaluations: Sequence[Evaluation], outcomes: list[Outcome]) -> None:
         def write(evaluations: Sequence[Evaluation]) -> None:
             before = self._transactions.retrying(record, evaluations, self._transactions)
-            for one in evaluations:
-                outcomes[one.position] = Verdict.DUPLICATE if one.event_id in before else Verdict.WRITTEN
-            _count([one for one in evaluations if one.event_id not in before])
+            self._tell_repeats([one for one in evaluations if one.event_id in before], outcomes)
+            written = [one for one in evaluations if one.event_id not in before]
+            for one in written:
+                outcomes[one.position] = Verdict.WRITTEN
+            _count(written)
 
         def refuse(evaluation: Evaluation, error: psycopg2.Error) -> None:
             outcomes[evaluation.position] = Rejected("refused_by_database", describe(error))
@@ -181,7 +205,7 @@ def _evaluation(
     event: Event, result: Result, guardrail_ids: str, detector_version: str, milliseconds: float
 ) -> Evaluation:
     return Evaluation(
-        event.received.event_id,
+        event.event_id,
         guardrail_ids,
         result.outcome,
         detector_version,

@@ -14,8 +14,10 @@ import msgspec
 from worker import telemetry
 from worker.event import EARLIEST, EVENT_TYPE, LATEST_AHEAD, Offset, now, replace_unstorable
 from worker.guardrails.fields import Execution
-from worker.guardrails.served import Served, TemplateKey
+from worker.guardrails.served import LONGEST_ID, Served, TemplateKey
 from worker.subscription import Message
+
+_TEXT_OR_NONE = (str, type(None))
 
 
 class Received(msgspec.Struct, kw_only=True, gc=False):
@@ -37,8 +39,8 @@ class Received(msgspec.Struct, kw_only=True, gc=False):
     def template_key(self) -> TemplateKey | None:
         """As its writer finds it: by id, else by name and version."""
         if self.template_id is not None:
-            template_id: UUID | None = _convert(self.template_id, UUID)
-            return template_id
+            given = self.template_id
+            return given if isinstance(given, str) and len(given) <= LONGEST_ID else None
         name, version = label(self.template_name), self.template_version
         return (name, version) if name and isinstance(version, int) and 0 < version < 2**31 else None
 
@@ -47,11 +49,11 @@ class Received(msgspec.Struct, kw_only=True, gc=False):
         variables, prompt, response = self.input_variables, self.rendered_prompt, self.model_response
         if not (
             isinstance(variables, dict)
-            and isinstance(prompt, str | None)
-            and isinstance(response, str | None)
+            and isinstance(prompt, _TEXT_OR_NONE)
+            and isinstance(response, _TEXT_OR_NONE)
         ):
             named = {"input_variables": variables, "rendered_prompt": prompt, "model_response": response}
-            odd = {name: value for name, value in named.items() if not isinstance(value, str | None)}
+            odd = {name: value for name, value in named.items() if not isinstance(value, _TEXT_OR_NONE)}
             variables = odd.pop("input_variables", {})
             variables = odd | (variables if isinstance(variables, dict) else {"input_variables": variables})
         return Execution(

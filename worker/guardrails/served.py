@@ -13,7 +13,8 @@ from worker.transactions import Transactions
 
 _FIND = statement("find_served_templates")
 
-TemplateKey = UUID | tuple[str, int]  # an id, or a name and the version that was served
+TemplateKey = str | tuple[str, int]  # an id as the event spells it, or a name and the version that was served
+LONGEST_ID = 36  # characters
 
 
 class Served(msgspec.Struct, frozen=True, gc=False):
@@ -44,15 +45,24 @@ class ServedTemplates:
 
 def _find(keys: set[TemplateKey], cursor: cursor) -> dict[TemplateKey, Served]:
     names = [key for key in keys if isinstance(key, tuple)]
+    ids = {key: template_id for key in keys if isinstance(key, str) and (template_id := _id(key))}
     cursor.execute(
         _FIND,
         {
-            "ids": [str(key) for key in keys if isinstance(key, UUID)],
+            "ids": list(ids.values()),
             "names": [name for name, _ in names],
             "versions": [version for _, version in names],
         },
     )
     found: dict[TemplateKey, Served] = {}
     for template_id, name, version, text, category in cursor:
-        found[UUID(template_id)] = found[name, version] = Served(text, category)
-    return found
+        found[template_id] = found[name, version] = Served(text, category)
+    return found | {key: found[template_id] for key, template_id in ids.items() if template_id in found}
+
+
+def _id(key: str) -> str | None:
+    """As the database spells it."""
+    try:
+        return str(msgspec.convert(key, UUID))
+    except msgspec.ValidationError:
+        return None
