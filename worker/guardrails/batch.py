@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
+
+from worker.guardrails.concealed import Concealed
 from worker.guardrails.linear import ModelName, Scores, column, load
 from worker.guardrails.patterns import PatternSet
 from worker.guardrails.sieve import sieve
@@ -16,8 +18,7 @@ from worker.guardrails.windows import windows
 _LETTER = re.compile(r"[^\W\d_]")
 
 
-@dataclass(slots=True, repr=False)
-class Window:
+class Window(Concealed, msgspec.Struct, gc=False):
     """A piece of a view of the text at `index`."""
 
     index: int

@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
+from worker.guardrails.concealed import Concealed
 from worker.guardrails.places import places
 
 Span = tuple[int, int]
@@ -28,14 +30,15 @@ PROMPT, RESPONSE = "prompt", "response"
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]*(?:[0-9]{1,5}[A-Za-z_-]*)?")
 _LONGEST_NAME = 64
+_LISTS = (list, tuple)
+_NESTED = (dict, *_LISTS, Mapping)
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _NEAR = 40  # characters between two pieces of input that may be read together
 _END = 80  # characters of a value's end that are read with its neighbour
 _LONG_ENOUGH = 12  # characters of the template's words that are taken for its own wherever they are repeated
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Execution:
+class Execution(Concealed, msgspec.Struct, frozen=True, gc=False):
     """What there is to judge. `variables` may be nested; the template's name and category choose the guardrails."""
 
     prompt: str | None = None
@@ -46,8 +49,7 @@ class Execution:
     category: str | None = None
 
 
-@dataclass(slots=True, repr=False)
-class Field:
+class Field(Concealed, msgspec.Struct, gc=False):
     """A text and its name. `values` are the places where the text repeats another field's text."""
 
     name: str
@@ -75,28 +77,34 @@ def flatten(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
     A key that is no plain name may itself be somebody's data: it is judged, and stands in the path as its place.
     """
-    stack: list[tuple[str, Any]] = [("", variables)]
-    while stack:
-        path, value = stack.pop()
-        if isinstance(value, str):
-            if value:
-                yield path, value
-        elif isinstance(value, dict | Mapping):
-            inner: list[tuple[str, Any]] = []
-            for index, (key, entry) in enumerate(value.items()):
-                name = str(key)
-                if len(name) > _LONGEST_NAME or not _is_plain(name):
-                    inner.append((f"{path}[#{index}].key", name))
-                    name = f"[#{index}]"
-                if path:
-                    name = f"{path}{name}" if name[0] == "[" else f"{path}.{name}"
-                inner.append((name, entry))
-            inner.reverse()
-            stack += inner
-        elif isinstance(value, list | tuple):
-            stack.extend((f"{path}[{index}]", value[index]) for index in range(len(value) - 1, -1, -1))
-        elif value is not None and not isinstance(value, bool):
-            yield path, str(value)
+    levels = [_entries("", variables)]
+    while levels:
+        for path, value in levels[-1]:
+            if isinstance(value, str):
+                if value:
+                    yield path, value
+            elif isinstance(value, _NESTED):
+                levels.append(_entries(path, value))
+                break
+            elif value is not None and not isinstance(value, bool):
+                yield path, str(value)
+        else:
+            levels.pop()
+
+
+def _entries(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, _LISTS):
+        for index, entry in enumerate(value):
+            yield f"{path}[{index}]", entry
+        return
+    for index, (key, entry) in enumerate(value.items()):
+        name = str(key)
+        if len(name) > _LONGEST_NAME or not _is_plain(name):
+            yield f"{path}[#{index}].key", name
+            name = f"[#{index}]"
+        if path:
+            name = f"{path}{name}" if name[0] == "[" else f"{path}.{name}"
+        yield name, entry
 
 
 @lru_cache(maxsize=1024)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+import msgspec
+
+from worker.guardrails.concealed import Concealed
 from worker.guardrails.confusables import LEET
 from worker.guardrails.encoded import decoded_runs
 from worker.guardrails.folding import Origin, fold
@@ -23,6 +25,7 @@ _LEET_SIGN = re.compile(r"[0134578@$!|][A-Za-z]|[A-Za-z][$@]")
 _LEET_WORD = re.compile(
     rf"(?<![A-Za-z0134578@$!|])[A-Za-z0134578@$!|]*?(?:{_LEET_SIGN.pattern})[A-Za-z0134578@$!|]*"
 )
+_LEET_LIMIT = 100_000  # words of a text that are read as leet
 _LEET_BEFORE = 30  # characters of a word that may stand before the first such sign
 _LEET_TAIL = re.compile(r"[!|0-9]+$")  # "Stop!" and "covid19" are no leet
 _SPACED = re.compile(
@@ -43,8 +46,7 @@ SUSPECT = PatternSet(
 _PLAIN = Sieve([SUSPECT])
 
 
-@dataclass(slots=True, repr=False)
-class View:
+class View(Concealed, msgspec.Struct, gc=False):
     """A text to match on. `origin[i]` is the raw index of character i (and of the end); None: the same as here.
 
     In a `squeezed` view the spaces between words are lost; a view with a `whole` span is evidence hidden in that
@@ -102,7 +104,7 @@ class Text:
         folded = self.folded
         if _LEET_SUSPECTED not in self._suspected:
             return folded
-        text = _LEET_WORD.sub(_unleet, folded.text)
+        text = _LEET_WORD.sub(_unleet, folded.text, count=_LEET_LIMIT)
         return folded if text == folded.text else View(text, folded.origin)
 
     @lazy

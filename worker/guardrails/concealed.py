@@ -1,0 +1,10 @@
+"""What holds somebody's text and shows nothing of it, in whatever log or error it ends."""
+
+
+class Concealed:
+    """Mixed into a struct."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
