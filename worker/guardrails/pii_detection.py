@@ -24,9 +24,9 @@ from worker.guardrails.patterns import Pattern, PatternError, PatternSet, compil
 from worker.guardrails.text import Text, View
 
 VERSION = "pii-1"
-_CANDIDATES_LIMIT = (
-    1_000_000  # of one pattern in one text: numbers that are nothing must not hide one that is
-)
+# Thousands of numbers that are nothing must not hide one that is; megabytes of them may, save where all is wanted.
+_CANDIDATES_LIMIT = 100_000  # of one pattern in one text
+_LONGEST_CANDIDATE = 500_000  # characters: a text of nothing but digits and spaces is one candidate
 
 
 class PiiDetector:
@@ -63,8 +63,10 @@ class PiiDetector:
         return _without_overlaps(found.values())
 
     def _in_view(self, text: Text, view: View, enough: int) -> Iterator[Match]:
-        for pattern, candidates in text.each(self._patterns, view):
-            decided = self._decide(pattern.rule, view.text, islice(candidates, _CANDIDATES_LIMIT))
+        number, longest = max(enough, _CANDIDATES_LIMIT), max(enough, _LONGEST_CANDIDATE)
+        for pattern, spans in text.each(self._patterns, view):
+            candidates = ((start, min(end, start + longest)) for start, end in islice(spans, number))
+            decided = self._decide(pattern.rule, view.text, candidates)
             for rule, start, end, score in islice(decided, enough):
                 yield Match(*view.raw_span(start, end), rule, score)
 

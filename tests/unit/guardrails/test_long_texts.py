@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from worker.guardrails import check, compile, mask
+from worker.guardrails import check, compile, mask, pii_detection
 from worker.guardrails.defaults import DEFAULT_GUARDRAILS
 
 CHARACTERS = 80_000
@@ -89,3 +89,16 @@ def test_a_number_behind_thousands_that_are_nothing_is_found() -> None:
     text = "4111111111111112\n" * 10_000 + "card 4111 1111 1111 1111"
     found = check(GUARDRAILS, variables={"text": text}).findings
     assert [one.end for one in found if one.rule == "CREDIT_CARD"] == [len(text)]
+
+
+@pytest.mark.parametrize("between", ["\n", " "], ids=["each by itself", "all one candidate"])
+def test_what_is_looked_at_is_bounded_but_where_all_must_be_masked(
+    between: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pii_detection, "_CANDIDATES_LIMIT", 3000)
+    monkeypatch.setattr(pii_detection, "_LONGEST_CANDIDATE", 17 * 3000)
+    nothing, card = "4111111111111112", "4000056655665556"
+    for before, found in ((2999, True), (3000, False)):
+        text = between.join([nothing] * before + [card])
+        assert bool(check(GUARDRAILS, variables={"text": text}).findings) is found
+        assert mask(text) == between.join([nothing] * before + ["<CREDIT_CARD …5556>"])

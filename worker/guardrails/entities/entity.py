@@ -27,4 +27,4 @@ def context(text: str, start: int, end: int, *, before: int, after: int) -> tupl
 
 
 def digits(text: str) -> str:
-    return "".join(character for character in text if character.isdecimal())
+    return "".join(filter(str.isdecimal, text))

@@ -25,14 +25,14 @@ def is_ssn(number: str) -> bool:
 
 def _check(text: str, start: int, end: int) -> Iterator[Place]:
     shape = _SHAPE.fullmatch(text, start, end)
-    if not shape or not is_ssn(digits(shape[0])):
+    if not shape:
         return
     if _EDGE_BEFORE.search(text[max(0, start - 2) : start]) or _EDGE_AFTER.match(text[end : end + 2]):
         return
     before, after = context(text, start, end, before=60, after=30)
     named = bool(_NAMED.search(before) or _NAMED.search(after))
     dashed = shape[1] == "-"
-    if named or (dashed and not _OTHER.search(before)):
+    if (named or (dashed and not _OTHER.search(before))) and is_ssn(digits(shape[0])):
         yield start, end, 1.0 if named else 0.85
 
 
