@@ -13,6 +13,7 @@ from typing import Protocol
 from google.cloud.pubsub_v1 import PublisherClient
 from sqlalchemy import Engine
 
+from worker import heap
 from worker.batch import Limits
 from worker.breaker import Breaker
 from worker.consumer import Consumer, Source
@@ -85,6 +86,7 @@ def dead_letters(_: Environment) -> Work:
 
 def run(work_of: Callable[[Environment], Work]) -> None:
     """A worker that pulls. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
+    heap.share_one()
     environment = Environment()
     work = work_of(environment)
     database = environment.read(DatabaseSettings)
