@@ -171,3 +171,42 @@ def test_a_row_that_an_operator_holds_is_resolved_once_it_is_let_go(letters: Let
         assert written.result(30) == [Verdict.WRITTEN]
     holding.close()
     assert letters.statuses() == ["resolved"]
+
+
+READ = """
+    SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables
+    WHERE relname = 'dead_letter_events'
+"""
+FILL = """
+    INSERT INTO dead_letter_events
+    SELECT (jsonb_populate_record(d, jsonb_build_object(
+        'id', gen_random_uuid(), 'event_id', made, 'event_key', made
+    ))).* FROM dead_letter_events d, generate_series(1, 20000) number, md5(number::text) made
+"""
+
+
+BATCH = {
+    "executions": """
+        INSERT INTO prompt_executions
+            (id, template_id, template_name, template_version, input_variables, rendered_prompt, status)
+        SELECT gen_random_uuid(), id, name, version, '{}', '-', 'success' FROM prompt_templates, generate_series(1, 500)
+    """,
+    "guardrails": """
+        INSERT INTO guardrail_evaluations (event_id, guardrail_ids, outcome, detector_version, evaluation_ms)
+        SELECT gen_random_uuid(), '{}', 'allow', '-', 0 FROM generate_series(1, 1500)
+    """,
+}
+
+
+@pytest.mark.parametrize("consumer", BATCH)
+def test_a_batch_beside_many_discarded_reads_none_of_them_whatever_statistics_say(
+    letters: Letters, consumer: str
+) -> None:
+    letters.handle(letter(body(), BY_CONSUMER[consumer][1]))
+    letters.query("UPDATE dead_letter_events SET status = 'discarded'")
+    letters.query("ALTER TABLE dead_letter_events SET (autovacuum_enabled = false)")
+    letters.query(FILL)
+    with letters.transaction() as cursor:
+        cursor.execute(BATCH[consumer])
+        cursor.execute(READ)
+        assert cursor.fetchone()[0] < 10
