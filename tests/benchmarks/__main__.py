@@ -27,6 +27,7 @@ from tests.benchmarks import (
     replaying,
     scaling,
     services,
+    shorter,
     storing,
     write_path,
 )
@@ -41,6 +42,7 @@ PARTS = (
     "drain",
     "write-path",
     "naive",
+    "shorter",
     "latency",
     "publisher",
     "scaling",
@@ -94,6 +96,8 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
         stage = Stage.set(running, database, report, options.events)
         yield from on_stage(stage, only, options)
         stage.backlog.delete()
+    if "shorter" in only:
+        yield from shorter.measure(running, database, options.turns, report)
     if "latency" in only:
         report(f"latency, for {options.latency_seconds:.0f} s")
         database.empty()

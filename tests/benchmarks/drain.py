@@ -40,6 +40,10 @@ class Drain:
     memory: Memory
 
     @property
+    def all_cpu(self) -> float:
+        return self.broker + self.postgres + self.consumer
+
+    @property
     def rate(self) -> float:
         return self.events / self.seconds
 

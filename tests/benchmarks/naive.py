@@ -31,7 +31,8 @@ def row(worker_rate: float, broker_rate: float, naive: Drain, *, equal_backlogs:
     goal = 25 if equal_backlogs else 15
     ratio = worker_rate / naive.rate
     return Row(
-        f"the drain against the usual consumer (callback, a commit a message, row triggers; {naive.events:,} events)",
+        f"the drain against the usual consumer (callback, a commit a message, row triggers; {naive.events:,} events"
+        f"{', as many as the worker' if equal_backlogs else ''})",
         f"{times(ratio)} ({naive.rate:,.0f} events/s); a consumer that does nothing: {times(broker_rate / naive.rate)}",
         f"≥ {times(goal, 0)}",
         ratio >= goal,
