@@ -93,6 +93,7 @@ def broker_alone(stage: Stage) -> Cost:
 def take_turns(stage: Stage, turns: int) -> list[Turn]:
     """The first of each is thrown away: Java compiles while it runs, PostgreSQL makes its files."""
     stage.report("warming up")
+    stage.database.empty()
     broker_alone(stage)
     raw_copy(stage)
     text = as_text(stage)

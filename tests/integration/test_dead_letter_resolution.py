@@ -199,7 +199,7 @@ BATCH = {
 
 
 @pytest.mark.parametrize("consumer", BATCH)
-def test_a_batch_beside_many_discarded_reads_none_of_them_whatever_statistics_say(
+def test_a_batch_beside_many_discarded_reads_none_of_them_though_never_analyzed(
     letters: Letters, consumer: str
 ) -> None:
     letters.handle(letter(body(), BY_CONSUMER[consumer][1]))

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import psycopg2
@@ -16,7 +17,8 @@ import pytest
 from tests.events import SEED_TEMPLATES, body, id_of
 from tests.guardrails import KEY, WORD, Guarding, messages
 from tests.pipeline import HMAC_KEY, Pipeline, wait_until
-from worker.outcome import Verdict
+from worker.guardrails.evaluation import evaluate
+from worker.outcome import Rejected, Verdict
 
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -141,8 +143,40 @@ def test_redelivery_adds_nothing_and_counts_nothing(guarding: Guarding) -> None:
     assert guarding.pipeline.wrong_counters() == []
 
 
+def test_after_a_redelivery_what_is_recorded_is_not_evaluated_again(
+    guarding: Guarding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated: list[int] = []
+
+    def counting(evaluators: Any, executions: Any, key: Any) -> Any:
+        evaluated.append(len(executions))
+        return evaluate(evaluators, executions, key)
+
+    monkeypatch.setattr("worker.guardrails.handler.evaluate", counting)
+    bodies = [body(), body()]
+    with guarding.handler() as handler:
+        for _ in range(3):
+            outcomes = handler(messages(*bodies))
+        assert outcomes == [Verdict.DUPLICATE] * 2
+        assert handler(messages(bodies[0], body())) == [Verdict.DUPLICATE, Verdict.WRITTEN]
+    assert evaluated == [2, 2, 1]
+
+
+def test_a_recorded_event_that_nothing_survives_any_more_is_a_duplicate(
+    guarding: Guarding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = body(), body()
+    guarding.handle(one)
+
+    def failing(*_: Any) -> Any:
+        raise ValueError
+
+    monkeypatch.setattr("worker.guardrails.handler.evaluate", failing)
+    assert guarding.handle(one, other) == [Verdict.DUPLICATE, Rejected("evaluation_failed", "ValueError")]
+
+
 def test_an_event_recorded_by_another_worker_meanwhile_is_a_duplicate(guarding: Guarding) -> None:
-    """Both looked before either had written: the first to commit counts."""
+    """Neither looks before it writes: the first to commit counts."""
     guarding.add_guardrail()
     one, other = body(model_response=WORD), body()
     lock = psycopg2.connect(guarding.pipeline.database)

@@ -1,5 +1,7 @@
 """What holds somebody's text and shows nothing of it, in whatever log or error it ends."""
 
+from typing import Any
+
 
 class Concealed:
     """Mixed into a struct."""
@@ -8,3 +10,6 @@ class Concealed:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []

@@ -77,7 +77,7 @@ def flatten(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
     A key that is no plain name may itself be somebody's data: it is judged, and stands in the path as its place.
     """
-    levels = [_entries("", variables)]
+    levels: list[Iterator[tuple[str, Any]]] = [iter([("", variables)])]
     while levels:
         for path, value in levels[-1]:
             if isinstance(value, str):

@@ -128,6 +128,8 @@ class GuardrailHandler:
         with self._evaluating:
             for start in range(0, len(events), AT_ONCE):
                 evaluations += self._evaluate(events[start : start + AT_ONCE], evaluators, outcomes)
+        # Once recorded, an event that nothing survives any more is no dead letter.
+        self._new([event for event in events if isinstance(outcomes[event.position], Rejected)], outcomes)
         # Recording tells repeats for itself; an alert goes out before, and is not to go out twice.
         urgent = [one for one in evaluations if any(map(deserves_alert, one.violations))]
         untold = self._new(urgent, outcomes)

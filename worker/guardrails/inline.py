@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -45,7 +46,7 @@ def mask(text: str, guardrail: Guardrail | Evaluator = DEFAULT_PII) -> str:
     """
     evaluator = _compiled(guardrail)
     for _ in range(_ROUNDS):
-        matches = evaluator.detector.detect(Batch([text], enough=len(text)))[0]
+        matches = evaluator.detector.detect(Batch([text], enough=sys.maxsize))[0]
         text = _replace(text, matches)
         if len(matches) < MATCHES_LIMIT:  # else there may be more than a detector reports at a time
             break

@@ -64,21 +64,20 @@ class PiiDetector:
 
     def _in_view(self, text: Text, view: View, enough: int) -> Iterator[Match]:
         number, longest = max(enough, _CANDIDATES_LIMIT), max(enough, _LONGEST_CANDIDATE)
-        for pattern, spans in text.each(self._patterns, view):
-            candidates = ((start, min(end, start + longest)) for start, end in islice(spans, number))
-            decided = self._decide(pattern.rule, view.text, candidates)
+        for pattern, candidates in text.each(self._patterns, view):
+            decided = self._decide(pattern.rule, view.text, islice(candidates, number), longest)
             for rule, start, end, score in islice(decided, enough):
                 yield Match(*view.raw_span(start, end), rule, score)
 
     def _decide(
-        self, rule: str, text: str, candidates: Iterable[tuple[int, int]]
+        self, rule: str, text: str, candidates: Iterable[tuple[int, int]], longest: int
     ) -> Iterator[tuple[str, int, int, float]]:
         entity = self._proposed_by.get(rule)
         for start, end in candidates:
             if entity is None:
                 yield rule, start, end, 1.0
             else:
-                for first, last, score in entity.check(text, start, end):
+                for first, last, score in entity.check(text, start, min(end, start + longest)):
                     yield entity.name, first, last, score
 
 

@@ -39,7 +39,7 @@ def evaluated(event_ids: Iterable[UUID], cursor: cursor) -> set[UUID]:
 
 
 def record(evaluations: Sequence[Evaluation], transactions: Transactions) -> set[UUID]:
-    """All of them, or an error; the events that another worker recorded meanwhile."""
+    """All of them, or an error; the events that were recorded before."""
     try:
         transactions.once(lambda cursor: _write(evaluations, cursor))
     except errors.UniqueViolation:

@@ -11,6 +11,7 @@ import uvloop
 from google.cloud.pubsub_v1 import PublisherClient
 from msgspec.structs import replace
 
+from worker import heap
 from worker.consumer import Consumer
 from worker.database import connect
 from worker.errors import DeploymentError
@@ -44,6 +45,7 @@ WORKS: dict[str, Callable[[Environment], Work]] = {"executions": executions, "gu
 
 def serve(only: str | None) -> None:
     """Both consumers, or `only` one. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
+    heap.share_one()
     environment = Environment()
     works = [work_of(environment) for name, work_of in WORKS.items() if only in (None, name)]
     database = environment.read(DatabaseSettings)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from worker.guardrails import check, compile, mask, pii_detection
+from worker.guardrails import Guardrail, check, compile, mask, pii_detection
 from worker.guardrails.defaults import DEFAULT_GUARDRAILS
 
 CHARACTERS = 80_000
@@ -91,14 +91,31 @@ def test_a_number_behind_thousands_that_are_nothing_is_found() -> None:
     assert [one.end for one in found if one.rule == "CREDIT_CARD"] == [len(text)]
 
 
-@pytest.mark.parametrize("between", ["\n", " "], ids=["each by itself", "all one candidate"])
-def test_what_is_looked_at_is_bounded_but_where_all_must_be_masked(
-    between: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pii_detection, "_CANDIDATES_LIMIT", 3000)
     monkeypatch.setattr(pii_detection, "_LONGEST_CANDIDATE", 17 * 3000)
+
+
+@pytest.mark.usefixtures("short_limits")
+@pytest.mark.parametrize("between", ["\n", " "], ids=["each by itself", "all one candidate"])
+def test_what_is_looked_at_is_bounded_but_where_all_must_be_masked(between: str) -> None:
     nothing, card = "4111111111111112", "4000056655665556"
     for before, found in ((2999, True), (3000, False)):
         text = between.join([nothing] * before + [card])
         assert bool(check(GUARDRAILS, variables={"text": text}).findings) is found
         assert mask(text) == between.join([nothing] * before + ["<CREDIT_CARD …5556>"])
+
+
+@pytest.mark.usefixtures("short_limits")
+def test_what_grows_as_it_is_folded_is_masked_to_its_end() -> None:
+    before = ("\N{CIRCLED NUMBER TWENTY ONE}" * 8 + " ") * 4000
+    assert mask(f"{before}4000056655665556") == f"{before}<CREDIT_CARD …5556>"
+
+
+@pytest.mark.usefixtures("short_limits")
+def test_a_long_match_of_an_owners_pattern_is_whole() -> None:
+    owners = Guardrail(name="own", type="pii_detection", config={"patterns": ["BEGIN[a-z]+END"]})
+    text = f"BEGIN{'x' * 60_000}END"
+    [found] = check([compile(owners)], response=text).findings
+    assert (found.start, found.end) == (0, len(text))

@@ -6,6 +6,7 @@ import traceback
 from uuid import uuid4
 
 import pytest
+from rich.pretty import pretty_repr
 
 from worker.guardrails import (
     Execution,
@@ -33,7 +34,9 @@ def test_findings_hold_nothing_of_the_text(
     result = check(DEFAULT_GUARDRAILS, prompt=TEXT, variables={"v": TEXT}, response=TEXT, key=KEY)
     assert len({one.guardrail_type for one in result.findings}) == 3
     written = repr(result) + repr(KEY) + caplog.text + "".join(capfd.readouterr())
-    written += repr(Execution(prompt=TEXT)) + repr(Batch([TEXT]).texts)
+    execution, batch = Execution(prompt=TEXT), Batch([TEXT])
+    held = [execution, fields(execution), batch.texts, batch.windows]
+    written += repr(held) + pretty_repr(held)
     for secret in (SSN, CARD, "4399", "4111 1", NAME, "idiot", "ignore all", "a secret of"):
         assert secret not in written
 
