@@ -9,7 +9,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
 
 up: .venv/installed ## the whole system on this machine with 5,000 events, shown live; Ctrl-C stops it
-	@$(PYTHON) -m worker up --demo 5000 $$([ -t 0 ] && [ -t 1 ] || echo --once) $(ARGS)
+	@$(PYTHON) -m prompt_worker up --demo 5000 $$([ -t 0 ] && [ -t 1 ] || echo --once) $(ARGS)
 
 test: .venv/installed ## every test, on a real PostgreSQL and Google's Pub/Sub emulator
 	@$(PYTHON) -m pytest $(ARGS)

@@ -14,13 +14,13 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
+from prompt_worker.cli import main
+from prompt_worker.database import connect
+from prompt_worker.local import ServerError
+from prompt_worker.local.emulator import Emulator
+from prompt_worker.local.postgres import Postgres, find_system_postgres, server_version
+from prompt_worker.local.server import Server
 from tests.pipeline import Pipeline
-from worker.cli import main
-from worker.database import connect
-from worker.local import ServerError
-from worker.local.emulator import Emulator
-from worker.local.postgres import Postgres, find_system_postgres, server_version
-from worker.local.server import Server
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 TEMPLATE = "migrated_template"
@@ -136,7 +136,7 @@ def has_template(server: Postgres) -> bool:
 
 def make_template(server: Postgres) -> None:
     """Migrated under another name and then renamed, so that a failed migration leaves no template."""
-    from schema.migrate import migrate
+    from prompt_schema.migrate import migrate
 
     execute(server, f"DROP DATABASE IF EXISTS {TEMPLATE}_unfinished WITH (FORCE)")
     execute(server, f"CREATE DATABASE {TEMPLATE}_unfinished TEMPLATE template0")

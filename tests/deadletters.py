@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from worker.database import connect
-from worker.deadletters.store import DeadLetterStore
-from worker.outcome import Outcome
-from worker.subscription import Message
+from prompt_worker.database import connect
+from prompt_worker.deadletters.store import DeadLetterStore
+from prompt_worker.outcome import Outcome
+from prompt_worker.subscription import Message
 
 PUBLISHED = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 WRITER, GUARDRAILS = "prompt-executions-writer", "prompt-executions-guardrails"

@@ -16,10 +16,10 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1 import PublisherClient as GapicPublisherClient
 from google.pubsub_v1.types import PubsubMessage, ReceivedMessage, Subscription
 
+from prompt_worker.subscription import open_client
+from prompt_worker.topology import ACK_DEADLINE, Names, Topology, reconcile
 from tests.events import id_of
 from tests.worker_process import WorkerProcess
-from worker.subscription import open_client
-from worker.topology import ACK_DEADLINE, Names, Topology, reconcile
 
 REQUEST_BYTES = 9_000_000
 HMAC_KEY = "a secret of the tests, 32 characters and more"
@@ -62,7 +62,7 @@ class Pipeline:
 
     def command(self, *arguments: str, **settings: str) -> WorkerProcess:
         """`prompt-worker ARGUMENTS`, with these topics and this database."""
-        return WorkerProcess(self.environment | settings, "-m", "worker", *arguments)
+        return WorkerProcess(self.environment | settings, "-m", "prompt_worker", *arguments)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -17,9 +17,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
+from prompt_worker.local.server import free_port
 from tests.pipeline import Pipeline
 from tests.probing import probe
-from worker.local.server import free_port
 
 AUDIENCE = "https://push.example.com/"
 ACCOUNT = "pusher@test-project.iam.gserviceaccount.com"

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from prompt_worker.database import connect
+from prompt_worker.deadletters.store import DeadLetterStore
+from prompt_worker.event import EVENT_TYPE
+from prompt_worker.outcome import Verdict
+from prompt_worker.subscription import Message, Subscription
+from prompt_worker.topology import Names
 from tests import deadletters
 from tests.pipeline import Pipeline, wait_until
-from worker.database import connect
-from worker.deadletters.store import DeadLetterStore
-from worker.event import EVENT_TYPE
-from worker.outcome import Verdict
-from worker.subscription import Message, Subscription
-from worker.topology import Names
 
 ATTRIBUTES = {"ce-specversion": "1.0", "ce-type": EVENT_TYPE, "environment": "staging"}
 

@@ -18,12 +18,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
-from schema.migrate import migrate
+from prompt_schema.migrate import migrate
+from prompt_worker.database import connect
+from prompt_worker.local.emulator import Emulator
+from prompt_worker.local.postgres import Postgres
 from tests.events import bodies, body
 from tests.pipeline import Pipeline, wait_until
-from worker.database import connect
-from worker.local.emulator import Emulator
-from worker.local.postgres import Postgres
 
 TEMPLATE = "fractions_tutor"
 COLUMNS = "118"
@@ -85,7 +85,7 @@ def _on_a_terminal(pipeline: Pipeline, *arguments: str) -> str:
     """What `prompt-worker ARGUMENTS` prints there, without colours."""
     ours, its = pty.openpty()
     environment = os.environ | pipeline.environment | {"COLUMNS": COLUMNS, "TERM": "xterm"}
-    command = [sys.executable, "-m", "worker", *arguments]
+    command = [sys.executable, "-m", "prompt_worker", *arguments]
     with subprocess.Popen(command, env=environment, stdout=its, stderr=subprocess.PIPE) as process:
         os.close(its)
         written = bytearray()

@@ -21,7 +21,7 @@ class WorkerProcess:
 
     def __init__(self, environment: dict[str, str], *command: str, program: str = sys.executable) -> None:
         self._process = subprocess.Popen(
-            [program, *(command or ("-m", "worker", "run", "executions"))],
+            [program, *(command or ("-m", "prompt_worker", "run", "executions"))],
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -21,8 +21,8 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from google.pubsub_v1.types import AcknowledgeRequest, PubsubMessage, PullRequest, PullResponse
 
-from worker.event import EVENT_TYPE
-from worker.topology import Names, Topology
+from prompt_worker.event import EVENT_TYPE
+from prompt_worker.topology import Names, Topology
 
 REQUEST_MESSAGES = 1000
 OPEN_PULLS = 4

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from statistics import median
 
+from prompt_worker.sql import statement
 from tests.benchmarks import cpu
 from tests.benchmarks.drain import Drain, drain
 from tests.benchmarks.services import VoidError, session
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.table import Row
-from worker.sql import statement
 
 MEMORY_GOAL = 150_000_000
 FLAT = 1.1

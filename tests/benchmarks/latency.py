@@ -12,14 +12,14 @@ from uuid import UUID
 import grpc
 from google.pubsub_v1 import PublisherClient
 
+from prompt_worker.event import encode, parse
+from prompt_worker.settings import Environment
+from prompt_worker.topology import read_topology, reconcile
 from tests.benchmarks.broker import OPEN_PULLS, Puller, clients, message
 from tests.benchmarks.events import Template, make
 from tests.benchmarks.services import Database, session
 from tests.benchmarks.table import Row, times
 from tests.benchmarks.worker_process import worker
-from worker.event import encode, parse
-from worker.settings import Environment
-from worker.topology import read_topology, reconcile
 
 EVENTS_PER_SECOND = 100
 LOOK_SECONDS = 0.004

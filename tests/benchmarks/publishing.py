@@ -8,12 +8,12 @@ from statistics import median, quantiles
 
 from google.cloud.pubsub_v1 import PublisherClient
 
+from prompt_worker import Publisher
+from prompt_worker.event import EVENT_TYPE, encode
+from prompt_worker.topology import Names
 from tests.benchmarks.events import make
 from tests.benchmarks.services import Database, VoidError
 from tests.benchmarks.table import Row, times
-from worker import Publisher
-from worker.event import EVENT_TYPE, encode
-from worker.topology import Names
 
 PAUSE = 0.001  # seconds between calls: a service does other things too
 WARM_UP = 200

@@ -15,10 +15,10 @@ from typing import cast
 import msgspec
 import uvloop
 
+from prompt_worker.event import encode
 from tests.benchmarks.events import make
 from tests.benchmarks.services import Database
 from tests.pushing import EXECUTIONS, envelope
-from worker.event import encode
 
 NO_CONTENT = b"HTTP/1.1 204"
 END = b"\r\n\r\n"  # an answer of 204 has no body

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 import psutil
 
+from prompt_worker.local.server import free_port
 from tests.benchmarks.pusher import Answered, Load
 from tests.benchmarks.services import Database, VoidError
 from tests.benchmarks.stage import Report
@@ -19,7 +20,6 @@ from tests.benchmarks.table import Row
 from tests.benchmarks.worker_process import ChildProcess
 from tests.probing import probe
 from tests.pushing import Signer
-from worker.local.server import free_port
 
 CONNECTIONS = 80
 PACE = 500  # events a second
@@ -44,7 +44,7 @@ class Service:
         self._port = free_port()
         environment = {"DATABASE_URL": database.url, "PORT": str(self._port)} | signer.settings
         environment |= {"PUBSUB_PROJECT_ID": "bench-push"}
-        self.child = ChildProcess(["worker", "serve", "executions"], environment)
+        self.child = ChildProcess(["prompt_worker", "serve", "executions"], environment)
 
     def wait(self, system: psutil.Process) -> None:
         """Until it is ready; from then on it has one core."""

@@ -62,7 +62,7 @@ def run(pipeline: Pipeline, expected: str, *arguments: str) -> Run:
     usage: list[int] = []
     with tempfile.TemporaryFile("w+") as printed:
         started = time.perf_counter()
-        command = [sys.executable, "-m", "worker", "dead-letters", *arguments]
+        command = [sys.executable, "-m", "prompt_worker", "dead-letters", *arguments]
         with subprocess.Popen(command, env=environment, stdout=printed, stderr=printed) as process:
             watched = psutil.Process(process.pid)
             while process.poll() is None:

@@ -12,13 +12,13 @@ from pathlib import Path
 import psycopg2
 from psycopg2.extensions import connection
 
-from schema.migrate import migrate
-from schema.statistics import recount
+from prompt_schema.migrate import migrate
+from prompt_schema.statistics import recount
+from prompt_worker.database import connect
+from prompt_worker.local.emulator import Emulator
+from prompt_worker.local.postgres import Postgres
 from tests.benchmarks.cpu import Reading
 from tests.benchmarks.events import Template
-from worker.database import connect
-from worker.local.emulator import Emulator
-from worker.local.postgres import Postgres
 
 
 class VoidError(Exception):

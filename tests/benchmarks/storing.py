@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from itertools import count
 from statistics import median
 
+from prompt_worker.database import connect
+from prompt_worker.deadletters.filters import Filter
+from prompt_worker.deadletters.summary import summarize
 from tests.benchmarks.broker import Backlog
 from tests.benchmarks.events import bodies
 from tests.benchmarks.services import Database, Services, VoidError
 from tests.benchmarks.stage import Report
 from tests.benchmarks.table import Row
 from tests.benchmarks.worker_process import worker
-from worker.database import connect
-from worker.deadletters.filters import Filter
-from worker.deadletters.summary import summarize
 
 LOOK_SECONDS = 0.04
 STALLED_SECONDS = 120.0

@@ -77,4 +77,4 @@ class ChildProcess:
 def worker(database_url: str, project: str, consumer: str = "executions", **settings: str) -> ChildProcess:
     """`prompt-worker run CONSUMER`."""
     environment = {"DATABASE_URL": database_url, "PUBSUB_PROJECT_ID": project, **settings}
-    return ChildProcess(["worker", "run", consumer], environment)
+    return ChildProcess(["prompt_worker", "run", consumer], environment)

@@ -10,16 +10,16 @@ from statistics import median
 
 import msgspec
 
+from prompt_worker.database import connect
+from prompt_worker.event import EVENT_TYPE
+from prompt_worker.executions import ExecutionWriter
+from prompt_worker.outcome import Verdict
+from prompt_worker.settings import ConsumerSettings
+from prompt_worker.subscription import Message
 from tests.benchmarks.draining import as_text, raw_copy
 from tests.benchmarks.services import Database, VoidError
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.table import Row
-from worker.database import connect
-from worker.event import EVENT_TYPE
-from worker.executions import ExecutionWriter
-from worker.outcome import Verdict
-from worker.settings import ConsumerSettings
-from worker.subscription import Message
 
 DEFAULTS = {f.name: f.default for f in msgspec.structs.fields(ConsumerSettings)}
 BATCH = DEFAULTS["batch_messages"]

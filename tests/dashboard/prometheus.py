@@ -15,8 +15,8 @@ from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+from prompt_worker.local.server import free_port
 from tests.dashboard.queries import conditions
-from worker.local.server import free_port
 
 START_SECONDS = 30.0
 

@@ -16,12 +16,12 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
-from schema.migrate import migrate
+from prompt_schema.migrate import migrate
+from prompt_worker.database import connect
+from prompt_worker.local.emulator import Emulator
+from prompt_worker.local.postgres import Postgres
 from tests.events import bodies, body, id_of
 from tests.pipeline import Pipeline, wait_until
-from worker.database import connect
-from worker.local.emulator import Emulator
-from worker.local.postgres import Postgres
 
 ACK_DEADLINE = 10  # seconds, the least there is: what a killed worker held comes again soon
 PORTION = 500

@@ -14,12 +14,12 @@ import msgspec
 import pytest
 from google.pubsub_v1.types import PubsubMessage
 
+from prompt_worker.database import connect
+from prompt_worker.executions import ExecutionWriter
+from prompt_worker.outcome import Rejected, Verdict
+from prompt_worker.subscription import Message
 from tests.events import body, event, id_of, with_raw
 from tests.pipeline import Pipeline, connected
-from worker.database import connect
-from worker.executions import ExecutionWriter
-from worker.outcome import Rejected, Verdict
-from worker.subscription import Message
 
 SECRET = "Ana Lima, 123-45-6789"  # stands in every bad event: no reason may quote it
 

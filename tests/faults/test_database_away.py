@@ -16,10 +16,10 @@ from typing import Literal
 import psycopg2
 import pytest
 
+from prompt_worker.local.postgres import Postgres
 from tests.events import bodies, body
 from tests.pipeline import Pipeline, connected
 from tests.worker_process import WorkerProcess
-from worker.local.postgres import Postgres
 
 OUTAGE = float(os.environ.get("OUTAGE_SECONDS", "5"))
 MEGABYTE = 1_000_000

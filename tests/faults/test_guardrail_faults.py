@@ -7,14 +7,14 @@ import time
 
 import pytest
 
+from prompt_worker.local.postgres import Postgres
+from prompt_worker.outcome import Verdict
 from tests.collector import Collector
 from tests.events import body, id_of
 from tests.faults.test_bad_input import BAD, ODD
 from tests.faults.test_secrets import SAMPLED, counted
 from tests.guardrails import WORD, Guarding, messages
 from tests.pipeline import Pipeline
-from worker.local.postgres import Postgres
-from worker.outcome import Verdict
 
 # What the seed guardrails find, and must never repeat.
 SSN, CARD, PHONE = "536-22-8731", "4111 1111 1111 1111", "(212) 555-0187"
@@ -38,7 +38,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 reader = InMemoryMetricReader()
 metrics.set_meter_provider(MeterProvider([reader]))
-from worker.cli import main
+from prompt_worker.cli import main
 code = main(["run", "guardrails", "--log-level", "DEBUG"])
 print("METRICS " + reader.get_metrics_data().to_json(indent=None), flush=True)
 sys.exit(code)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from prompt_worker.local.postgres import Postgres
+from prompt_worker.subscription import Message, Subscription, open_client
 from tests.events import bodies
 from tests.pipeline import Pipeline, wait_until
-from worker.local.postgres import Postgres
-from worker.subscription import Message, Subscription, open_client
 
 ACK_DEADLINE = 10  # seconds, the least there is
 WORKER = f"""
-import sys, worker.run
-worker.run.ACK_DEADLINE = {ACK_DEADLINE}
-from worker.cli import main
+import sys, prompt_worker.run
+prompt_worker.run.ACK_DEADLINE = {ACK_DEADLINE}
+from prompt_worker.cli import main
 sys.exit(main(["run", "executions"]))
 """
 

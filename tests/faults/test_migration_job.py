@@ -15,9 +15,9 @@ import psycopg2
 import pytest
 from psycopg2.extensions import cursor
 
-from schema.migrate import MIGRATIONS, migrate, read
-from schema.verify import verify
-from worker.database import connect
+from prompt_schema.migrate import MIGRATIONS, migrate, read
+from prompt_schema.verify import verify
+from prompt_worker.database import connect
 
 ALL = len(read())
 HALF = 3  # migrations that are there before the fault
@@ -26,7 +26,7 @@ ROW = "a prompt that nobody may read"
 
 def start(database: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "worker", "migrate"],
+        [sys.executable, "-m", "prompt_worker", "migrate"],
         env={**os.environ, "DATABASE_URL": database},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

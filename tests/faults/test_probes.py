@@ -7,23 +7,23 @@ import time
 
 import pytest
 
+from prompt_worker.local.postgres import Postgres
+from prompt_worker.local.server import free_port
 from tests.events import bodies
 from tests.faults.test_shutdown import frozen
 from tests.pipeline import Pipeline
 from tests.probing import probe
 from tests.worker_process import WorkerProcess
-from worker.local.postgres import Postgres
-from worker.local.server import free_port
 
 STUCK_SECONDS = 1.5
 
 # A handler that never returns, in a worker that is otherwise the real one.
 STUCK_HANDLER = """
 import sys, threading
-import worker.executions
-worker.executions.ExecutionWriter.__call__ = lambda self, messages: threading.Event().wait()
+import prompt_worker.executions
+prompt_worker.executions.ExecutionWriter.__call__ = lambda self, messages: threading.Event().wait()
 sys.argv = ["prompt-worker", "run", "executions"]
-from worker.cli import main
+from prompt_worker.cli import main
 sys.exit(main())
 """
 
@@ -31,11 +31,11 @@ sys.exit(main())
 # Only its first batch hangs.
 HANGING_ONCE = """
 import itertools, sys, threading
-from worker.executions import ExecutionWriter
+from prompt_worker.executions import ExecutionWriter
 handle, calls = ExecutionWriter.__call__, itertools.count()
 ExecutionWriter.__call__ = lambda self, messages: handle(self, messages) if next(calls) else threading.Event().wait()
 sys.argv = ["prompt-worker", "run", "executions"]
-from worker.cli import main
+from prompt_worker.cli import main
 sys.exit(main())
 """
 

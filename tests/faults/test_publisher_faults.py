@@ -20,12 +20,12 @@ from uuid import UUID
 import psutil
 import pytest
 
+from prompt_worker import Publisher
+from prompt_worker.event import ExecutionEvent
+from prompt_worker.local.emulator import Emulator
+from prompt_worker.publisher import SPOOLED
+from prompt_worker.publishing.drops import NotPublishedError
 from tests.topic import Topic, an_event
-from worker import Publisher
-from worker.event import ExecutionEvent
-from worker.local.emulator import Emulator
-from worker.publisher import SPOOLED
-from worker.publishing.drops import NotPublishedError
 
 BLOCKED_S = 1.0  # a busy machine may hold a call up that long, but each wait for Pub/Sub here is longer
 ROOT = Path(__file__).parents[2]
@@ -133,7 +133,7 @@ def test_events_in_memory_are_sent_when_pubsub_is_back(
         topic.create()
         assert topic.receive_ids(200) == ids(events)
         assert publisher.flush(5)
-    told = [record.getMessage() for record in caplog.records if record.name.startswith("worker")]
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("prompt_worker")]
     assert len(told) == 2
     assert f"topic prompt-executions does not exist in {project}: run `prompt-worker topics`" in told[0]
     assert "takes events again" in told[1]
@@ -286,7 +286,7 @@ def test_half_a_line_breaks_nothing(project: str, tmp_path: Path, caplog: pytest
 SERVICE = """
 import sys, time
 from tests.topic import an_event
-from worker import Publisher
+from prompt_worker import Publisher
 publisher = Publisher(sys.argv[1], spool=sys.argv[2], timeout=1.0)
 while True:
     event = an_event()
@@ -347,7 +347,7 @@ def test_a_script_ends_in_time_and_says_what_it_gave_up(nowhere: None, tmp_path:
     import logging, sys
     logging.basicConfig()
     from tests.topic import an_event
-    from worker import Publisher
+    from prompt_worker import Publisher
     publisher = Publisher("p-1", spool=sys.argv[1] if len(sys.argv) > 1 else None)
     for _ in range(250):
         publisher.publish(an_event())

@@ -12,12 +12,12 @@ from uuid import UUID
 
 import pytest
 
+from prompt_worker.deadletters.selection import PORTION
+from prompt_worker.local.postgres import Postgres
 from tests.events import bodies, body, event, id_of
 from tests.pipeline import Pipeline, wait_until
 from tests.replaying import create_template, letter, sent, statuses, store
 from tests.worker_process import WorkerProcess
-from worker.deadletters.selection import PORTION
-from worker.local.postgres import Postgres
 
 pytestmark = pytest.mark.embedded_only
 

@@ -23,7 +23,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 reader = InMemoryMetricReader()
 metrics.set_meter_provider(MeterProvider([reader]))
-from worker.cli import main
+from prompt_worker.cli import main
 code = main(["run", "executions", "--log-level", "DEBUG"])
 print("METRICS " + reader.get_metrics_data().to_json(indent=None), flush=True)
 sys.exit(code)

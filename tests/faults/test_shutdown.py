@@ -15,10 +15,10 @@ import psutil
 import psycopg2
 import pytest
 
+from prompt_worker.local.postgres import Postgres
 from tests.events import bodies, body
 from tests.pipeline import Pipeline
 from tests.worker_process import WorkerProcess
-from worker.local.postgres import Postgres
 
 LIMIT = 8.0  # seconds; Cloud Run kills at 10
 AT_ONCE = 15.0  # seconds: a start of the second worker and the broker's back-off, far from 60

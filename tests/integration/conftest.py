@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from worker.database import connect
+from prompt_worker.database import connect
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from prompt_worker.topology import reconcile
 from tests.events import bodies, body
 from tests.pipeline import Pipeline, connected
 from tests.worker_process import WorkerProcess
-from worker.topology import reconcile
 
 pytestmark = pytest.mark.embedded_only
 

@@ -13,9 +13,9 @@ import psycopg2
 import pytest
 from google.cloud.monitoring_v3.types import AlertPolicy
 
+from prompt_worker.telemetry.metrics import ABOUT, exported_name, kind
+from prompt_worker.topology import Names
 from tests.dashboard.queries import DASHBOARD, Query, conditions, panels, policies
-from worker.telemetry.metrics import ABOUT, exported_name, kind
-from worker.topology import Names
 
 QUERIES = [(panel.title, query) for panel in panels() for query in panel.queries]
 PROMQL = [(title, query.text) for title, query in QUERIES if query.language == "promql"]

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg2
 import pytest
 
+from prompt_worker.executions import ExecutionWriter
+from prompt_worker.outcome import Verdict
+from prompt_worker.subscription import Message
 from tests.deadletters import GUARDRAILS, Letters, letter, made
 from tests.events import body, id_of
 from tests.pipeline import wait_until
-from worker.executions import ExecutionWriter
-from worker.outcome import Verdict
-from worker.subscription import Message
 
 EXECUTE = (
     "INSERT INTO prompt_executions (id, template_id, template_name, template_version, input_variables, "

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from prompt_worker.outcome import Verdict
 from tests.deadletters import GUARDRAILS, PUBLISHED, WRITER, Letters, forwarded, letter, made
 from tests.events import body, id_of
 from tests.pipeline import wait_until
-from worker.outcome import Verdict
 
 OTHER = made(error_class="invalid_field", reason="another one")
 

@@ -8,11 +8,11 @@ import pytest
 from google.api_core.exceptions import NotFound
 from google.pubsub_v1.types import PubsubMessage
 
+from prompt_worker.dead_letter import DeadLetterTopic
+from prompt_worker.outcome import Rejected
+from prompt_worker.subscription import Message, Subscription
 from tests.events import body
 from tests.pipeline import Pipeline, wait_until
-from worker.dead_letter import DeadLetterTopic
-from worker.outcome import Rejected
-from worker.subscription import Message, Subscription
 
 REJECTED = Rejected("invalid_field", "Object missing required field `status`")
 

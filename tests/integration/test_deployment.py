@@ -39,13 +39,13 @@ class Deployment:
         }
 
     def consumer(self, name: str) -> WorkerProcess:
-        return WorkerProcess(self.environment(name), "-m", "worker", "run", name)
+        return WorkerProcess(self.environment(name), "-m", "prompt_worker", "run", name)
 
     def job(self, name: str) -> str:
         """What it told; it must end with 0."""
         job = terraform()["local.jobs"][name]
         done = subprocess.run(
-            [sys.executable, "-m", "worker", *job["args"]],
+            [sys.executable, "-m", "prompt_worker", *job["args"]],
             env=os.environ | self.environment(job["account"]),
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip

@@ -14,11 +14,11 @@ from uuid import UUID
 import psycopg2
 import pytest
 
+from prompt_worker.guardrails.evaluation import evaluate
+from prompt_worker.outcome import Rejected, Verdict
 from tests.events import SEED_TEMPLATES, body, id_of
 from tests.guardrails import KEY, WORD, Guarding, messages
 from tests.pipeline import HMAC_KEY, Pipeline, wait_until
-from worker.guardrails.evaluation import evaluate
-from worker.outcome import Rejected, Verdict
 
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -152,7 +152,7 @@ def test_after_a_redelivery_what_is_recorded_is_not_evaluated_again(
         evaluated.append(len(executions))
         return evaluate(evaluators, executions, key)
 
-    monkeypatch.setattr("worker.guardrails.handler.evaluate", counting)
+    monkeypatch.setattr("prompt_worker.guardrails.handler.evaluate", counting)
     bodies = [body(), body()]
     with guarding.handler() as handler:
         for _ in range(3):
@@ -171,7 +171,7 @@ def test_a_recorded_event_that_nothing_survives_any_more_is_a_duplicate(
     def failing(*_: Any) -> Any:
         raise ValueError
 
-    monkeypatch.setattr("worker.guardrails.handler.evaluate", failing)
+    monkeypatch.setattr("prompt_worker.guardrails.handler.evaluate", failing)
     assert guarding.handle(one, other) == [Verdict.DUPLICATE, Rejected("evaluation_failed", "ValueError")]
 
 

@@ -11,7 +11,7 @@ from queries import rows, scalar
 from sqlalchemy import Engine
 from test_triggers import together, until_one_waits
 
-from schema.statistics import rebuild, recount
+from prompt_schema.statistics import rebuild, recount
 
 COUNTERS = "SELECT total_checks, violation_count, false_positive_count FROM prompt_guardrails WHERE id = :id"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from prompt_worker.local.server import free_port
 from tests.events import bodies
 from tests.image import OWN, Image, follow, read_stages
 from tests.pipeline import Pipeline
 from tests.probing import probe
 from tests.worker_process import WorkerProcess
-from worker.local.server import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 DOCKERFILE = REPOSITORY / "Dockerfile"
@@ -29,14 +29,12 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
 
 def test_every_file_that_runs_was_copied_and_every_copied_file_runs(image: Image) -> None:
     (libraries,) = image.path(INSTALLED).glob("lib/python*/site-packages")
-    for package in ("worker", "schema"):
-        copied = files(image.aside / "build" / "source" / package)
+    for root, package in (("worker", "prompt_worker"), ("schema", "prompt_schema")):
+        copied = files(image.aside / "build" / "source" / root / package)
         assert files(libraries / package) == copied
-        assert copied == tracked(package)
-        assert filecmp.cmpfiles(REPOSITORY / package, libraries / package, copied, shallow=False)[1:] == (
-            [],
-            [],
-        )
+        assert copied == tracked(f"{root}/{package}")
+        same = filecmp.cmpfiles(REPOSITORY / root / package, libraries / package, copied, shallow=False)
+        assert same[1:] == ([], [])
 
 
 def files(folder: Path) -> set[str]:

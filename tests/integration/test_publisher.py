@@ -22,11 +22,11 @@ from google.cloud.pubsub_v1 import PublisherClient
 from msgspec import Raw
 from opentelemetry.sdk.trace import TracerProvider
 
+from prompt_worker import Publisher, publish_file
+from prompt_worker.event import InvalidEventError, encode, parse
+from prompt_worker.publishing.message import Message, UnpublishableError
+from prompt_worker.publishing.post import Post
 from tests.topic import Topic, an_event
-from worker import Publisher, publish_file
-from worker.event import InvalidEventError, encode, parse
-from worker.publishing.message import Message, UnpublishableError
-from worker.publishing.post import Post
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_a_script_that_forgets_to_close_loses_nothing(topic: Topic) -> None:
     code = """
     import sys
     from tests.topic import an_event
-    from worker import Publisher
+    from prompt_worker import Publisher
     publisher = Publisher(sys.argv[1])
     for _ in range(500):
         publisher.publish(an_event())
@@ -197,7 +197,7 @@ def test_a_signal_handler_may_close_it(topic: Topic) -> None:
     code = """
     import os, signal, sys, threading, time
     from tests.topic import an_event
-    from worker import Publisher
+    from prompt_worker import Publisher
     publisher, sent = Publisher(sys.argv[1]), 0
     def stop(*_):
         print(sent, *publisher.close(10), flush=True)
@@ -222,7 +222,7 @@ def test_a_signal_handler_may_close_it(topic: Topic) -> None:
 PRELOADED = """
 import os, sys, time
 from tests.topic import an_event
-from worker import Publisher
+from prompt_worker import Publisher
 publisher, before, workers = Publisher(sys.argv[1]), int(sys.argv[2]), 3
 futures = [publisher.publish(an_event(user_id="parent")) for _ in range(before)]
 children = []
@@ -259,7 +259,7 @@ def test_a_child_of_multiprocessing_loses_nothing_when_it_ends(topic: Topic) -> 
     code = """
     import multiprocessing, sys
     from tests.topic import an_event
-    from worker import Publisher
+    from prompt_worker import Publisher
     publisher = Publisher(sys.argv[1])
     def work():
         for _ in range(200):
@@ -344,7 +344,7 @@ def test_a_flawless_file_exits_with_0(topic: Topic, capfd: pytest.CaptureFixture
 def test_a_file_of_any_length_takes_the_same_memory(topic: Topic, tmp_path: Path) -> None:
     code = """
     import psutil, sys
-    from worker import Publisher, publish_file
+    from prompt_worker import Publisher, publish_file
     with publish_file.source(sys.argv[2]) as file:
         assert publish_file.run(file, Publisher(sys.argv[1])) == 0
     print(psutil.Process().memory_info().rss)
@@ -362,8 +362,8 @@ def test_an_interrupted_file_says_how_far_it_came(topic: Topic, tmp_path: Path) 
     code = """
     import itertools, sys
     from tests.topic import an_event
-    from worker import Publisher, publish_file
-    from worker.event import encode
+    from prompt_worker import Publisher, publish_file
+    from prompt_worker.event import encode
     sys.exit(publish_file.run((encode(an_event()) for _ in itertools.count()), Publisher(sys.argv[1]), as_json=True))
     """
     process = subprocess.Popen(

@@ -10,9 +10,9 @@ from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1.types import RetryPolicy, Subscription
 
+from prompt_worker.errors import DeploymentError
+from prompt_worker.topology import Change, Names, Topology, reconcile
 from tests.worker_process import WorkerProcess
-from worker.errors import DeploymentError
-from worker.topology import Change, Names, Topology, reconcile
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_what_the_broker_refuses_is_told_with_what_to_do(
 
 def test_the_command_says_what_it_did(project: str) -> None:
     for action in ("created", "unchanged"):
-        with WorkerProcess({"PUBSUB_PROJECT_ID": project}, "-m", "worker", "topics") as command:
+        with WorkerProcess({"PUBSUB_PROJECT_ID": project}, "-m", "prompt_worker", "topics") as command:
             assert command.wait() == 0
             lines = command.output.splitlines()
         assert len(lines) == 6

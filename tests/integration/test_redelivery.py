@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from google.cloud.pubsub_v1 import SubscriberClient
 
+from prompt_worker.database import connect
+from prompt_worker.executions import ExecutionWriter
+from prompt_worker.outcome import Verdict
+from prompt_worker.subscription import Message, Subscription
 from tests.events import bodies
 from tests.pipeline import Pipeline, wait_until
-from worker.database import connect
-from worker.executions import ExecutionWriter
-from worker.outcome import Verdict
-from worker.subscription import Message, Subscription
 
 pytestmark = pytest.mark.embedded_only
 

@@ -11,13 +11,13 @@ from uuid import UUID
 
 import pytest
 
+from prompt_worker.deadletters import replay_command
+from prompt_worker.deadletters.selection import PORTION_BYTES
+from prompt_worker.deadletters.settling import Settled
+from prompt_worker.topology import Names
 from tests.events import bodies, body, event
 from tests.pipeline import Pipeline
 from tests.replaying import ATTRIBUTES, create_template, letter, sent, statuses, store, store_from_topic
-from worker.deadletters import replay_command
-from worker.deadletters.selection import PORTION_BYTES
-from worker.deadletters.settling import Settled
-from worker.topology import Names
 
 pytestmark = pytest.mark.embedded_only
 

@@ -7,7 +7,7 @@ from queries import rows, scalar
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
-from schema.statistics import recount
+from prompt_schema.statistics import recount
 
 ROLES = (
     "prompt_reader",

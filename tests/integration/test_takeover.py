@@ -15,12 +15,12 @@ from queries import rows, run_script, scalar
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from schema.catalog import actual
-from schema.migrate import MigrationError, migrate, read
-from schema.statistics import recount
-from schema.verify import verify
-from worker.database import connect
-from worker.local.postgres import Postgres
+from prompt_schema.catalog import actual
+from prompt_schema.migrate import MigrationError, migrate, read
+from prompt_schema.statistics import recount
+from prompt_schema.verify import verify
+from prompt_worker.database import connect
+from prompt_worker.local.postgres import Postgres
 
 LIVE = (Path(__file__).parent / "live_database.sql").read_text(encoding="utf-8")
 CONTENT = {

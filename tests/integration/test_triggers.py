@@ -17,7 +17,7 @@ from queries import rows, run_script, scalar
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from schema.statistics import rebuild, recount
+from prompt_schema.statistics import rebuild, recount
 
 TEMPLATES = "SELECT id, name FROM prompt_templates WHERE created_by = 'system' ORDER BY name"
 COUNTERS = (

@@ -16,10 +16,10 @@ import psutil
 import psycopg2
 import pytest
 
-from worker.local.demo import Plan
-from worker.local.postgres import Postgres
+from prompt_worker.local.demo import Plan
+from prompt_worker.local.postgres import Postgres
 
-UP = [sys.executable, "-m", "worker", "up"]
+UP = [sys.executable, "-m", "prompt_worker", "up"]
 
 
 @pytest.fixture

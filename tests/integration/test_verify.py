@@ -9,12 +9,12 @@ import pytest
 from queries import rows, run_script
 from sqlalchemy import Engine
 
-from schema.catalog import actual
-from schema.migrate import MIGRATIONS
-from schema.verify import verify
-from worker.cli import main
-from worker.database import connect
-from worker.errors import DeploymentError
+from prompt_schema.catalog import actual
+from prompt_schema.migrate import MIGRATIONS
+from prompt_schema.verify import verify
+from prompt_worker.cli import main
+from prompt_worker.database import connect
+from prompt_worker.errors import DeploymentError
 
 
 def failed(engine: Engine) -> dict[str, str]:
@@ -209,7 +209,7 @@ def test_the_expected_catalog_is_what_the_migrations_make(engine: Engine) -> Non
     with engine.connect() as connection:
         found = actual(connection)
     expected = json.loads((MIGRATIONS.parent / "verify" / "catalog.json").read_text())
-    assert found == expected, "run: python -m schema.catalog DATABASE_URL > schema/verify/catalog.json"
+    assert found == expected, "run: python -m prompt_schema.catalog DATABASE_URL, into verify/catalog.json"
 
 
 def test_a_database_out_of_reach_is_told_in_words(

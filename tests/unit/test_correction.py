@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from prompt_worker.deadletters.correction import CorrectionError, corrected, difference, pretty
+from prompt_worker.event import parse
 from tests.events import body, with_raw
-from worker.deadletters.correction import CorrectionError, corrected, difference, pretty
-from worker.event import parse
 
 
 def test_other_values_stay_byte_for_byte() -> None:

@@ -8,14 +8,14 @@ from collections import Counter
 
 import pytest
 
-from schema.migrate import MIGRATIONS
-from worker import ExecutionEvent
-from worker.event import EVENT_TYPE, InvalidEventError, encode, parse
-from worker.guardrails import Execution, Guardrail, compile_all, evaluate
-from worker.local.demo import STATUSES, Plan, messages
-from worker.local.demo_broken import BREAKS, Raw
-from worker.local.demo_planted import INJECTION, KINDS, Found, planted
-from worker.local.demo_texts import CLARIFICATION, EXTRACTION, SCRIPT
+from prompt_schema.migrate import MIGRATIONS
+from prompt_worker import ExecutionEvent
+from prompt_worker.event import EVENT_TYPE, InvalidEventError, encode, parse
+from prompt_worker.guardrails import Execution, Guardrail, compile_all, evaluate
+from prompt_worker.local.demo import STATUSES, Plan, messages
+from prompt_worker.local.demo_broken import BREAKS, Raw
+from prompt_worker.local.demo_planted import INJECTION, KINDS, Found, planted
+from prompt_worker.local.demo_texts import CLARIFICATION, EXTRACTION, SCRIPT
 
 SEEDS = (MIGRATIONS / "0008_seeds.sql").read_text(encoding="utf-8")
 SEED_PROMPTS = [found[1] for found in re.finditer(r"\$prompt\$(.*?)\$prompt\$", SEEDS, re.DOTALL)]

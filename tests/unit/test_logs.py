@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from worker.settings import SettingsError
-from worker.telemetry import configure_logs
+from prompt_worker.settings import SettingsError
+from prompt_worker.telemetry import configure_logs
 
-log = logging.getLogger("worker.test")
+log = logging.getLogger("prompt_worker.test")
 
 
 @pytest.fixture(autouse=True)

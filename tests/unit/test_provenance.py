@@ -6,8 +6,8 @@ from uuid import UUID
 
 from google.pubsub_v1.types import PubsubMessage
 
-from worker.dead_letter import MESSAGE_ATTRIBUTES, MESSAGE_BYTES
-from worker.deadletters.provenance import Provenance
+from prompt_worker.dead_letter import MESSAGE_ATTRIBUTES, MESSAGE_BYTES
+from prompt_worker.deadletters.provenance import Provenance
 
 REPLAY = UUID(int=7)
 ADA = Provenance("ada", REPLAY)

@@ -20,15 +20,15 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
+from prompt_worker import ExecutionEvent, Publisher
+from prompt_worker.event import InvalidEventError, parse
+from prompt_worker.publishing.body import BODY_LIMIT, make_body
+from prompt_worker.publishing.message import make_message
+from prompt_worker.publishing.target import TOPIC
+from prompt_worker.publishing.tracing import carry_on
+from prompt_worker.settings import SettingsError
+from prompt_worker.topology import Names
 from tests.topic import an_event
-from worker import ExecutionEvent, Publisher
-from worker.event import InvalidEventError, parse
-from worker.publishing.body import BODY_LIMIT, make_body
-from worker.publishing.message import make_message
-from worker.publishing.target import TOPIC
-from worker.publishing.tracing import carry_on
-from worker.settings import SettingsError
-from worker.topology import Names
 
 
 def arrived(event: ExecutionEvent) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from prompt_worker.probes import Page
+from prompt_worker.push.app import App
+from prompt_worker.push.envelope import MAX_BYTES, NotAnEnvelopeError, PushedMessage, read
+from prompt_worker.push.inbox import Inbox
+from prompt_worker.settings import Environment, PushSettings, SettingsError, TokenSettings
 from tests.pushing import envelope
-from worker.probes import Page
-from worker.push.app import App
-from worker.push.envelope import MAX_BYTES, NotAnEnvelopeError, PushedMessage, read
-from worker.push.inbox import Inbox
-from worker.settings import Environment, PushSettings, SettingsError, TokenSettings
 
 PATH = "/push/executions"
 

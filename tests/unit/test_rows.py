@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
+from prompt_worker.event import parse
+from prompt_worker.rows import encode_row
 from tests.events import body
-from worker.event import parse
-from worker.rows import encode_row
 
 COST, TOKENS, COLUMNS = 13, 12, 25
 

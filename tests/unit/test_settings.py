@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.settings import (
+from prompt_worker.settings import (
     ConsumerSettings,
     DatabaseSettings,
     Environment,
@@ -12,7 +12,7 @@ from worker.settings import (
     SettingsError,
     read,
 )
-from worker.topology import Names
+from prompt_worker.topology import Names
 
 
 def test_every_problem_is_reported_at_once_by_name() -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from worker.deadletters.filters import Filter
+from prompt_worker.deadletters.filters import Filter
 
 EVENT = UUID("0190b2a4-0000-7000-8000-000000000001")
 SINCE = datetime(2026, 1, 2, 3, tzinfo=UTC)

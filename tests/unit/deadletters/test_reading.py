@@ -9,8 +9,7 @@ from uuid import RFC_4122, UUID
 
 import pytest
 
-from tests.events import body, id_of, with_raw
-from worker.deadletters.reading import (
+from prompt_worker.deadletters.reading import (
     Payload,
     attributes_json,
     cause,
@@ -20,7 +19,8 @@ from worker.deadletters.reading import (
     read_origin,
     read_payload,
 )
-from worker.subscription import Message
+from prompt_worker.subscription import Message
+from tests.events import body, id_of, with_raw
 
 PUBLISHED = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 EARLIER = "2026-05-05T00:00:00+00:00"

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from prompt_worker.cli import _parser
+from prompt_worker.event import parse
 from tests.deployment import FIRST_EVENT, commands
-from worker.cli import _parser
-from worker.event import parse
 
 # Words that stand for a value of the reader's own.
 VALUES = {"ID": str(uuid4()), '"a': "text", 'text"': ""}

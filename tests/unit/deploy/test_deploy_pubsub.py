@@ -1,4 +1,4 @@
-"""Terraform and worker/topology.py declare the same topics, subscriptions and policies: neither undoes the other."""
+"""Terraform and topology.py declare the same topics, subscriptions and policies: neither undoes the other."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from google.pubsub_v1.types import Subscription, Topic
 
+from prompt_worker.topology import Names, Topology
 from tests.deployment import resources
-from worker.topology import Names, Topology
 
 WANTED = Topology("p", Names())
 ARCHIVE = "archive"  # BigQuery's own: no program of ours pulls from it

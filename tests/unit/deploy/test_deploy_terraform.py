@@ -13,7 +13,7 @@ import hcl2
 import msgspec
 import pytest
 
-import worker
+import prompt_worker
 from tests.deployment import REPOSITORY, TERRAFORM, terraform, texts
 
 ENVIRONMENTS = sorted((TERRAFORM / "environments").glob("*.tfvars"))
@@ -41,13 +41,13 @@ def test_dev_staging_and_production_give_every_variable_that_has_no_default() ->
 
 def declared_settings() -> set[str]:
     """The environment variables that a struct of the program declares."""
-    for module in pkgutil.walk_packages(worker.__path__, "worker."):
+    for module in pkgutil.walk_packages(prompt_worker.__path__, "prompt_worker."):
         if not module.name.endswith("__main__") and ".training" not in module.name:
             import_module(module.name)
     groups, found = list(msgspec.Struct.__subclasses__()), set()
     for group in groups:
         groups += group.__subclasses__()
-        if group.__module__.startswith("worker."):
+        if group.__module__.startswith("prompt_worker."):
             found |= {setting.encode_name for setting in msgspec.structs.fields(group)}
     return {name for name in found if name.isupper()}
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from worker.commands.guardrails import add_guardrails
-from worker.guardrails.defaults import DEFAULT_GUARDRAILS
-from worker.guardrails.evasions import measure_evasions
-from worker.guardrails.guardrail import Guardrail
-from worker.guardrails.labelled import LabelledText, part
-from worker.guardrails.measure import count_spans, count_texts, judge
-from worker.guardrails.registry import compile
-from worker.guardrails.tables import print_guardrails
-from worker.settings import SettingsError
+from prompt_worker.commands.guardrails import add_guardrails
+from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
+from prompt_worker.guardrails.evasions import measure_evasions
+from prompt_worker.guardrails.guardrail import Guardrail
+from prompt_worker.guardrails.labelled import LabelledText, part
+from prompt_worker.guardrails.measure import count_spans, count_texts, judge
+from prompt_worker.guardrails.registry import compile
+from prompt_worker.guardrails.tables import print_guardrails
+from prompt_worker.settings import SettingsError
 
 
 def run(*arguments: str) -> int:

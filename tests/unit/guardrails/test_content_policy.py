@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from worker.guardrails import Guardrail, GuardrailConfigError, check, compile
+from prompt_worker.guardrails import Guardrail, GuardrailConfigError, check, compile
 
 
 def found(text: str, **config: Any) -> list[tuple[str, str]]:

@@ -4,9 +4,9 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from worker.guardrails import Guardrail, check
-from worker.guardrails.defaults import DEFAULT_GUARDRAILS
-from worker.guardrails.fields import flatten
+from prompt_worker.guardrails import Guardrail, check
+from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
+from prompt_worker.guardrails.fields import flatten
 
 POLICY = Guardrail(name="policy", type="content_policy", config={"phrases": ["red apple"]})
 PII = Guardrail(name="pii", type="pii_detection", config={})

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from worker.guardrails import Guardrail, check, compile, mask, pii_detection
-from worker.guardrails.defaults import DEFAULT_GUARDRAILS
+from prompt_worker.guardrails import Guardrail, check, compile, mask, pii_detection
+from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
 
 CHARACTERS = 80_000
 GUARDRAILS = [compile(guardrail) for guardrail in DEFAULT_GUARDRAILS]

@@ -2,10 +2,10 @@
 
 import pytest
 
+from prompt_worker.guardrails import check
+from prompt_worker.guardrails.batch import Batch
+from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
 from tests.unit.guardrails.ordinary_answers import ORDINARY_ANSWERS
-from worker.guardrails import check
-from worker.guardrails.batch import Batch
-from worker.guardrails.defaults import DEFAULT_GUARDRAILS
 
 
 @pytest.mark.parametrize("field", ["response", "prompt"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from worker.guardrails import Guardrail, GuardrailConfigError, check, compile
+from prompt_worker.guardrails import Guardrail, GuardrailConfigError, check, compile
 
 SEED = {
     "patterns": [

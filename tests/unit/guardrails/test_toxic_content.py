@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from worker.guardrails import Guardrail, GuardrailConfigError, check, compile
+from prompt_worker.guardrails import Guardrail, GuardrailConfigError, check, compile
 
 SEED = {
     "toxicity_threshold": 0.7,

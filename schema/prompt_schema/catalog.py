@@ -1,0 +1,38 @@
+"""What a database holds, object by object, and what it should hold: `verify/catalog.json`.
+
+After a new migration: `python -m prompt_schema.catalog DATABASE_URL > schema/prompt_schema/verify/catalog.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine, text
+
+# By kind (column, constraint, index, …) and name: the definition.
+Catalog = dict[str, dict[str, str]]
+
+_FOLDER = Path(__file__).parent / "verify"
+_QUERY = (_FOLDER / "catalog.sql").read_text(encoding="utf-8")
+
+
+def actual(connection: Connection) -> Catalog:
+    """The catalog of this database. Needs no privilege on its tables."""
+    # How PostgreSQL spells a name depends on the search path.
+    connection.execute(text("SET LOCAL search_path = public"))
+    catalog: Catalog = {}
+    for kind, name, definition in connection.execution_options(no_parameters=True).exec_driver_sql(_QUERY):
+        catalog.setdefault(kind, {})[name] = definition
+    return catalog
+
+
+def expected() -> Catalog:
+    catalog: Catalog = json.loads((_FOLDER / "catalog.json").read_text(encoding="utf-8"))
+    return catalog
+
+
+if __name__ == "__main__":
+    with create_engine(sys.argv[1]).connect() as database:
+        print(json.dumps(actual(database), indent=1, sort_keys=True))

@@ -1,0 +1,65 @@
+"""Do the counters equal what a recount of the rows gives (P2)? `rebuild` repairs those that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, Row, text
+
+from prompt_schema.migrate import MigrationError, pending, read
+
+_RECOUNT = (Path(__file__).parent / "verify" / "recount.sql").read_text(encoding="utf-8")
+_REBUILD = {
+    "prompt_templates": text("SELECT rebuild_template_statistics(:id)"),
+    "ab_test_experiments": text("SELECT rebuild_ab_test_statistics(:id)"),
+    "prompt_guardrails": text("SELECT rebuild_guardrail_statistics(:id)"),
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One wrong counter; `key` is a template's name and version, or an experiment's or guardrail's name."""
+
+    table: str
+    key: str
+    column: str
+    stored: str | None
+    counted: str | None
+
+
+def recount(engine: Engine) -> list[Difference]:
+    """Every counter that the rows contradict; empty when the statistics are exact. Reads all executions
+    and evaluations once.
+
+    Raises `MigrationError` where the schema is not up to date.
+    """
+    return [
+        Difference(row.in_table, row.key, row.counter, row.stored, row.counted)
+        for row in _differences(engine)
+    ]
+
+
+def rebuild(engine: Engine) -> int:
+    """Corrects what `recount` finds, one row at a time, beside running writers.
+
+    The number of templates, experiments and guardrails corrected.
+    """
+    wrong = {(row.in_table, row.id) for row in _differences(engine)}
+    for table, row_id in sorted(wrong, key=str):
+        with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(_REBUILD[table], {"id": row_id})
+            connection.commit()
+    return len(wrong)
+
+
+def _differences(engine: Engine) -> Sequence[Row[Any]]:
+    if pending(engine, read()):
+        raise MigrationError("the statistics cannot be recounted yet: run 'prompt-worker migrate' first")
+    with engine.begin() as connection:
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SET LOCAL search_path = public, pg_temp"))
+        return connection.execute(text(_RECOUNT)).all()

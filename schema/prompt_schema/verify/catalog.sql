@@ -1,0 +1,74 @@
+-- What stands in the database, as (kind, name, definition); schema/prompt_schema/catalog.json holds what should.
+WITH contract_tables AS (
+    SELECT oid, relname, relkind, relacl FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace
+      AND relname IN ('prompt_templates', 'prompt_executions', 'prompt_guardrails', 'ab_test_experiments',
+                      'schema_migrations', 'v_template_performance', 'v_recent_execution_errors',
+                      'v_guardrail_violations_summary', 'v_active_ab_tests', 'v_template_recount',
+                      'v_ab_test_recount', 'guardrail_evaluations', 'guardrail_violations',
+                      'v_guardrail_violations_daily', 'v_guardrail_recount', 'dead_letter_events',
+                      'dead_letter_actions', 'dead_letter_outcomes', 'dead_letter_sweep', 'v_execution_errors_hourly',
+                      'v_dead_letters_hourly')
+), roles AS (
+    SELECT 0::oid AS oid, 'PUBLIC' AS rolname
+    UNION ALL
+    SELECT oid, rolname FROM pg_roles
+    WHERE rolname IN ('prompt_reader', 'prompt_execution_worker', 'prompt_guardrail_worker', 'prompt_operator',
+                      'prompt_dead_letter_worker')
+)
+SELECT 'column' AS kind,
+       relname || '.' || attname AS name,
+       format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' not null' ELSE '' END
+       -- Constants are spelled in many ways; a computed default is the one that matters.
+       || coalesce(' default ' || substring(pg_get_expr(adbin, adrelid) FROM '^.*\(.*\)$'), '') AS definition
+FROM contract_tables
+JOIN pg_attribute ON attrelid = contract_tables.oid AND attnum > 0 AND NOT attisdropped
+LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE relkind IN ('r', 'p')
+UNION ALL
+SELECT 'constraint', relname || ' ' || regexp_replace(pg_get_constraintdef(pg_constraint.oid), ' NOT VALID$', ''),
+       CASE WHEN convalidated THEN 'holds for every row' ELSE 'holds for new rows only' END
+FROM contract_tables
+JOIN pg_constraint ON conrelid = contract_tables.oid AND contype IN ('p', 'u', 'f', 'c')
+UNION ALL
+SELECT 'index', indexrelid::regclass::text,
+       pg_get_indexdef(indexrelid) || CASE WHEN indisvalid THEN '' ELSE ' (invalid)' END
+FROM contract_tables
+JOIN pg_index ON indrelid = contract_tables.oid
+WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+UNION ALL
+SELECT 'trigger', tgname::text,
+       pg_get_triggerdef(pg_trigger.oid) || CASE tgenabled WHEN 'O' THEN '' WHEN 'A' THEN '' ELSE ' (disabled)' END
+FROM contract_tables
+JOIN pg_trigger ON tgrelid = contract_tables.oid AND NOT tgisinternal
+UNION ALL
+SELECT 'function', pg_proc.oid::regprocedure::text,
+       concat_ws(', ', CASE WHEN prosecdef THEN 'security definer' END, array_to_string(proconfig, ', '),
+                 'source ' || md5(prosrc))
+FROM pg_proc
+WHERE pronamespace = 'public'::regnamespace
+  AND proname IN ('uuid_v7', 'update_template_statistics', 'rebuild_template_statistics',
+                  'update_ab_test_statistics', 'rebuild_ab_test_statistics', 'lock_ab_test_statistics',
+                  'lock_ab_test_rule', 'end_ab_test', 'recount_ab_test', 'lock_template_activation',
+                  'enforce_single_active_template', 'lock_guardrail_statistics', 'rebuild_guardrail_statistics',
+                  'count_guardrail_evaluations', 'count_guardrail_violations', 'count_false_positives',
+                  'resolve_written_dead_letters', 'resolve_dead_letters')
+UNION ALL
+SELECT 'view', relname,
+       (SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)
+        FROM pg_attribute WHERE attrelid = contract_tables.oid AND attnum > 0)
+FROM contract_tables
+WHERE relkind = 'v'
+UNION ALL
+SELECT 'grant', rolname || ' on ' || relname, coalesce(
+    concat_ws(', ',
+        (SELECT string_agg(privilege_type, ', ' ORDER BY privilege_type)
+         FROM aclexplode(relacl) WHERE grantee = roles.oid),
+        (SELECT string_agg(privilege_type || ' (' || columns || ')', ', ' ORDER BY privilege_type)
+         FROM (SELECT privilege_type, string_agg(attname, ', ' ORDER BY attname) AS columns
+               FROM pg_attribute CROSS JOIN LATERAL aclexplode(attacl)
+               WHERE attrelid = contract_tables.oid AND grantee = roles.oid
+               GROUP BY privilege_type) per_privilege)),
+    '')
+FROM contract_tables CROSS JOIN roles
+ORDER BY 1, 2

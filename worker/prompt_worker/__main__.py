@@ -1,0 +1,5 @@
+import sys
+
+from prompt_worker.cli import main
+
+sys.exit(main())

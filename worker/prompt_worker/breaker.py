@@ -1,0 +1,46 @@
+"""The breaker: when nearly every event is rejected, it is the worker that is broken, not the events."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+
+from prompt_worker.outcome import Outcome, Rejected
+
+
+class BreakerError(Exception):
+    """Nearly everything is being rejected. Says why, and what to do."""
+
+    exit_code = 70  # EX_SOFTWARE of sysexits.h
+
+
+class Breaker:
+    """Opens when of the last `window` events or more at least `ratio` were rejected."""
+
+    def __init__(self, *, window: int, ratio: float) -> None:
+        self._window = window
+        self._ratio = ratio
+        self._seen = 0
+        self._rejected: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Before these are settled, so that none of them is dead-lettered by a broken worker. Raises `BreakerError`."""
+        with self._lock:
+            self._seen += len(outcomes)
+            self._rejected.update(
+                outcome.error_class for outcome in outcomes if isinstance(outcome, Rejected)
+            )
+            if self._seen < self._window:
+                return
+            rejected = self._rejected.total()
+            if rejected >= self._ratio * self._seen:
+                raise BreakerError(
+                    f"{rejected} of the last {self._seen} events were rejected "
+                    f"({', '.join(f'{name}: {number}' for name, number in self._rejected.most_common(3))}), so the "
+                    "worker stops before it dead-letters more. Is it older than its publishers, or is a template "
+                    "missing? 'prompt-worker doctor' looks; a larger PROMPT_WORKER_BREAKER_WINDOW lets more pass."
+                )
+            self._seen = 0
+            self._rejected.clear()

@@ -1,0 +1,25 @@
+"""The database of a command: connected, or refused in words for the one who typed the command."""
+
+from __future__ import annotations
+
+import psycopg2
+from sqlalchemy import Engine
+
+from prompt_worker.database import connect
+from prompt_worker.errors import DeploymentError, describe
+from prompt_worker.settings import DatabaseSettings, read
+
+
+def open_engine(name: str, *, statement_timeout_ms: int = 30_000, lock_timeout_ms: int = 3_000) -> Engine:
+    """The engine of DATABASE_URL, tried once. Raises `SettingsError`, `DeploymentError`."""
+    engine = connect(
+        read(DatabaseSettings).url,
+        application_name=f"prompt-worker {name}",
+        statement_timeout_ms=statement_timeout_ms,
+        lock_timeout_ms=lock_timeout_ms,
+    )
+    try:
+        engine.raw_connection().close()
+    except psycopg2.Error as error:
+        raise DeploymentError(f"No connection to the database in DATABASE_URL: {describe(error)}") from None
+    return engine

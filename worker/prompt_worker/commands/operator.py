@@ -1,0 +1,69 @@
+"""What operators' commands share: who gives one, its database, its console, and arguments that are checked."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from prompt_worker.deadletters.actions import Database
+
+Command = Callable[[argparse.Namespace], int]
+Commands = argparse._SubParsersAction  # argparse has no public name for it
+
+
+def add_command(
+    commands: Commands[argparse.ArgumentParser], name: str, run: Command, about: str
+) -> argparse.ArgumentParser:
+    """A sub-command that sets `command` to a function of its options."""
+    added = commands.add_parser(name, help=about, description=about)
+    added.set_defaults(command=run, extra="worker")
+    return added
+
+
+def add_confirmation(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--yes", action="store_true", help=f"{what}; without it, only told")
+    add_by(parser)
+
+
+def add_by(parser: argparse.ArgumentParser) -> None:
+    """Read back by `who`."""
+    parser.add_argument("--by", metavar="NAME", help="who does it (default: you)")
+
+
+def who(options: argparse.Namespace) -> str:
+    if options.by:
+        return str(options.by)[:255]
+    with suppress(KeyError, OSError):  # a user id that has no name
+        return getpass.getuser()
+    return "unknown"
+
+
+def open_database() -> Database:
+    from prompt_worker.commands.engine import open_engine
+    from prompt_worker.deadletters.actions import Database
+
+    return Database(open_engine("dead-letters"))
+
+
+def open_console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, soft_wrap=True, stderr=stderr)
+
+
+def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """A number above 0, as argparse reads one."""
+
+    def number(text: str) -> float:
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"{text}: more than 0 is wanted")
+        return value
+
+    return number

@@ -1,0 +1,189 @@
+"""The loop of every consumer: collect a batch, handle it, settle each message by its outcome.
+
+Several lanes run the same straight line, so that one collects while another waits for the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from google.api_core.exceptions import GoogleAPIError
+
+from prompt_worker import health, telemetry
+from prompt_worker.batch import Batch, FlushReason, Limits
+from prompt_worker.breaker import Breaker
+from prompt_worker.dead_letter import DeadLetterTopic, Rejection
+from prompt_worker.outcome import Outcome, Rejected, Verdict
+from prompt_worker.subscription import Message
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Sequence[Message]], list[Outcome]]
+
+IDLE_WAIT = 0.5  # seconds between looks at the stop flag while nothing comes
+BUSY_WAIT = 0.005  # seconds between looks at whether the other lanes are done
+HANGING = 5.0  # seconds without progress, after which a batch is not waited for any more
+GRACE = 4.0  # seconds for the batches in hand after a stop; Cloud Run kills after 10
+CANCEL_GRACE = 1.0  # seconds more for a cancelled statement
+
+
+class Source(Protocol):
+    """Where messages come from: a `Subscription` that is pulled, or requests that are pushed."""
+
+    def receive(self, timeout: float) -> list[Message]: ...
+    def acknowledge(self, messages: Sequence[Message]) -> None: ...
+    def hand_back(self, messages: Sequence[Message]) -> None: ...
+    def close(self) -> None: ...
+
+
+class Consumer:
+    """A source, a handler and a dead-letter topic; `cancel` ends what the handler waits for."""
+
+    def __init__(
+        self,
+        subscription: Source,
+        handler: Handler,
+        dead_letters: DeadLetterTopic,
+        *,
+        limits: Limits,
+        breaker: Breaker,
+        lanes: int,
+        progress_seconds: float,
+        stop: threading.Event,
+        cancel: Callable[[], None],
+    ) -> None:
+        self._subscription = subscription
+        self._handler = handler
+        self._dead_letters = dead_letters
+        self._limits = limits
+        self._breaker = breaker
+        self._lanes = [
+            threading.Thread(target=self._lane, name=f"lane-{n}", daemon=True) for n in range(lanes)
+        ]
+        self._progress_seconds = progress_seconds
+        self._stop = stop
+        self._cancel = cancel
+        self._collecting = threading.Lock()
+        self._settling = threading.Lock()
+        self._handling: set[int] = set()  # the lanes that wait for their handler
+        self._totals: Counter[str] = Counter()
+        self.failure: BaseException | None = None  # of the first lane that failed
+
+    def run(self) -> None:
+        """Until `stop` is set or a lane fails, then an ordered stop; `failure` tells which it was."""
+        for lane in self._lanes:
+            lane.start()
+        while not self._stop.wait(self._progress_seconds):
+            self._report()
+        grace = threading.Timer(GRACE, self._cancel)
+        grace.daemon = True  # a server that hangs does not answer a cancellation either
+        grace.start()
+        deadline = time.monotonic() + GRACE + CANCEL_GRACE
+        for lane in self._lanes:
+            lane.join(max(0.0, deadline - time.monotonic()))
+        grace.cancel()
+        self._subscription.close()  # also hands back what a lane that hangs still holds
+        self._report("stopped")
+
+    def _lane(self) -> None:
+        try:
+            while not self._stop.is_set():
+                batch = self._collect()
+                if batch.messages:
+                    with health.in_hand():
+                        self._settle(batch.messages, self._handle(batch.messages))
+        except BaseException as error:
+            self.failure = self.failure or error
+            self._stop.set()
+
+    def _collect(self) -> Batch:
+        batch = Batch(self._limits, time.monotonic)
+        with self._collecting:
+            while (reason := self._flush_reason(batch)) is None:
+                remaining = batch.remaining()
+                wait = IDLE_WAIT if remaining is None else max(remaining, BUSY_WAIT)
+                batch.extend(self._subscription.receive(wait))
+        if batch.messages:
+            telemetry.record("batch_size", len(batch.messages), reason=reason)
+        return batch
+
+    def _flush_reason(self, batch: Batch) -> FlushReason | None:
+        if self._stop.is_set():
+            return "stop"
+        reason = batch.ready()
+        # While another batch is written it may grow older: fewer and larger commits, when there is most to do.
+        # Unless that one hangs.
+        return None if reason == "age" and self._handling and health.silence() < HANGING else reason
+
+    def _handle(self, messages: Sequence[Message]) -> list[Outcome]:
+        lane = threading.get_ident()
+        self._handling.add(lane)
+        try:
+            outcomes = self._handler(messages)
+            if len(outcomes) != len(messages):
+                raise RuntimeError(f"the handler settled {len(outcomes)} of {len(messages)} messages")
+            self._breaker.record(outcomes)
+        except BaseException:
+            self._subscription.hand_back(messages)
+            raise
+        finally:
+            self._handling.discard(lane)
+        return outcomes
+
+    def _settle(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
+        """Acknowledges what is committed or dead-lettered, hands the rest back: each message, in one place."""
+        done: list[Message] = []
+        retry: list[Message] = []
+        rejections: list[Rejection] = []
+        for message, outcome in zip(messages, outcomes, strict=True):
+            if isinstance(outcome, Rejected):
+                rejections.append((message, outcome))
+            elif outcome is Verdict.RETRY:
+                retry.append(message)
+            else:
+                done.append(message)
+        counts = Counter(
+            {verdict.value: number for verdict in Verdict if (number := outcomes.count(verdict))}
+        )
+        if rejections:
+            counts["dead-lettered"] = len(rejections)
+        self._subscription.acknowledge(done)
+        if rejections and not self._dead_letter(rejections):
+            counts["retry"] += counts.pop("dead-lettered")
+        if retry:
+            self._subscription.hand_back(retry)
+        for name, number in counts.items():
+            telemetry.count("events", number, outcome=name)
+        with self._settling:
+            self._totals.update(counts)
+
+    def _dead_letter(self, rejections: Sequence[Rejection]) -> bool:
+        messages = [message for message, _ in rejections]
+        try:
+            self._dead_letters.publish(rejections)
+        except GoogleAPIError as error:
+            log.warning(
+                "%d rejected events handed back, not dead-lettered: %s. 'prompt-worker topics' creates the topic",
+                len(messages),
+                type(error).__name__,
+            )
+            self._subscription.hand_back(messages)
+            return False
+        self._subscription.acknowledge(messages)
+        for error_class, number in Counter(rejected.error_class for _, rejected in rejections).items():
+            telemetry.count("dead_letters", number, error_class=error_class)
+        return True
+
+    def _report(self, message: str = "progress") -> None:
+        log.info(
+            "%s: %s",
+            message,
+            ", ".join(f"{number} {outcome}" for outcome, number in sorted(self._totals.items()))
+            or "nothing yet",
+            extra={"fields": {"event": message, "totals": dict(self._totals)}},
+        )

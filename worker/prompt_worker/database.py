@@ -1,0 +1,94 @@
+"""`DATABASE_URL` → engine."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import make_dsn
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from prompt_worker.settings import SettingsError
+
+# A statement that waits longer is given up and retried, so that no lock and no hung server holds a batch for good.
+STATEMENT_TIMEOUT_MS = 30_000
+LOCK_TIMEOUT_MS = 3_000
+CONNECT_TIMEOUT_S = 5
+WORK_MEM = "32MB"
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+FORM = "postgresql://USER:PASSWORD@HOST:5432/DATABASE or postgresql://USER:PASSWORD@/DATABASE?host=/cloudsql/INSTANCE"
+
+
+def parse_url(url: str) -> URL:
+    """The URL in any form that Cloud Run and Cloud SQL use: TCP, unix socket, `postgres://`, IPv6, `sslmode`.
+
+    Raises `SettingsError`, which never holds the password.
+    """
+    stripped = url.strip()
+    scheme, separator, _ = stripped.partition("://")
+    if not separator or not re.fullmatch(r"postgres(ql)?(\+psycopg2)?", scheme):
+        raise SettingsError(f"DATABASE_URL does not start with postgresql://. Give {FORM}")
+    try:
+        parsed = make_url(stripped).set(drivername="postgresql+psycopg2")
+        urlsplit(stripped)  # refuses a half-open IPv6 bracket
+    except (ArgumentError, ValueError):
+        # Both errors quote the URL.
+        raise SettingsError(
+            "DATABASE_URL cannot be read: is a special character in the password not percent-encoded, "
+            f"or the port not a number? Give {FORM}"
+        ) from None
+    if not parsed.database:
+        raise SettingsError(f"DATABASE_URL names no database. Give {FORM}")
+    if not parsed.host and "host" not in parsed.query and "service" not in parsed.query:
+        raise SettingsError(f"DATABASE_URL names no host and no socket directory. Give {FORM}")
+    if re.search(r"[\s/@?#]", parsed.host or "") or "@" in parsed.database + urlsplit(stripped).query:
+        raise SettingsError(
+            f"DATABASE_URL has an unusable host: percent-encode special characters in the password. Give {FORM}"
+        )
+    _check_options(parsed)
+    return parsed
+
+
+def _check_options(parsed: URL) -> None:
+    """What libpq would refuse only at the first connection, where it looks like a database that is away."""
+    try:
+        make_dsn(**dict.fromkeys(parsed.query, "0"))
+    except ProgrammingError as error:
+        raise SettingsError(f"DATABASE_URL: {str(error).strip().removeprefix('invalid dsn: ')}") from None
+    if parsed.query.get("sslmode", SSL_MODES[0]) not in SSL_MODES:
+        raise SettingsError(f"DATABASE_URL: sslmode is none of {', '.join(SSL_MODES)}")
+    ports = [str(parsed.port or 5432), *str(parsed.query.get("port", 5432)).split(",")]
+    if not all(re.fullmatch(r"\d{1,5}", port) and 0 < int(port) < 65536 for port in ports):
+        raise SettingsError("DATABASE_URL: the port is not a number from 1 to 65535")
+
+
+def connect(
+    url: str,
+    *,
+    application_name: str,
+    pool_size: int = 2,
+    statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
+    lock_timeout_ms: int = LOCK_TIMEOUT_MS,
+) -> Engine:
+    """An engine whose every connection has a name and time limits. Connects on first use. Raises `SettingsError`."""
+    parsed = parse_url(url)
+    given = parsed.query.get("options", "")
+    # work_mem: the triggers read a batch from memory.
+    limits = f"-c statement_timeout={statement_timeout_ms} -c lock_timeout={lock_timeout_ms} -c work_mem={WORK_MEM}"
+    return create_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=0,
+        connect_args={
+            "application_name": application_name,
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            # UTC: timestamps are shown and read as they are stored. The user's own options come last and win.
+            "options": f"{limits} -c timezone=UTC {given if isinstance(given, str) else ' '.join(given)}".strip(),
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,  # ms; a server that went without a word is noticed
+        },
+    )

@@ -1,0 +1,65 @@
+"""Rejected events, published to the dead-letter topic with the reason, their bytes unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from google.cloud.pubsub_v1 import PublisherClient
+from google.pubsub_v1.types import PubsubMessage
+
+from prompt_worker.outcome import Rejected
+from prompt_worker.subscription import Message
+from prompt_worker.topic import Topic
+
+# The service's limits: a value, a message with its attributes, their number.
+ATTRIBUTE_BYTES = 1024
+MESSAGE_BYTES = 10_000_000
+MESSAGE_ATTRIBUTES = 100
+ATTRIBUTE_OVERHEAD = 12  # the most that protobuf adds to one
+PUBLISH_TIMEOUT = 30.0
+
+Rejection = tuple[Message, Rejected]
+
+
+class DeadLetterTopic:
+    """`path` is `projects/P/topics/T`; `source` is the subscription that the events came from."""
+
+    def __init__(self, client: PublisherClient, path: str, *, source: str) -> None:
+        self._topic = Topic(client, path)
+        self._source = source.rsplit("/", 1)[-1]
+
+    def publish(self, rejections: Sequence[Rejection]) -> None:
+        """Returns once Pub/Sub has them all. Raises `google.api_core.exceptions.GoogleAPIError`."""
+        messages = [self._dead_letter(*rejection) for rejection in rejections]
+        self._topic.publish(messages, timeout=PUBLISH_TIMEOUT)
+
+    def _dead_letter(self, message: Message, rejected: Rejected) -> PubsubMessage:
+        published = datetime.fromtimestamp(message.publish_time, UTC).isoformat()
+        attributes = {
+            "dead-letter-error-class": rejected.error_class,
+            "dead-letter-reason": _cut(rejected.reason),
+            "dead-letter-first-seen": message.attributes.get("dead-letter-first-seen", published),
+            "dead-letter-last-seen": datetime.now(UTC).isoformat(),
+            "dead-letter-message-id": message.message_id,
+            "dead-letter-source": self._source,
+        }
+        for name, value in message.attributes.items():
+            attributes.setdefault(name, value)
+        return PubsubMessage(data=message.data, attributes=fitting(attributes, len(message.data)))
+
+
+def fitting(attributes: dict[str, str], body_bytes: int) -> dict[str, str]:
+    """As many as the service takes beside the body, the first ones first."""
+    room = MESSAGE_BYTES - body_bytes
+    fitting: dict[str, str] = {}
+    for name, value in attributes.items():
+        size = len(name.encode()) + len(value.encode()) + ATTRIBUTE_OVERHEAD
+        if size <= room and len(fitting) < MESSAGE_ATTRIBUTES:
+            fitting[name] = value
+            room -= size
+    return fitting
+
+
+def _cut(text: str) -> str:
+    return text.encode()[:ATTRIBUTE_BYTES].decode(errors="ignore")

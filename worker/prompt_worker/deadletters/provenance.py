@@ -1,0 +1,39 @@
+"""What a replayed event carries: its publisher's attributes as they were, and who sent it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from prompt_worker.dead_letter import ATTRIBUTE_BYTES, fitting
+
+# Of its last failure: a worker or Pub/Sub writes them anew when it fails again.
+_OF_THE_FAILURE = ("dead-letter-", "CloudPubSubDeadLetterSource")
+_OURS = "replay-"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Who replays, and which replay it is: the id of a row of `dead_letter_actions`."""
+
+    by: str
+    replay: UUID
+
+    def attributes(
+        self, of_the_event: Mapping[str, str], times_replayed: int, body_bytes: int
+    ) -> dict[str, str]:
+        """Of the message to send; where the service takes no more, provenance gives way to the publisher's own."""
+        own = {
+            name: value
+            for name, value in of_the_event.items()
+            if not name.startswith((*_OF_THE_FAILURE, _OURS))
+        }
+        ours = {
+            "replay-id": str(self.replay),
+            "replay-count": str(times_replayed + 1),
+            "replay-at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "replay-by": self.by.encode()[:ATTRIBUTE_BYTES].decode(errors="ignore"),
+        }
+        return fitting(own | ours, body_bytes)

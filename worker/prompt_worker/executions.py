@@ -1,0 +1,153 @@
+"""The handler of the execution worker: messages → rows of `prompt_executions`, exactly once.
+
+A batch is one COPY straight into the table; the primary key is the idempotency key. A duplicate fails the COPY, and
+only then are the stored ids looked up and left out, so the usual batch pays nothing for idempotency.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+from io import BytesIO
+from operator import attrgetter
+from uuid import UUID
+
+import msgspec
+import psycopg2
+from psycopg2 import errorcodes, errors
+from psycopg2.extensions import cursor
+from sqlalchemy import Engine
+
+from prompt_worker import telemetry
+from prompt_worker.errors import describe
+from prompt_worker.event import EVENT_TYPE, InvalidEventError, ReceivedEvent, now, parse
+from prompt_worker.outcome import Outcome, Rejected, Verdict
+from prompt_worker.rows import HEADER, TRAILER, encode_row
+from prompt_worker.sql import statement
+from prompt_worker.subscription import Message
+from prompt_worker.templates import Templates, describe_key, key_of
+from prompt_worker.transactions import Transactions, halving, is_transient
+
+_WRITE = statement("write_executions")
+_STORED = statement("stored_executions")
+
+
+class Row(msgspec.Struct, gc=False):
+    event_id: int  # a UUID as its integer: thousands are hashed and sorted a second
+    encoded: bytes
+    position: int  # of its message in the batch
+
+
+class ExecutionWriter:
+    """Writes batches; safe to call from several threads. A set `stop` ends all retrying."""
+
+    def __init__(
+        self, engine: Engine, stop: threading.Event, transactions: type[Transactions] = Transactions
+    ) -> None:
+        self._transactions = transactions(engine, stop)
+        self._templates = Templates()
+        self._redelivery = False  # duplicates come in runs: look first while they do
+
+    def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
+        """One outcome for each message. Raises `DeploymentError`."""
+        outcomes: list[Outcome] = [Verdict.RETRY] * len(messages)
+        first_positions: dict[int, int] = {}
+        repeats: list[tuple[int, int]] = []
+        rows: list[Row] = []
+        unresolved: list[tuple[int, ReceivedEvent]] = []
+        received_at = now()
+        # An event becomes its row at once, while it is in the processor's cache, and is let go.
+        for position, message in enumerate(messages):
+            try:
+                event = _read(message, received_at)
+            except InvalidEventError as error:
+                outcomes[position] = Rejected(error.error_class, str(error))
+                continue
+            event_id = event.event_id.int
+            first = first_positions.setdefault(event_id, position)
+            if first != position:
+                repeats.append((position, first))
+            elif template_id := self._templates.get(event):
+                rows.append(Row(event_id, encode_row(event, template_id), position))
+            else:
+                unresolved.append((position, event))
+        try:
+            rows += self._resolve(unresolved, outcomes)
+            # In the order of the ids: two workers that hold the same events then cannot deadlock.
+            self._store(sorted(rows, key=attrgetter("event_id")), outcomes)
+        except psycopg2.Error as error:
+            if not is_transient(error):
+                raise
+        for position, first in repeats:
+            outcomes[position] = Verdict.DUPLICATE if outcomes[first] is Verdict.WRITTEN else outcomes[first]
+        return outcomes
+
+    def cancel(self) -> None:
+        """Ends the statements under way, from another thread; their messages are handed back."""
+        self._transactions.cancel()
+
+    def _resolve(self, events: Sequence[tuple[int, ReceivedEvent]], outcomes: list[Outcome]) -> list[Row]:
+        """Rows of events, by position, whose templates are not known yet."""
+        self._templates.find([event for _, event in events], self._transactions.run)
+        rows = []
+        for position, event in events:
+            template_id = self._templates.get(event)
+            if template_id is None:
+                outcomes[position] = Rejected(
+                    "unknown_template", f"no template {describe_key(key_of(event))}"
+                )
+            else:
+                rows.append(Row(event.event_id.int, encode_row(event, template_id), position))
+        return rows
+
+    def _store(self, rows: Sequence[Row], outcomes: list[Outcome]) -> None:
+        def write(rows: Sequence[Row]) -> None:
+            stored = self._transactions.retrying(self._write, rows)
+            for row in rows:
+                outcomes[row.position] = Verdict.DUPLICATE if row.event_id in stored else Verdict.WRITTEN
+
+        def refuse(row: Row, error: psycopg2.Error) -> None:
+            if error.pgcode == errorcodes.FOREIGN_KEY_VIOLATION:
+                self._templates.forget()
+            outcomes[row.position] = Rejected("refused_by_database", describe(error))
+
+        halving(rows, write, refuse)
+
+    def _write(self, rows: Sequence[Row]) -> set[int]:
+        """One transaction; the ids that were stored before it."""
+        if not self._redelivery:
+            try:
+                self._transactions.once(lambda cursor: _copy(rows, cursor))
+            except errors.UniqueViolation:
+                self._redelivery = True
+            else:
+                return set()
+        stored = self._transactions.once(lambda cursor: _copy_missing(rows, cursor))
+        self._redelivery = bool(stored)
+        return stored
+
+
+def _read(message: Message, received_at: datetime) -> ReceivedEvent:
+    event_type = message.attributes.get("ce-type", EVENT_TYPE)
+    if event_type != EVENT_TYPE:
+        raise InvalidEventError(
+            "wrong_event_type", f"ce-type is not {EVENT_TYPE}, the version this worker reads"
+        )
+    event, replaced = parse(message.data, received_at)
+    if replaced:
+        telemetry.count("replaced_characters", replaced)
+    return event
+
+
+def _copy(rows: Sequence[Row], cursor: cursor) -> None:
+    if rows:
+        body = b"".join([HEADER, *[row.encoded for row in rows], TRAILER])
+        cursor.copy_expert(_WRITE, BytesIO(body), size=1 << 20)
+
+
+def _copy_missing(rows: Sequence[Row], cursor: cursor) -> set[int]:
+    cursor.execute(_STORED, {"ids": [str(UUID(int=row.event_id)) for row in rows]})
+    stored = {event_id.int for (event_id,) in cursor}
+    _copy([row for row in rows if row.event_id not in stored], cursor)
+    return stored

@@ -1,0 +1,116 @@
+"""The guardrails in force: read from the database, compiled once for each edit, a broken one left out and reported."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import psycopg2
+from psycopg2.extensions import cursor
+
+from prompt_worker import telemetry
+from prompt_worker.guardrails import registry
+from prompt_worker.guardrails.guardrail import Guardrail, GuardrailConfigError
+from prompt_worker.guardrails.registry import Evaluator
+from prompt_worker.sql import statement
+from prompt_worker.transactions import Transactions, is_transient
+
+log = logging.getLogger(__name__)
+
+_READ = statement("active_guardrails")
+
+
+def read(cursor: cursor) -> list[Guardrail]:
+    """The active rows of `prompt_guardrails`."""
+    cursor.execute(_READ)
+    return [
+        Guardrail(
+            id=UUID(guardrail_id),
+            name=name,
+            type=guardrail_type,
+            severity=severity,
+            action=action,
+            config=config,
+            applies_to_templates=tuple(templates),
+            applies_to_categories=tuple(categories),
+        )
+        for guardrail_id, name, guardrail_type, severity, action, config, templates, categories in cursor
+    ]
+
+
+def compile_or_explain(guardrail: Guardrail) -> Evaluator | str:
+    """The evaluator, or why there is none: a broken guardrail stops no other."""
+    try:
+        return registry.compile(guardrail)
+    except GuardrailConfigError as error:
+        return str(error)
+    except Exception as error:  # whatever an owner's config does to us, it does to this guardrail only
+        return f"guardrail '{guardrail.name}': {type(error).__name__}"
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    guardrail: Guardrail
+    result: Evaluator | str
+
+
+class ActiveGuardrails:
+    """Looks for edits when asked and `refresh_seconds` have passed; `changed` is called whenever it looked."""
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        *,
+        refresh_seconds: float,
+        changed: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transactions = transactions
+        self._refresh_seconds = refresh_seconds
+        self._changed = changed
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._looked_at: float | None = None
+        self._compiled: dict[UUID | None, _Compiled] = {}
+        self._evaluators: Sequence[Evaluator] = ()
+
+    def evaluators(self) -> Sequence[Evaluator]:
+        """Those in force now. Waits for the database the first time, later goes on with what it has."""
+        with self._lock:
+            if self._looked_at is None:
+                self._take(self._transactions.run(read))
+            elif self._clock() - self._looked_at >= self._refresh_seconds:
+                try:
+                    self._take(self._transactions.once(read))
+                except psycopg2.Error as error:
+                    if not is_transient(error):
+                        raise
+            return self._evaluators
+
+    def _take(self, guardrails: Sequence[Guardrail]) -> None:
+        compiled = {guardrail.id: self._compile(guardrail) for guardrail in guardrails}
+        for one in compiled.values():
+            if isinstance(one.result, str):
+                telemetry.count("unusable_guardrails", guardrail=one.guardrail.name)
+        self._evaluators = [one.result for one in compiled.values() if not isinstance(one.result, str)]
+        self._compiled = compiled
+        self._looked_at = self._clock()
+        self._changed()
+
+    def _compile(self, guardrail: Guardrail) -> _Compiled:
+        before = self._compiled.get(guardrail.id)
+        if before is not None and before.guardrail == guardrail:
+            return before
+        same_rules = before is not None and before.guardrail.config_hash == guardrail.config_hash
+        if before is not None and same_rules and isinstance(before.result, Evaluator):
+            return _Compiled(guardrail, replace(before.result, guardrail=guardrail))
+        result = compile_or_explain(guardrail)
+        if isinstance(result, str):
+            log.error("not applied: %s. Mend it in prompt_guardrails; the others are applied", result)
+        else:
+            log.info("guardrail '%s' is applied, config %s", guardrail.name, guardrail.config_hash[:8])
+        return _Compiled(guardrail, result)

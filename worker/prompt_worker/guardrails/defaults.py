@@ -1,0 +1,27 @@
+"""The guardrails that a new database starts with, for use without one. Personal data: all entities that are known."""
+
+from prompt_worker.guardrails.guardrail import Guardrail
+
+DEFAULT_GUARDRAILS = (
+    Guardrail(
+        name="pii_detection_basic",
+        type="pii_detection",
+        config={"redaction_mode": "block_request"},
+        severity="critical",
+        action="block",
+    ),
+    Guardrail(
+        name="toxic_content_filter",
+        type="toxic_content",
+        config={"toxicity_threshold": 0.7, "allow_educational_context": True},
+        severity="high",
+        action="warn",
+    ),
+    Guardrail(
+        name="prompt_injection_detection",
+        type="prompt_injection",
+        config={"patterns": ["ignore previous instructions"], "case_sensitive": False},
+        severity="high",
+        action="warn",
+    ),
+)

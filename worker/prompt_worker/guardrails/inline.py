@@ -1,0 +1,86 @@
+"""For a service, before it calls the model or publishes: check texts, mask personal data. No database, no network."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from prompt_worker.guardrails.batch import Batch
+from prompt_worker.guardrails.evaluation import Result, evaluate
+from prompt_worker.guardrails.fields import Execution
+from prompt_worker.guardrails.finding import HashKey, Match, preview
+from prompt_worker.guardrails.guardrail import Guardrail
+from prompt_worker.guardrails.patterns import MATCHES_LIMIT
+from prompt_worker.guardrails.registry import Evaluator, compile
+
+_ROUNDS = 1000
+
+DEFAULT_PII = Guardrail(name="pii", type="pii_detection", config={}, severity="critical", action="block")
+
+
+def check(
+    guardrails: Sequence[Guardrail | Evaluator],
+    *,
+    prompt: str | None = None,
+    variables: Mapping[str, Any] | None = None,
+    response: str | None = None,
+    template_text: str | None = None,
+    template_name: str | None = None,
+    category: str | None = None,
+    key: HashKey | None = None,
+) -> Result:
+    """What the guardrails find in one execution; `.outcome` is `allow`, `warn` or `block`.
+
+    A service that checks often compiles its guardrails once and passes the evaluators. Raises `GuardrailConfigError`.
+    """
+    execution = Execution(prompt, variables, response, template_text, template_name, category)
+    return evaluate([_compiled(guardrail) for guardrail in guardrails], [execution], key)[0]
+
+
+def mask(text: str, guardrail: Guardrail | Evaluator = DEFAULT_PII) -> str:
+    """The text with what the guardrail finds replaced by `<US_SSN>`, `<CREDIT_CARD …1111>`, ….
+
+    Raises `GuardrailConfigError`.
+    """
+    evaluator = _compiled(guardrail)
+    for _ in range(_ROUNDS):
+        matches = evaluator.detector.detect(Batch([text], enough=sys.maxsize))[0]
+        text = _replace(text, matches)
+        if len(matches) < MATCHES_LIMIT:  # else there may be more than a detector reports at a time
+            break
+    return text
+
+
+def mask_all(value: Any, guardrail: Guardrail | Evaluator = DEFAULT_PII) -> Any:
+    """A copy of `value` with every text in its nested objects and lists masked, keys included."""
+    evaluator = _compiled(guardrail)
+    if isinstance(value, str):
+        return mask(value, evaluator)
+    if isinstance(value, Mapping):
+        return {mask(str(key), evaluator): mask_all(entry, evaluator) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [mask_all(entry, evaluator) for entry in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    masked = mask(str(value), evaluator)
+    return value if masked == str(value) else masked
+
+
+def _replace(text: str, matches: Sequence[Match]) -> str:
+    parts, position = [], 0
+    for match in matches:
+        if match.end > position:
+            parts.append(text[position : max(position, match.start)])
+            if match.start >= position:
+                parts.append(preview(match.rule, text[match.start : match.end]))
+            position = match.end
+    return "".join((*parts, text[position:]))
+
+
+def _compiled(guardrail: Guardrail | Evaluator) -> Evaluator:
+    return guardrail if isinstance(guardrail, Evaluator) else _compile_once(guardrail)
+
+
+_compile_once = lru_cache(maxsize=256)(compile)

@@ -1,0 +1,68 @@
+"""The templates that events were rendered from: their category chooses guardrails, their own words trip none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import msgspec
+from psycopg2.extensions import cursor
+
+from prompt_worker.sql import statement
+from prompt_worker.transactions import Transactions
+
+_FIND = statement("find_served_templates")
+
+TemplateKey = str | tuple[str, int]  # an id as the event spells it, or a name and the version that was served
+LONGEST_ID = 36  # characters
+
+
+class Served(msgspec.Struct, frozen=True, gc=False):
+    text: str
+    category: str | None
+
+
+class ServedTemplates:
+    """Remembers each template asked for, missing ones too, until `forget`."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self._known: dict[TemplateKey, Served | None] = {}
+
+    def find(self, keys: Iterable[TemplateKey]) -> dict[TemplateKey, Served | None]:
+        """None for those that are not there. Asks the database only for those not known yet."""
+        known = self._known  # `forget`, called by another thread, leaves us this one
+        unknown = {key for key in keys if key not in known}
+        if unknown:
+            found = self._transactions.run(lambda cursor: _find(unknown, cursor))
+            known.update({key: found.get(key) for key in unknown})
+        return known
+
+    def forget(self) -> None:
+        """What was found may have been edited since."""
+        self._known = {}
+
+
+def _find(keys: set[TemplateKey], cursor: cursor) -> dict[TemplateKey, Served]:
+    names = [key for key in keys if isinstance(key, tuple)]
+    ids = {key: template_id for key in keys if isinstance(key, str) and (template_id := _id(key))}
+    cursor.execute(
+        _FIND,
+        {
+            "ids": list(ids.values()),
+            "names": [name for name, _ in names],
+            "versions": [version for _, version in names],
+        },
+    )
+    found: dict[TemplateKey, Served] = {}
+    for template_id, name, version, text, category in cursor:
+        found[template_id] = found[name, version] = Served(text, category)
+    return found | {key: found[template_id] for key, template_id in ids.items() if template_id in found}
+
+
+def _id(key: str) -> str | None:
+    """As the database spells it."""
+    try:
+        return str(msgspec.convert(key, UUID))
+    except msgspec.ValidationError:
+        return None

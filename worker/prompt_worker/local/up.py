@@ -1,0 +1,199 @@
+"""`prompt-worker up`: the whole system on this machine, started in order, shown, and stopped in the reverse order."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+from rich.console import Console
+from sqlalchemy import Engine
+
+from prompt_schema.migrate import migrate
+from prompt_schema.statistics import recount
+from prompt_worker.database import connect
+from prompt_worker.local import ServerError
+from prompt_worker.local.demo import Plan
+from prompt_worker.local.demo_run import DemoRun, Ledger
+from prompt_worker.local.emulator import Emulator, find_jar, find_java
+from prompt_worker.local.postgres import Postgres
+from prompt_worker.local.view import (
+    View,
+    print_dead_letters,
+    print_ledger,
+    print_statistics,
+    print_violations,
+)
+from prompt_worker.local.worker_process import WorkerProcess
+from prompt_worker.settings import Environment
+from prompt_worker.topology import Topology, read_topology, reconcile
+
+PROJECT = "prompt-worker-local"
+LOOK_SECONDS = 0.1
+PATIENCE_SECONDS = 60.0  # without any progress, then the demonstration has failed
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: a signal came while something was starting
+    """The user asked to stop."""
+
+
+def up(*, demo: int, once: bool, data_dir: str | None) -> int:
+    """Runs until Ctrl-C or SIGTERM, with `once` until `demo` events are counted; 1 when they do not add up.
+
+    Raises `ServerError` when something needed is missing: its message says how to get it.
+    """
+    if demo < 0:
+        raise ServerError("--demo wants a number of events, 0 or more")
+    find_java()  # what is missing is asked for before anything starts
+    find_jar()
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
+    with stop_signals() as stop, ExitStack() as services:
+        try:
+            kept = Path(data_dir) if data_dir else None
+            return _up(services, stop, console, demo=demo, once=once, data_dir=kept)
+        except Stopped:
+            return 0
+
+
+def _up(
+    services: ExitStack,
+    stop: threading.Event,
+    console: Console,
+    *,
+    demo: int,
+    once: bool,
+    data_dir: Path | None,
+) -> int:
+    engine = _start_database(services, console, data_dir)
+    _unless(stop)
+    topology, subscriber = _start_pubsub(services, console)
+    _unless(stop)
+    run = DemoRun(Plan(demo), topology, subscriber) if demo else None
+    os.environ.setdefault("PROMPT_WORKER_HMAC_KEY", secrets.token_hex(32))  # for as long as this lasts
+    workers = [
+        services.enter_context(WorkerProcess(consumer, console.print))
+        for consumer in ("executions", "guardrails", "dead-letters")
+    ]
+    services.callback(console.print, "stopping: the workers, Pub/Sub, PostgreSQL")
+    for worker in workers:
+        console.print(f"worker of {worker.consumer}, process {worker.pid}")
+    for name in ("DATABASE_URL", "PUBSUB_EMULATOR_HOST", "PUBSUB_PROJECT_ID"):
+        console.print(f"  export {name}={os.environ[name]}")
+
+    exit_code = 0
+    view = View(console, run, *workers)
+    if run:
+        services.callback(run.stop)
+        ledger = _follow(run, workers, engine, view, stop)
+        if ledger:
+            exit_code = _conclude(ledger, engine, console)
+        elif lag := view.counts()["lag"]:
+            console.print(
+                f"stopped early: {lag:,} published events were not written and go with the emulator"
+            )
+    if not once and not stop.is_set():
+        console.print("\nrunning; Ctrl-C stops all of it")
+        with view.live():
+            while not stop.wait(LOOK_SECONDS):
+                _unless_ended(workers)
+                view.show()
+    return exit_code
+
+
+def _start_database(services: ExitStack, console: Console, data_dir: Path | None) -> Engine:
+    server = services.enter_context(Postgres(data_dir))
+    os.environ["DATABASE_URL"] = server.url
+    engine = connect(server.url, application_name="prompt-worker up", statement_timeout_ms=0)
+    services.callback(engine.dispose)
+    applied = migrate(engine, lambda _: None)
+    where = f"in {data_dir}" if data_dir else "temporary; --data DIR keeps one"
+    console.print(f"PostgreSQL {server.version}, {where}; {len(applied)} migrations applied")
+    return engine
+
+
+def _start_pubsub(services: ExitStack, console: Console) -> tuple[Topology, SubscriberClient]:
+    emulator = services.enter_context(Emulator())
+    os.environ["PUBSUB_EMULATOR_HOST"] = emulator.host
+    os.environ["PUBSUB_PROJECT_ID"] = PROJECT
+    os.environ.pop("PROMPT_WORKER_SPOOL", None)  # events of another project may wait there
+    environment = Environment()
+    topology = read_topology(environment)
+    environment.check()
+    subscriber = services.enter_context(SubscriberClient())
+    with PublisherClient() as publisher:
+        made = list(reconcile(topology, publisher, subscriber))
+    console.print(f"Pub/Sub emulator; {len(made)} topics and subscriptions")
+    return topology, subscriber
+
+
+def _follow(
+    run: DemoRun, workers: Sequence[WorkerProcess], engine: Engine, view: View, stop: threading.Event
+) -> Ledger | None:
+    """Until each message is accounted for, or nothing moves any more; None when stopped before that."""
+    run.start(engine)
+    moved_at, seen = time.monotonic(), (-1, [-1])
+    with view.live():
+        while not stop.wait(LOOK_SECONDS):
+            view.show()
+            _unless_ended(workers)
+            if run.failed:
+                raise ServerError(f"the demonstration could not be published: {type(run.failed).__name__}")
+            settled = [worker.settled for worker in workers]
+            if (now := (run.published, settled)) != seen:
+                moved_at, seen = time.monotonic(), now
+            stuck = time.monotonic() - moved_at > PATIENCE_SECONDS
+            if stuck or (run.published == run.plan.total and min(settled[:2]) >= run.published):
+                ledger = run.ledger(engine, workers[0])
+                if stuck or ledger.holds:
+                    return ledger
+    return None
+
+
+def _conclude(ledger: Ledger, engine: Engine, console: Console) -> int:
+    print_statistics(console, engine)
+    print_violations(console, ledger)
+    print_ledger(console, ledger)
+    print_dead_letters(console, engine)
+    differences = recount(engine)
+    console.print(
+        f"{len(differences)} counters differ from a recount of the rows: run 'prompt-worker verify --statistics'"
+        if differences
+        else "every counter equals a recount of the rows"
+    )
+    return 0 if ledger.holds and not differences else 1
+
+
+def _unless(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise Stopped
+
+
+def _unless_ended(workers: Sequence[WorkerProcess]) -> None:
+    for worker in workers:
+        if failure := worker.failure:
+            raise ServerError(failure)
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """Set by the first Ctrl-C or SIGTERM. A second one kills us, and what we started ends with us all the same."""
+    stop = threading.Event()
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

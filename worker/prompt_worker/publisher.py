@@ -1,0 +1,168 @@
+"""The client for services: hands events over in microseconds, never raises into the caller's path, never blocks it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Self
+from uuid import UUID
+
+from prompt_worker.event import ExecutionEvent, InvalidEventError
+from prompt_worker.publishing.backlog import SPOOLED
+from prompt_worker.publishing.body import make_body
+from prompt_worker.publishing.outbox import Outbox, Pending
+from prompt_worker.publishing.per_process import PerProcess
+from prompt_worker.publishing.post import Post
+from prompt_worker.publishing.sender import Sender
+from prompt_worker.publishing.target import read_target
+from prompt_worker.publishing.tracing import carry_on
+
+__all__ = ["SPOOLED", "Counts", "Publisher", "Unsent"]
+
+
+class Counts(NamedTuple):
+    """What became of events in this process. One that was spooled counts as `published` too once it is."""
+
+    published: int
+    spooled: int
+    given_up: int
+    refused: int
+
+
+class Unsent(NamedTuple):
+    """`spooled` events wait on disk for the next process; `given_up` ones are lost, each with its id in the log."""
+
+    spooled: int
+    given_up: int
+
+
+class Publisher:
+    """Publishes execution events to the topic; one for each service, used from any thread, also after a fork.
+
+    Unset arguments come from the environment: `project` from PUBSUB_PROJECT_ID or GOOGLE_CLOUD_PROJECT, `topic` (a
+    name) from PROMPT_EXECUTIONS_TOPIC, `spool` (a folder) from PROMPT_WORKER_SPOOL, `source` (the service, in
+    CloudEvents' sense) from OTEL_SERVICE_NAME or K_SERVICE.
+
+    At most `max_events` events and `max_bytes` bytes wait in memory. While Pub/Sub is away they wait in the spool, at
+    most `spool_bytes`, or without one in memory. `linger` is how many seconds a first event waits for others to share
+    its request, `timeout` how many a request may take.
+
+    Raises `SettingsError` for settings that are missing or cannot be used; touches no network.
+    """
+
+    def __init__(
+        self,
+        project: str | None = None,
+        topic: str | None = None,
+        *,
+        source: str | None = None,
+        spool: str | os.PathLike[str] | None = None,
+        max_events: int = 20_000,
+        max_bytes: int = 64_000_000,
+        spool_bytes: int = 1_000_000_000,
+        linger: float = 0.01,
+        timeout: float = 10.0,
+    ) -> None:
+        self._target = read_target(project, topic, source, spool)
+        self._limits = max_events, max_bytes, spool_bytes
+        self._linger, self._timeout = linger, timeout
+        self._own = PerProcess(self._new_sender)
+
+    def publish(self, event: ExecutionEvent) -> Future[str]:
+        """Hands `event` over; it may be changed or reused afterwards.
+
+        The future's result is Pub/Sub's message id, or `SPOOLED` when the event waits on disk. It fails with
+        `InvalidEventError` for an event the worker would reject, and with `NotPublishedError` for one given up.
+        """
+        future: Future[str] = Future()
+        given = getattr(event, "event_id", None)
+        event_id = given if isinstance(given, UUID) else None
+        try:
+            body, cut = make_body(event)
+            attributes = carry_on(future, event_id)
+            if cut:
+                attributes["truncated-fields"] = ",".join(cut)
+            self._own.sender.put(Pending(event_id, body, attributes, future))
+        except Exception as error:
+            # What others raise may quote the event.
+            reason = str(error) if isinstance(error, InvalidEventError) else type(error).__name__
+            self._own.sender.drops.refuse(event_id, future, error, reason)
+        return future
+
+    @contextmanager
+    def execution(
+        self,
+        *,
+        template_name: str,
+        template_version: int,
+        rendered_prompt: str,
+        input_variables: dict[str, Any],
+        **fields: Any,
+    ) -> Iterator[ExecutionEvent]:
+        """Times a prompt: publishes the event it yields when the block ends, with `execution_time_ms`.
+
+        An exception, also a cancelled task or Ctrl-C since the model was called, makes it a `failure` with
+        `error_type` and `error_message` and is raised on. What the block sets itself is kept. `fields` are other
+        fields of `ExecutionEvent`.
+        """
+        event = ExecutionEvent(
+            template_name=template_name,
+            template_version=template_version,
+            rendered_prompt=rendered_prompt,
+            input_variables=input_variables,
+            **{"status": "success", **fields},
+        )
+        started = time.monotonic()
+        try:
+            yield event
+        except BaseException as error:
+            if event.status == "success":
+                event.status = "failure"
+            event.error_type = event.error_type or type(error).__name__[:100]
+            event.error_message = event.error_message or _text(error)
+            raise
+        finally:
+            if event.execution_time_ms is None:
+                event.execution_time_ms = round((time.monotonic() - started) * 1000)
+            self.publish(event)
+
+    @property
+    def counts(self) -> Counts:
+        sender = self._own.sender
+        return Counts(sender.published, sender.backlog.spooled, sender.drops.given_up, sender.drops.refused)
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Waits until every event is published, also spooled ones; False when `timeout` seconds were not enough."""
+        return self._own.sender.flush(timeout)
+
+    def close(self, timeout: float = 10.0) -> Unsent:
+        """Publishes what it can within `timeout` seconds and says what is left. Later events are spooled or fail."""
+        sender = self._own.sender
+        return Unsent(sender.stop(timeout), sender.drops.given_up)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _new_sender(self) -> Sender:
+        max_events, max_bytes, spool_bytes = self._limits
+        project, topic, source, folder = self._target
+        spool = None
+        if folder is not None:
+            from prompt_worker.publishing.spool import Spool  # needs file locks, which Windows has not
+
+            spool = Spool(folder, spool_bytes)
+        post = Post(project, topic, self._timeout)
+        return Sender(post, source, Outbox(max_events, max_bytes), spool, self._linger)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return ""

@@ -1,0 +1,183 @@
+"""From the outbox to Pub/Sub, or to the spool while that is away: one thread, in batches."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from prompt_worker.event import InvalidEventError
+from prompt_worker.publishing.backlog import Backlog
+from prompt_worker.publishing.bell import Bell
+from prompt_worker.publishing.drops import Drops, succeed
+from prompt_worker.publishing.message import UnpublishableError, make_message
+from prompt_worker.publishing.outbox import BATCH_EVENTS, Outbox, Pending
+from prompt_worker.publishing.post import AwayError, Post
+
+if TYPE_CHECKING:
+    from prompt_worker.publishing.spool import Spool
+
+log = logging.getLogger(__name__)
+
+
+class Sender:
+    """Of one process; a forked child makes its own. Only `flush` and `stop` wait, and not beyond their time."""
+
+    def __init__(self, post: Post, source: str, outbox: Outbox, spool: Spool | None, linger: float) -> None:
+        self.busy = threading.Lock()  # held while the thread talks to Pub/Sub or the disk: no fork in between
+        self.drops = Drops()
+        self.backlog = Backlog(spool, self.drops)
+        self.published = 0
+        self.on_start: Callable[[], object] = lambda: None
+        self._post, self._source, self._outbox, self._linger = post, source, outbox, linger
+        self._thread: threading.Thread | None = None
+        self._lock = threading.RLock()
+        self._bell = Bell()
+        self._stop = threading.Event()
+        self._rested = threading.Condition()
+        self._deadline = float("inf")
+
+    def put(self, pending: Pending) -> None:
+        """Queues it; what a full outbox does not take goes to the spool, or is given up."""
+        if self._outbox.put(pending):
+            self._bell.ring()
+            if self._thread is None:
+                self._start()
+        else:
+            closed = self._outbox.closed
+            why = "the publisher is closed" if closed else "the memory for waiting events is full"
+            self.backlog.keep(self._with_messages([pending]), why)
+            if closed:
+                self.drops.report()
+
+    def flush(self, timeout: float) -> bool:
+        """Waits until nothing is left in memory or in the spool; False when `timeout` seconds were not enough."""
+        self.backlog.look()
+        self._start()
+        self._bell.ring()
+        with self._rested:
+            return self._rested.wait_for(self._nothing_left, timeout)
+
+    def stop(self, timeout: float) -> int:
+        """Sends what it can within `timeout` seconds; the rest goes to the spool, or is given up.
+
+        Returns how many events wait in the spool. May be called again.
+        """
+        self._deadline = time.monotonic() + timeout
+        self._post.try_now(self._deadline)
+        self._stop.set()
+        self._bell.ring()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+        self.backlog.keep(
+            self._with_messages(self._outbox.close()), "not sent before the publisher was closed"
+        )
+        self.drops.report()
+        return self.backlog.close()
+
+    def unsent(self) -> int:
+        """Events in memory, those being sent included."""
+        return len(self._outbox)
+
+    def stopped(self) -> bool:
+        """Whether nothing came since it was stopped."""
+        return self._outbox.closed and not len(self._outbox)
+
+    def _start(self) -> None:
+        with self._lock, suppress(RuntimeError):  # Python is ending, and starts no thread: `stop` comes
+            if self._thread is None and not self._stop.is_set():
+                thread = threading.Thread(target=self._run, name="prompt-publisher", daemon=True)
+                thread.start()
+                self._thread = thread
+                self.on_start()
+
+    def _run(self) -> None:
+        while not self._finished():
+            self._rest()
+            with self.busy:
+                self._safe_turn()
+            with self._rested:
+                self._rested.notify_all()
+
+    def _finished(self) -> bool:
+        if not self._stop.is_set():
+            return False
+        kept = self.backlog.spool is not None and self._post.away_for() > 0  # no use in trying on
+        return self._nothing_left() or kept or time.monotonic() >= self._deadline
+
+    def _nothing_left(self) -> bool:
+        return not len(self._outbox) and not self.backlog.waits
+
+    def _rest(self) -> None:
+        """Until there is something to do; a first event waits `linger` seconds for company."""
+        away = self._post.away_for()
+        if self._stop.is_set():
+            time.sleep(min(away, 0.1))
+        elif away and self.backlog.spool is None:
+            self._stop.wait(away)  # what comes waits in memory
+        else:
+            self._bell.wait(away or self.backlog.pause())
+            if len(self._outbox) < BATCH_EVENTS:
+                self._stop.wait(self._linger)
+        self._bell.silence()
+
+    def _safe_turn(self) -> None:
+        try:
+            self._turn()
+        except Exception as error:  # the thread must go on: events keep coming
+            place = traceback.extract_tb(error.__traceback__)[-1]  # the whole could hold an event's text
+            log.error("unexpected %s in %s:%s", type(error).__name__, place.filename, place.lineno)  # noqa: TRY400
+            self._outbox.put_back_all()
+            self._post.back_off()
+
+    def _turn(self) -> None:
+        """One batch from memory, then one segment of the spool, so that neither starves the other."""
+        batch = self._with_messages(self._outbox.take())
+        if batch:
+            self._send(batch)
+        if not self._post.away_for():
+            self.published += self.backlog.send(self._post)
+        if not self._post.away_for() and not self._nothing_left():
+            self._bell.ring()
+        self.drops.report()
+
+    def _send(self, batch: list[Pending]) -> None:
+        try:
+            results = self._post.send([pending.message for pending in batch if pending.message])
+        except AwayError:
+            self._hold(batch)
+            return
+        result_of = dict(zip(batch, results, strict=True))
+        for pending in self._outbox.settle(batch):
+            result = result_of[pending]
+            if isinstance(result, UnpublishableError):
+                self.drops.refuse(pending.event_id, pending.future, result, str(result))
+            else:
+                self.published += 1
+                succeed(pending.future, result)
+
+    def _hold(self, batch: list[Pending]) -> None:
+        """Until Pub/Sub is back: on disk, or else in memory."""
+        if self.backlog.spool is None:
+            self._outbox.put_back(batch)
+        else:
+            self.backlog.keep(self._outbox.settle(batch), "Pub/Sub is away")
+            self.backlog.sync()
+
+    def _with_messages(self, batch: list[Pending]) -> list[Pending]:
+        """Those the worker will take; the others are refused here, before anybody waits for them."""
+        valid = []
+        for pending in batch:
+            try:
+                pending.message = pending.message or make_message(
+                    pending.body, self._source, pending.attributes
+                )
+                valid.append(pending)
+            except InvalidEventError as error:
+                self._outbox.settle([pending])
+                self.drops.refuse(pending.event_id, pending.future, error, str(error))
+        return valid

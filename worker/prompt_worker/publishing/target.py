@@ -1,0 +1,62 @@
+"""Where a publisher publishes, and as whom: from its arguments and the environment, all problems at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from prompt_worker.publishing.message import ATTRIBUTE_LIMIT
+from prompt_worker.settings import SettingsError
+
+TOPIC = "prompt-executions"
+
+
+class Target(NamedTuple):
+    """`spool` is the folder of this topic alone, made and writable."""
+
+    project: str
+    topic: str
+    source: str
+    spool: Path | None
+
+
+def read_target(
+    project: str | None, topic: str | None, source: str | None, spool: str | os.PathLike[str] | None
+) -> Target:
+    """What is None comes from the environment. Raises `SettingsError`."""
+    env = os.environ.get
+    project = project or env("PUBSUB_PROJECT_ID") or env("GOOGLE_CLOUD_PROJECT") or ""
+    topic = topic or env("PROMPT_EXECUTIONS_TOPIC") or TOPIC
+    source = source or env("OTEL_SERVICE_NAME") or env("K_SERVICE") or "unknown-service"
+    spool = spool or env("PROMPT_WORKER_SPOOL")
+
+    problems = []
+    if not project:
+        problems.append("PUBSUB_PROJECT_ID or GOOGLE_CLOUD_PROJECT: not set")
+    elif not _is_name(project):
+        problems.append(f"PUBSUB_PROJECT_ID: {project!r} is not the name of a project")
+    if not _is_name(topic):
+        problems.append(f"PROMPT_EXECUTIONS_TOPIC: {topic!r} is not the name of a topic")
+    if len(source.encode()) > ATTRIBUTE_LIMIT:
+        problems.append(f"OTEL_SERVICE_NAME: more than {ATTRIBUTE_LIMIT} bytes")
+    folder = Path(spool, project, topic) if spool and not problems else None
+    if folder is not None and (unusable := _unusable(folder)):
+        problems.append(f"PROMPT_WORKER_SPOOL: cannot use the folder {folder}: {unusable}")
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return Target(project, topic, source, folder)
+
+
+def _is_name(name: str) -> bool:
+    # Any other would have each event refused, one by one; and it names a folder of the spool.
+    return re.fullmatch(r"[A-Za-z][\w.~+%:-]{2,254}", name, re.ASCII) is not None
+
+
+def _unusable(folder: Path) -> str | None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        return error.strerror
+    return None if os.access(folder, os.W_OK | os.X_OK) else "no permission to write there"

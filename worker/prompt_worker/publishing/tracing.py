@@ -1,0 +1,60 @@
+"""The trace that an event is published in, carried on in its attributes."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from prompt_worker.publishing.message import ATTRIBUTE_LIMIT
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+
+def carry_on(future: Future[str], event_id: UUID | None) -> dict[str, str]:
+    """`traceparent` and `tracestate`; baggage is left out, it may name people.
+
+    Where the caller's span is recorded, another one lasts until `future` is done, and what follows is its child.
+    """
+    if "opentelemetry.trace" not in sys.modules:
+        return {}  # a service that never imported it has no span
+    carrier: dict[str, str] = {}
+    with suppress(Exception):  # no reason to lose an event
+        from opentelemetry.trace import get_current_span, set_span_in_context
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        span = get_current_span()
+        if not span.get_span_context().is_valid:
+            return {}
+        if span.is_recording():
+            span = _publishing(future, event_id)
+        TraceContextTextMapPropagator().inject(carrier, set_span_in_context(span))
+    return {name: value for name, value in carrier.items() if len(value.encode()) <= ATTRIBUTE_LIMIT}
+
+
+def _publishing(future: Future[str], event_id: UUID | None) -> Span:
+    from opentelemetry.trace import SpanKind, get_tracer
+
+    span = get_tracer("prompt_worker").start_span(
+        "publish prompt execution",
+        kind=SpanKind.PRODUCER,
+        attributes={"messaging.system": "gcp_pubsub", "prompt_worker.event_id": str(event_id)},
+    )
+    future.add_done_callback(partial(_end, span))
+    return span
+
+
+def _end(span: Span, future: Future[str]) -> None:
+    from opentelemetry.trace import StatusCode
+
+    if future.cancelled():
+        span.set_status(StatusCode.ERROR, "cancelled")
+    elif error := future.exception():
+        span.set_status(StatusCode.ERROR, type(error).__name__)  # its text may quote the event
+    else:
+        span.set_attribute("messaging.message.id", future.result())
+    span.end()

@@ -1,0 +1,165 @@
+"""The ASGI application: what a request must be, how it joins a batch, and what it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+from prompt_worker.probes import Page, Pages
+from prompt_worker.push import answers
+from prompt_worker.push.answers import Answer, Receive, Send
+from prompt_worker.push.envelope import MAX_BYTES, NotAnEnvelopeError, PushedMessage, read
+from prompt_worker.push.inbox import Inbox
+from prompt_worker.push.keys import KeysAwayError
+from prompt_worker.push.refusals import Refusals
+from prompt_worker.push.threads import in_thread
+from prompt_worker.push.tokens import Tokens, UnknownSenderError, WrongSenderError
+from prompt_worker.settings import PushSettings
+
+BEHIND_SECONDS = 5.0  # when the oldest request has waited for so long, new ones are sent away
+LOOK_SECONDS = 0.5  # between looks for overdue requests
+
+Scope = MutableMapping[str, Any]
+
+
+class RefusedError(Exception):
+    """This request ends here. `reason` is one of a few, `detail` may be any; neither holds what was sent."""
+
+    def __init__(self, answer: Answer, reason: str, detail: str = "") -> None:
+        self.answer = answer
+        self.reason = reason
+        self.detail = detail
+
+
+class App:
+    """`inboxes` by path; without `tokens` anyone may push, as on the emulator."""
+
+    def __init__(
+        self, inboxes: Mapping[str, Inbox], tokens: Tokens | None, pages: Pages, settings: PushSettings
+    ) -> None:
+        self._inboxes = inboxes
+        self._tokens = tokens
+        self._pages = pages
+        self._making: dict[str, asyncio.Task[Page]] = {}  # by path
+        self._settings = settings
+        self._refusals = Refusals()
+        self._requests = 0  # in hand
+        self._bytes = 0  # of their bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        inbox = self._inboxes.get(scope["path"])
+        if inbox is None:
+            page = await self._page(scope["path"])
+            await page.send(send)
+            return
+        try:
+            answer = await self._push(inbox, scope, receive)
+        except RefusedError as refused:
+            self._refusals.note(refused.answer.status, refused.reason, refused.detail)
+            answer = refused.answer
+        if answer is not None:
+            await answer.send(send)
+
+    async def give_up_overdue(self) -> None:
+        """For as long as the service runs."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for inbox in self._inboxes.values():
+                inbox.give_up(self._settings.answer_seconds)
+
+    async def _push(self, inbox: Inbox, scope: Scope, receive: Receive) -> Answer | None:
+        """None when the client went away before it had sent everything."""
+        if scope["method"] != "POST":
+            raise RefusedError(answers.NOT_ALLOWED, "not a POST")
+        headers = dict(scope["headers"])
+        await self._authenticate(headers.get(b"authorization", b""))
+        if inbox.age() > BEHIND_SECONDS:
+            raise RefusedError(answers.BEHIND, f"requests wait for more than {BEHIND_SECONDS:.0f} s")
+        length = headers.get(b"content-length", b"")
+        with self._room(int(length) if length.isdigit() else 0) as take:
+            body = await self._read_body(receive, take)
+            if body is None:
+                return None
+            message = _message(body)
+            del body
+            if not await inbox.put(message):
+                raise RefusedError(answers.NOT_SETTLED, "handed back, or not settled in time", scope["path"])
+            return answers.SETTLED
+
+    @contextmanager
+    def _room(self, expected: int) -> Iterator[Callable[[int], None]]:
+        """A place among the requests in hand; it is told how large the body is as far as that is known."""
+        size = 0
+
+        def take(total: int) -> None:
+            nonlocal size
+            if total > MAX_BYTES:
+                raise RefusedError(answers.TOO_LARGE, f"a body of more than {MAX_BYTES:,} bytes")
+            more = max(0, total - size)
+            if self._bytes + more > self._settings.in_flight_bytes:
+                raise RefusedError(answers.FULL, "PROMPT_WORKER_PUSH_IN_FLIGHT_BYTES are in hand")
+            self._bytes += more
+            size += more
+
+        if self._requests >= self._settings.in_flight:
+            raise RefusedError(answers.FULL, "PROMPT_WORKER_PUSH_IN_FLIGHT requests are in hand")
+        take(expected)
+        self._requests += 1
+        try:
+            yield take
+        finally:
+            self._requests -= 1
+            self._bytes -= size
+
+    async def _authenticate(self, authorization: bytes) -> None:
+        if self._tokens is None:
+            return
+        try:
+            await self._tokens.check(authorization)
+        except UnknownSenderError as error:
+            raise RefusedError(answers.UNKNOWN_SENDER, str(error)) from None
+        except WrongSenderError as error:
+            raise RefusedError(answers.WRONG_SENDER, str(error)) from None
+        except KeysAwayError:
+            raise RefusedError(answers.NO_KEYS, "no key to check tokens with could be fetched yet") from None
+
+    async def _read_body(self, receive: Receive, take: Callable[[int], None]) -> bytes | None:
+        try:
+            async with asyncio.timeout(self._settings.answer_seconds):
+                return await _read_parts(receive, take)
+        except TimeoutError:
+            raise RefusedError(answers.TOO_SLOW, "the body did not come in time") from None
+
+    async def _page(self, path: str) -> Answer:
+        make = self._pages.get(path)
+        if make is None:
+            return answers.NOT_FOUND
+        if path not in self._making:  # else whoever asks meanwhile gets the same one
+            making = self._making[path] = asyncio.create_task(in_thread(make))
+            making.add_done_callback(lambda _: self._making.pop(path))
+        page = await asyncio.shield(self._making[path])
+        return Answer(page.status, page.body, ((b"content-type", page.content_type.encode()),))
+
+
+def _message(body: bytes) -> PushedMessage:
+    try:
+        return read(body)
+    except NotAnEnvelopeError as error:
+        reason = "not an envelope of Pub/Sub: is payload unwrapping on? Turn it off"
+        raise RefusedError(answers.NO_ENVELOPE, reason, str(error)) from None
+
+
+async def _read_parts(receive: Receive, take: Callable[[int], None]) -> bytes | None:
+    parts: list[bytes] = []
+    size = 0
+    while (event := await receive())["type"] == "http.request":
+        parts.append(event["body"])
+        size += len(event["body"])
+        take(size)
+        if not event.get("more_body"):
+            return b"".join(parts)
+    return None

@@ -1,0 +1,67 @@
+"""The JSON that Pub/Sub wraps a pushed message in → a message as the handlers read it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import field
+
+from prompt_worker.subscription import Message
+
+# A message has at most 10 MB with its attributes. In base64 that is 13.34 MB, and an attribute may be written as six
+# times its length (\u0000); both together stay below this.
+MAX_BYTES = 14_000_000
+
+
+class _Body(msgspec.Struct, gc=False):
+    message_id: str = field(name="messageId")
+    publish_time: datetime = field(name="publishTime")
+    data: bytes = b""  # base64 on the wire
+    attributes: dict[str, str] | None = None
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    message: _Body
+    subscription: str
+    delivery_attempt: int = field(name="deliveryAttempt", default=0)
+
+
+class PushedMessage(Message, eq=False):
+    """One request's message; `received` is its envelope, `answer` what its request waits for."""
+
+    answer: Any = None  # a future of whether it is settled
+
+    @property
+    def message_id(self) -> str:
+        return str(self.received.message.message_id)
+
+    @property
+    def publish_time(self) -> float:
+        return float(self.received.message.publish_time.timestamp())
+
+    @property
+    def delivery_attempt(self) -> int:
+        return int(self.received.delivery_attempt)
+
+
+class NotAnEnvelopeError(ValueError):
+    """The body is not what Pub/Sub sends. Quotes none of it."""
+
+
+_decode = msgspec.json.Decoder(_Envelope).decode
+
+
+def read(body: bytes) -> PushedMessage:
+    """The message of a request's body. Raises `NotAnEnvelopeError`."""
+    try:
+        envelope = _decode(body)
+    except msgspec.DecodeError as error:
+        raise NotAnEnvelopeError(str(error)) from None
+    except UnicodeDecodeError:
+        raise NotAnEnvelopeError("not UTF-8") from None
+    except RecursionError:
+        raise NotAnEnvelopeError("nested too deeply") from None
+    message = envelope.message
+    return PushedMessage(message.data, message.attributes or {}, "", envelope)

@@ -1,0 +1,125 @@
+"""`prompt-worker serve`: the service put together from its settings, and stopped by a signal."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+import uvloop
+from google.cloud.pubsub_v1 import PublisherClient
+from msgspec.structs import replace
+
+from prompt_worker import heap
+from prompt_worker.consumer import Consumer
+from prompt_worker.database import connect
+from prompt_worker.errors import DeploymentError
+from prompt_worker.probes import pages
+from prompt_worker.push.app import App
+from prompt_worker.push.inbox import Inbox
+from prompt_worker.push.keys import SigningKeys
+from prompt_worker.push.server import Server
+from prompt_worker.push.tokens import Tokens
+from prompt_worker.readiness import Readiness
+from prompt_worker.run import Parts, Work, executions, guardrails, make_consumer, run_until_signal
+from prompt_worker.settings import (
+    ConsumerSettings,
+    DatabaseSettings,
+    Environment,
+    ProbeSettings,
+    PubSubSettings,
+    PushSettings,
+    TokenSettings,
+)
+from prompt_worker.telemetry.export import TelemetrySettings, exporting
+from prompt_worker.topology import read_topology
+
+BACKLOG = 2048  # connections that wait to be accepted
+LOOK_SECONDS = 0.1  # between looks at whether anything ended
+DRAIN_SECONDS = 1.0  # for requests in hand before their consumers are told to stop
+ANSWER_SECONDS = 0.5  # for the last answers to go out
+
+WORKS: dict[str, Callable[[Environment], Work]] = {"executions": executions, "guardrails": guardrails}
+
+
+def serve(only: str | None) -> None:
+    """Both consumers, or `only` one. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
+    heap.share_one()
+    environment = Environment()
+    works = [work_of(environment) for name, work_of in WORKS.items() if only in (None, name)]
+    database = environment.read(DatabaseSettings)
+    push = environment.read(PushSettings)
+    settings = replace(environment.read(ConsumerSettings), batch_seconds=push.batch_seconds)
+    probes = environment.read(ProbeSettings)
+    telemetry = environment.read(TelemetrySettings)
+    sender = _read_sender(environment, push)
+    topology = read_topology(environment)
+    environment.check()
+
+    loop = uvloop.new_event_loop()
+    asked, stop = threading.Event(), threading.Event()
+    inboxes: dict[str, Inbox] = {}
+    consumers: list[Consumer] = []
+    with ExitStack() as opened:
+        listening = opened.enter_context(_listen(push.port))
+        opened.enter_context(exporting(telemetry, only or "serve"))
+        publisher = opened.enter_context(PublisherClient())
+        for work in works:
+            engine = connect(
+                database.url, application_name=f"prompt-worker serve {work.name}", pool_size=settings.lanes
+            )
+            opened.callback(engine.dispose)
+            parts = Parts(engine, publisher, topology, stop)
+            inbox = inboxes[f"/push/{work.name}"] = Inbox(loop)
+            path = topology.subscription_path(work.subscription_of(topology.names))
+            consumers.append(make_consumer(inbox, work.make_handler(parts), parts, settings, path))
+        app = App(inboxes, _tokens(sender), pages(probes, Readiness(database.url)), push)
+        server = Server(app, listening, loop)
+        run_until_signal(lambda: _run(server, consumers, asked, stop), asked)
+        for failure in (server.failure, *(consumer.failure for consumer in consumers)):
+            if failure:
+                raise failure
+
+
+def _run(
+    server: Server, consumers: Sequence[Consumer], asked: threading.Event, stop: threading.Event
+) -> None:
+    """Until `asked` to end, or one of them fails; then an ordered stop: every request is answered."""
+    consuming = [threading.Thread(target=consumer.run, name="consumer") for consumer in consumers]
+    for thread in (*consuming, server):
+        thread.start()
+    while server.is_alive() and not stop.is_set() and not asked.wait(LOOK_SECONDS):
+        pass
+    server.end()
+    if not stop.is_set():
+        server.join(DRAIN_SECONDS)
+    stop.set()
+    for thread in consuming:
+        thread.join()
+    server.join(ANSWER_SECONDS)
+
+
+def _read_sender(environment: Environment, push: PushSettings) -> TokenSettings | None:
+    if not push.without_token:
+        return environment.read(TokenSettings)
+    if not environment.read(PubSubSettings).emulator_host:
+        environment.complain(
+            "PROMPT_WORKER_PUSH_WITHOUT_TOKEN is for the emulator, and PUBSUB_EMULATOR_HOST is not set"
+        )
+    return None
+
+
+def _tokens(sender: TokenSettings | None) -> Tokens | None:
+    if sender is None:
+        return None
+    return Tokens(
+        SigningKeys(sender.keys_url), audience=sender.audience, service_account=sender.service_account
+    )
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)  # noqa: S104 - as Cloud Run asks
+    except OSError as error:
+        raise DeploymentError(f"PORT: port {port} cannot be had: {error.strerror}") from None

@@ -1,0 +1,99 @@
+"""Who sent this request? Pub/Sub signs a token for each push subscription and sends it for up to an hour.
+
+https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jwt
+
+from prompt_worker.push.keys import SigningKeys
+
+ISSUERS = ["https://accounts.google.com", "accounts.google.com"]
+ALGORITHMS = ["RS256", "ES256"]
+LEEWAY_SECONDS = 30.0  # for clocks that differ
+MAX_LENGTH = 8_192  # characters; Google's have about 900
+KEPT = 1_000  # accepted tokens; there is one for each subscription and hour
+REMOVED_SIGNATURE = "SIGNATURE_REMOVED_BY_GOOGLE"
+
+
+class UnknownSenderError(Exception):
+    """No token that can be believed. Says what to do; holds nothing of the token."""
+
+
+class WrongSenderError(Exception):
+    """A sound token of somebody who may not push here."""
+
+
+class Tokens:
+    """Accepts those made for `audience` by `service_account`, its e-mail; remembers them until they expire."""
+
+    def __init__(self, keys: SigningKeys, *, audience: str, service_account: str) -> None:
+        self._keys = keys
+        self._audience = audience
+        self._service_account = service_account
+        self._accepted: dict[bytes, float] = {}  # until when, Unix seconds
+
+    async def check(self, authorization: bytes) -> None:
+        """The header, empty where there is none. Raises `UnknownSenderError`, `WrongSenderError`, `KeysAwayError`."""
+        if self._accepted.get(authorization, 0.0) > time.time():
+            return
+        claims = await self._verify(_token(authorization))
+        if claims.get("email") != self._service_account or claims.get("email_verified") is not True:
+            raise WrongSenderError(
+                "the token is not of PROMPT_WORKER_PUSH_SERVICE_ACCOUNT: "
+                "is it the account that the push subscription authenticates as?"
+            )
+        self._remember(authorization, float(claims["exp"]) + LEEWAY_SECONDS)
+
+    async def _verify(self, token: str) -> dict[str, Any]:
+        try:
+            key = await self._keys.find(str(jwt.get_unverified_header(token).get("kid")))
+            if key is None:
+                raise UnknownSenderError("the token is signed with a key that is not Google's")
+            return jwt.decode(
+                token,
+                key,
+                algorithms=ALGORITHMS,
+                audience=self._audience,
+                issuer=ISSUERS,
+                leeway=LEEWAY_SECONDS,
+                options={"require": ["aud", "exp", "iat", "iss"]},
+            )
+        except jwt.PyJWTError as error:
+            # The error's text may quote the token.
+            raise UnknownSenderError(_explain(error)) from None
+
+    def _remember(self, authorization: bytes, until: float) -> None:
+        if len(self._accepted) >= KEPT:
+            del self._accepted[next(iter(self._accepted))]
+        self._accepted[authorization] = until
+
+
+def _token(authorization: bytes) -> str:
+    scheme, _, token = authorization.decode("latin-1").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise UnknownSenderError("no token: let the push subscription authenticate as a service account")
+    if token.endswith(REMOVED_SIGNATURE):
+        raise UnknownSenderError(
+            "Cloud Run checked the token itself and removed its signature: "
+            "deploy with --no-invoker-iam-check, as this service checks it"
+        )
+    if len(token) > MAX_LENGTH:
+        raise UnknownSenderError("the token is longer than Google's are")
+    return token
+
+
+def _explain(error: jwt.PyJWTError) -> str:
+    if isinstance(error, jwt.ExpiredSignatureError | jwt.ImmatureSignatureError):
+        return "the token has expired or is not valid yet: is the clock of this machine right?"
+    if isinstance(error, jwt.InvalidAudienceError):
+        return (
+            "the token is for another audience: is PROMPT_WORKER_PUSH_AUDIENCE that of the push subscription?"
+        )
+    if isinstance(error, jwt.InvalidIssuerError):
+        return "the token's issuer is not Google"
+    return f"the token is not sound: {type(error).__name__}"

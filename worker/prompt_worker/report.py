@@ -1,0 +1,56 @@
+"""Checks and differences for people: a line each, coloured on a terminal, plain when piped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from prompt_schema.statistics import Difference
+
+
+class Check(Protocol):
+    """One thing looked at; `hint` says what to do when it is not well."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def ok(self) -> bool: ...
+    @property
+    def hint(self) -> str: ...
+
+
+def print_checks(checks: Iterable[Check]) -> int:
+    """A line each as it comes; the exit code: 1 when any failed."""
+    console = Console(highlight=False, soft_wrap=True)
+    failed = total = 0
+    for check in checks:
+        total += 1
+        failed += not check.ok
+        mark = Text("ok    ", "green") if check.ok else Text("FAILED", "bold red")
+        console.print(mark, Text(check.name if check.ok else f"{check.name}: {check.hint}"))
+    console.print(f"{failed} of {total} checks failed" if failed else f"all {total} checks passed")
+    return 1 if failed else 0
+
+
+def print_differences(differences: Sequence[Difference]) -> int:
+    """Counters that do not equal a recount of the rows; the exit code: 1 when there are any."""
+    console = Console(highlight=False)
+    if not differences:
+        console.print("every counter equals a recount of the rows")
+        return 0
+    table = Table("table", "of", "counter", "stored", "counted")
+    for difference in differences:
+        table.add_row(
+            difference.table,
+            difference.key,
+            difference.column,
+            str(difference.stored),
+            str(difference.counted),
+        )
+    console.print(table)
+    console.print(f"{len(differences)} counters are wrong: run 'prompt-worker rebuild-statistics'")
+    return 1

@@ -1,0 +1,8 @@
+-- One batch of executions, columns in the order of worker/prompt_worker/rows.py. Any duplicate fails the whole batch.
+COPY prompt_executions (
+    id, template_id, template_name, template_version, ab_test_group,
+    user_id, request_id, session_id, input_variables, rendered_prompt, model_response,
+    execution_time_ms, token_count, cost_usd, status, error_message, error_type,
+    guardrail_violations, guardrail_action, executed_at, environment,
+    model, provider, input_tokens, output_tokens
+) FROM STDIN (FORMAT binary)

@@ -1,0 +1,231 @@
+"""A subscription: messages in, acknowledgements out. The only file that talks to the subscriber.
+
+Unary pulls stay open ahead of need and their answers wait in a queue, so that a batch can join what several pulls
+brought within its time without ever cancelling one: a cancelled pull may strand the messages it leased.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import grpc
+import msgspec
+from google.cloud.pubsub_v1 import SubscriberClient
+from google.protobuf.empty_pb2 import Empty
+from google.pubsub_v1 import types
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from prompt_worker import telemetry
+from prompt_worker.errors import DeploymentError
+
+log = logging.getLogger(__name__)
+
+PULL_TIMEOUT = 2.0  # seconds; a stop waits an open pull out
+PULL_MESSAGES = 1000  # the service's limit
+ACK_IDS = 2000  # a request holds at most 524,288 bytes, about 2,500 ids
+ACK_TIMEOUT = 10.0
+
+_TRANSIENT = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.CANCELLED,
+}
+
+# The generated classes wrap every field access; on the hot path the plain protobuf ones cost a quarter.
+_PullRequest: Any = type(types.PullRequest.pb(types.PullRequest()))
+_PullResponse: Any = type(types.PullResponse.pb(types.PullResponse()))
+_AcknowledgeRequest: Any = type(types.AcknowledgeRequest.pb(types.AcknowledgeRequest()))
+_ModifyAckDeadlineRequest: Any = type(types.ModifyAckDeadlineRequest.pb(types.ModifyAckDeadlineRequest()))
+
+
+def open_client() -> SubscriberClient:
+    """A client for messages of any size: the library's own channel to an emulator takes 4 MB an answer at most."""
+    emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
+    if not emulator:
+        return SubscriberClient()
+    channel = grpc.insecure_channel(emulator, options=[("grpc.max_receive_message_length", -1)])
+    return SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
+
+
+class Message(msgspec.Struct, gc=False):
+    """One delivery. `received` is the protobuf it came in, for what is seldom asked."""
+
+    data: bytes
+    attributes: Mapping[str, str]
+    ack_id: str
+    received: Any = None
+
+    @property
+    def message_id(self) -> str:
+        return str(self.received.message.message_id)
+
+    @property
+    def publish_time(self) -> float:
+        """Unix seconds."""
+        stamp = self.received.message.publish_time
+        return float(stamp.seconds + stamp.nanos / 1e9)
+
+    @property
+    def delivery_attempt(self) -> int:
+        """0 where the subscription has no dead-letter policy."""
+        return int(self.received.delivery_attempt)
+
+
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, grpc.RpcError) and error.code() in _TRANSIENT
+
+
+class Subscription:
+    """`path` is `projects/P/subscriptions/S`; leases last `ack_deadline` seconds and are extended while held."""
+
+    def __init__(self, client: SubscriberClient, path: str, *, ack_deadline: int, open_pulls: int) -> None:
+        self.path = path
+        self._ack_deadline = ack_deadline
+        channel = client.transport.grpc_channel
+        self._pull = _stub(channel, "Pull", _PullResponse)
+        self._acknowledge = _stub(channel, "Acknowledge", Empty)
+        self._modify_ack_deadline = _stub(channel, "ModifyAckDeadline", Empty)
+        self._request = _PullRequest(subscription=path, max_messages=PULL_MESSAGES)
+        self._answers: queue.SimpleQueue[list[Message] | grpc.RpcError] = queue.SimpleQueue()
+        self._idle_pulls = threading.Semaphore(open_pulls)
+        self._open_pulls = open_pulls
+        self._leased: dict[str, float] = {}
+        self._closing = threading.Event()
+        self._extender = threading.Thread(target=self._extend_leases, name="leases", daemon=True)
+        self._extender.start()
+
+    def receive(self, timeout: float) -> list[Message]:
+        """What the next pull to answer brought; empty when none did within `timeout` seconds.
+
+        Raises `DeploymentError` when the broker refuses: no such subscription, no permission.
+        """
+        while self._idle_pulls.acquire(blocking=False):
+            self._open_pull()
+        try:
+            answer = self._answers.get(timeout=timeout)
+        except queue.Empty:
+            return []
+        self._idle_pulls.release()
+        if isinstance(answer, grpc.RpcError):
+            self._refuse_or_wait(answer)
+            return []
+        return answer
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """After the commit. An acknowledgement that fails is logged: the event comes again and is a duplicate."""
+        self._settle(
+            [message.ack_id for message in messages],
+            self._acknowledge,
+            lambda ids: _AcknowledgeRequest(subscription=self.path, ack_ids=ids),
+        )
+
+    def hand_back(self, messages: Sequence[Message]) -> None:
+        """For redelivery at once, to any worker."""
+        self._hand_back([message.ack_id for message in messages])
+
+    def _hand_back(self, ids: Sequence[str]) -> None:
+        self._settle(ids, self._modify_ack_deadline, lambda chunk: self._deadline(chunk, 0))
+
+    def close(self) -> None:
+        """Waits the open pulls out and hands back all that is not settled."""
+        self._closing.set()
+        deadline = time.monotonic() + PULL_TIMEOUT + 0.5
+        for _ in range(self._open_pulls):
+            if self._idle_pulls.acquire(blocking=False):
+                continue
+            with suppress(queue.Empty):
+                self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        self._hand_back(list(self._leased))
+        self._extender.join()
+
+    def _open_pull(self) -> None:
+        call = self._pull.future(self._request, timeout=PULL_TIMEOUT)
+        call.add_done_callback(self._answered)
+
+    def _answered(self, call: grpc.Future[Any]) -> None:
+        # On gRPC's thread, so that a lease is known, and extended, from the moment it begins.
+        try:
+            received_messages = call.result().received_messages
+        except grpc.RpcError as error:
+            self._answers.put(error)
+            return
+        messages = [
+            Message((message := received.message).data, message.attributes, received.ack_id, received)
+            for received in received_messages
+        ]
+        self._leased.update(dict.fromkeys([message.ack_id for message in messages], time.monotonic()))
+        self._answers.put(messages)
+
+    def _refuse_or_wait(self, error: grpc.RpcError) -> None:
+        code = error.code()
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return
+        if code not in _TRANSIENT:
+            raise DeploymentError(
+                f"Pub/Sub refuses to pull from {self.path}: {code.name}. Run 'prompt-worker topics' to create it, "
+                "or grant roles/pubsub.subscriber on it; 'prompt-worker doctor' checks both."
+            ) from error
+        telemetry.count("pull_errors", code=code.name)
+        log.warning("cannot pull from %s: %s; trying again", self.path, code.name)
+        self._closing.wait(1.0)
+
+    def _settle(
+        self, ids: Sequence[str], call: Callable[..., Any], request: Callable[[list[str]], Any]
+    ) -> None:
+        for chunk in _chunks(ids):
+            try:
+                _retrying()(call, request(chunk), timeout=ACK_TIMEOUT)
+            except grpc.RpcError as error:
+                telemetry.count("settle_errors", len(chunk), code=error.code().name)
+                log.warning("%d messages of %s not settled: %s", len(chunk), self.path, error.code().name)
+        for ack_id in ids:
+            self._leased.pop(ack_id, None)
+
+    def _deadline(self, ids: list[str], seconds: int) -> Any:
+        return _ModifyAckDeadlineRequest(subscription=self.path, ack_ids=ids, ack_deadline_seconds=seconds)
+
+    def _extend_leases(self) -> None:
+        # A third of the deadline: one failed extension still leaves time for the next.
+        period = self._ack_deadline / 3
+        while not self._closing.wait(period):
+            now = time.monotonic()
+            for chunk in _chunks(
+                [ack_id for ack_id, since in list(self._leased.items()) if now - since > period / 2]
+            ):
+                try:
+                    self._modify_ack_deadline(self._deadline(chunk, self._ack_deadline), timeout=ACK_TIMEOUT)
+                except grpc.RpcError as error:
+                    telemetry.count("settle_errors", len(chunk), code=error.code().name)
+
+
+def _stub(channel: grpc.Channel, method: str, answer: Any) -> Any:
+    return channel.unary_unary(
+        f"/google.pubsub.v1.Subscriber/{method}",
+        request_serializer=lambda request: request.SerializeToString(),
+        response_deserializer=answer.FromString,
+    )
+
+
+def _retrying() -> Retrying:
+    return Retrying(
+        retry=retry_if_exception(_is_transient),
+        wait=wait_random_exponential(multiplier=0.1, max=1.0),
+        stop=stop_after_delay(3.0),
+        reraise=True,
+    )
+
+
+def _chunks(ids: Sequence[str]) -> Iterable[list[str]]:
+    return (list(ids[start : start + ACK_IDS]) for start in range(0, len(ids), ACK_IDS))

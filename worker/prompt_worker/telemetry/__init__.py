@@ -1,0 +1,10 @@
+"""What operators see: metrics, traces and logs. Without an exporter every call here is next to free.
+
+This much needs OpenTelemetry's API alone, which comes with the Pub/Sub client library; `export` needs the extra
+`telemetry`.
+"""
+
+from prompt_worker.telemetry.logs import configure_logs
+from prompt_worker.telemetry.metrics import count, record, watch
+
+__all__ = ["configure_logs", "count", "record", "watch"]

@@ -1,0 +1,92 @@
+"""Logs: a JSON object a line in the shape that Cloud Logging reads, or coloured text on a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, field
+from opentelemetry.trace import get_current_span
+
+from prompt_worker.settings import read
+
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+_COLOURS = {"DEBUG": "2", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
+# https://docs.cloud.google.com/logging/docs/structured-logging#structured_logging_special_fields
+_SPECIAL = "logging.googleapis.com/"
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is logged, and how; `project` is where its traces are."""
+
+    level: Level = field(name="PROMPT_WORKER_LOG_LEVEL", default="INFO")
+    format: Literal["json", "text"] | None = field(name="PROMPT_WORKER_LOG_FORMAT", default=None)
+    project: Annotated[str | None, Meta(extra={"or": "GOOGLE_CLOUD_PROJECT"})] = field(
+        name="PUBSUB_PROJECT_ID", default=None
+    )
+
+
+def configure_logs(level: Level | None = None) -> None:
+    """To standard error, from `level` on, or as set; text on a terminal, else JSON. Raises `SettingsError`."""
+    settings = read(LogSettings)
+    handler = logging.StreamHandler(sys.stderr)
+    terminal = sys.stderr.isatty()
+    if (settings.format or ("text" if terminal else "json")) == "json":
+        handler.setFormatter(JsonFormatter(settings.project))
+    else:
+        handler.setFormatter(TextFormatter(colours=terminal and "NO_COLOR" not in os.environ))
+    logging.basicConfig(level=level or settings.level, handlers=[handler], force=True)
+
+
+class JsonFormatter(logging.Formatter):
+    """With the ids of the trace and the span that it was logged in, and the place in the code."""
+
+    def __init__(self, project: str | None) -> None:
+        super().__init__()
+        self._trace_prefix = f"projects/{project}/traces/" if project else ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "severity": record.levelname,
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info and record.exc_info[0]:
+            # The name alone: an exception's text may quote what it choked on.
+            entry["exception"] = record.exc_info[0].__name__
+        span = get_current_span().get_span_context()
+        if span.is_valid:
+            entry[f"{_SPECIAL}trace"] = f"{self._trace_prefix}{span.trace_id:032x}"
+            entry[f"{_SPECIAL}spanId"] = f"{span.span_id:016x}"
+            entry[f"{_SPECIAL}trace_sampled"] = span.trace_flags.sampled
+        if record.levelno >= logging.WARNING:
+            entry[f"{_SPECIAL}sourceLocation"] = {
+                "file": record.filename,
+                "line": str(record.lineno),
+                "function": record.funcName,
+            }
+        return json.dumps(entry, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """For people; like the JSON without an exception's text."""
+
+    def __init__(self, *, colours: bool) -> None:
+        super().__init__()
+        self._colours = _COLOURS if colours else {}
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = f"{record.levelname:<7}"
+        if colour := self._colours.get(record.levelname):
+            level = f"\033[{colour}m{level}\033[0m"
+        line = f"{datetime.fromtimestamp(record.created):%H:%M:%S} {level} {record.getMessage()}"  # noqa: DTZ006
+        exception = record.exc_info and record.exc_info[0]
+        return f"{line} ({exception.__name__})" if exception else line

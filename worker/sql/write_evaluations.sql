@@ -1,2 +1,0 @@
--- One batch of evaluations, columns in the order of worker/guardrails/recording.py. Any duplicate fails the whole batch.
-COPY guardrail_evaluations (event_id, guardrail_ids, outcome, detector_version, evaluation_ms) FROM STDIN
