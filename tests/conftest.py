@@ -15,11 +15,11 @@ import psycopg2
 import pytest
 
 from prompt_worker.cli import main
-from prompt_worker.database import connect
 from prompt_worker.local import ServerError
 from prompt_worker.local.emulator import Emulator
 from prompt_worker.local.postgres import Postgres, find_system_postgres, server_version
 from prompt_worker.local.server import Server
+from prompt_worker.platform.postgres.engine import connect
 from tests.pipeline import Pipeline
 
 AnyServer = TypeVar("AnyServer", bound=Server)

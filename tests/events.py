@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from prompt_worker.uuid7 import uuid7
+from prompt_worker.platform.uuid7 import uuid7
 
 SEED_TEMPLATES = (
     "nlu_topic_extraction",

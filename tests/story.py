@@ -19,9 +19,9 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 from prompt_schema.migrate import migrate
-from prompt_worker.database import connect
 from prompt_worker.local.emulator import Emulator
 from prompt_worker.local.postgres import Postgres
+from prompt_worker.platform.postgres.engine import connect
 from tests.events import bodies, body
 from tests.pipeline import Pipeline, wait_until
 

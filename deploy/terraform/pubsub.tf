@@ -1,4 +1,4 @@
-# As worker/prompt_worker/topology.py declares them; tests/unit/deploy holds both equal. `prompt-worker topics` then finds nothing to do.
+# As worker/prompt_worker/platform/pubsub/topology.py declares them; tests/unit/deploy holds both equal. `prompt-worker topics` then finds nothing to do.
 
 resource "google_pubsub_topic" "executions" {
   name                       = "prompt-executions"

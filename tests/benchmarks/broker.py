@@ -22,7 +22,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from google.pubsub_v1.types import AcknowledgeRequest, PubsubMessage, PullRequest, PullResponse
 
 from prompt_worker.event import EVENT_TYPE
-from prompt_worker.topology import Names, Topology
+from prompt_worker.platform.pubsub.topology import Names, Topology
 
 REQUEST_MESSAGES = 1000
 OPEN_PULLS = 4

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import count
 from statistics import median
 
-from prompt_worker.database import connect
 from prompt_worker.deadletters.filters import Filter
 from prompt_worker.deadletters.summary import summarize
+from prompt_worker.platform.postgres.engine import connect
 from tests.benchmarks.broker import Backlog
 from tests.benchmarks.events import bodies
 from tests.benchmarks.services import Database, Services, VoidError

@@ -21,7 +21,7 @@ from prompt_worker.event import now
 from prompt_worker.local.demo import Plan, messages
 from prompt_worker.local.demo_broken import Raw
 from prompt_worker.local.server import free_port
-from prompt_worker.telemetry.export import TelemetrySettings, exporting
+from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting
 from tests.benchmarks.services import Database, session, start
 from tests.dashboard.page import Answer, draw, screenshot
 from tests.dashboard.prometheus import Prometheus, check_alerts, check_query, started

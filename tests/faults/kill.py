@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from prompt_schema.migrate import migrate
-from prompt_worker.database import connect
 from prompt_worker.local.emulator import Emulator
 from prompt_worker.local.postgres import Postgres
+from prompt_worker.platform.postgres.engine import connect
 from tests.events import bodies, body, id_of
 from tests.pipeline import Pipeline, wait_until
 

@@ -17,7 +17,7 @@ from psycopg2.extensions import cursor
 
 from prompt_schema.migrate import MIGRATIONS, migrate, read
 from prompt_schema.verify import verify
-from prompt_worker.database import connect
+from prompt_worker.platform.postgres.engine import connect
 
 ALL = len(read())
 HALF = 3  # migrations that are there before the fault

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from prompt_worker.database import connect
+from prompt_worker.platform.postgres.engine import connect
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from prompt_worker.topology import reconcile
+from prompt_worker.platform.pubsub.topology import reconcile
 from tests.events import bodies, body
 from tests.pipeline import Pipeline, connected
 from tests.worker_process import WorkerProcess

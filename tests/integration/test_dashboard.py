@@ -13,8 +13,8 @@ import psycopg2
 import pytest
 from google.cloud.monitoring_v3.types import AlertPolicy
 
-from prompt_worker.telemetry.metrics import ABOUT, exported_name, kind
-from prompt_worker.topology import Names
+from prompt_worker.platform.pubsub.topology import Names
+from prompt_worker.platform.telemetry.metrics import ABOUT, exported_name, kind
 from tests.dashboard.queries import DASHBOARD, Query, conditions, panels, policies
 
 QUERIES = [(panel.title, query) for panel in panels() for query in panel.queries]

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from prompt_worker.telemetry.metrics import ABOUT, exported_name
+from prompt_worker.platform.telemetry.metrics import ABOUT, exported_name
 from tests.collector import Collector
 from tests.events import bodies, body
 from tests.guardrails import WORD, Guarding

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from prompt_schema.migrate import MIGRATIONS, MigrationError, migrate, pending, read
 from prompt_schema.verify import verify
-from prompt_worker.database import connect
+from prompt_worker.platform.postgres.engine import connect
 
 ALL = [migration.version for migration in read()]
 LAST, NEXT, NEXT_BUT_ONE = (f"{len(ALL) + step:04}" for step in range(3))  # numbers of files

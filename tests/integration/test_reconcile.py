@@ -10,8 +10,8 @@ from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1.types import RetryPolicy, Subscription
 
-from prompt_worker.errors import DeploymentError
-from prompt_worker.topology import Change, Names, Topology, reconcile
+from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.pubsub.topology import Change, Names, Topology, reconcile
 from tests.worker_process import WorkerProcess
 
 

@@ -14,7 +14,7 @@ import pytest
 from prompt_worker.deadletters import replay_command
 from prompt_worker.deadletters.selection import PORTION_BYTES
 from prompt_worker.deadletters.settling import Settled
-from prompt_worker.topology import Names
+from prompt_worker.platform.pubsub.topology import Names
 from tests.events import bodies, body, event
 from tests.pipeline import Pipeline
 from tests.replaying import ATTRIBUTES, create_template, letter, sent, statuses, store, store_from_topic

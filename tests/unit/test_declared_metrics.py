@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from prompt_worker.telemetry.metrics import ABOUT, Counter, Gauge, Histogram, exported_name, kind
+from prompt_worker.platform.telemetry.metrics import ABOUT, Counter, Gauge, Histogram, exported_name, kind
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

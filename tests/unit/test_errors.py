@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 from psycopg2 import errorcodes, errors
 
-from prompt_worker.errors import Kind, classify, describe
+from prompt_worker.platform.postgres.errors import Kind, classify, describe
 
 
 def of(sqlstate: str) -> psycopg2.Error:

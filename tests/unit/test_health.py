@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from prompt_worker import health
+from prompt_worker.platform.process import health
 
 
 def test_with_nothing_in_hand_there_is_no_silence() -> None:

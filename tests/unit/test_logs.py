@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from prompt_worker.settings import SettingsError
-from prompt_worker.telemetry import configure_logs
+from prompt_worker.platform.settings import SettingsError
+from prompt_worker.platform.telemetry import configure_logs
 
 log = logging.getLogger("prompt_worker.test")
 

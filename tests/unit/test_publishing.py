@@ -22,12 +22,12 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from prompt_worker import ExecutionEvent, Publisher
 from prompt_worker.event import InvalidEventError, parse
+from prompt_worker.platform.pubsub.topology import Names
+from prompt_worker.platform.settings import SettingsError
 from prompt_worker.publishing.body import BODY_LIMIT, make_body
 from prompt_worker.publishing.message import make_message
 from prompt_worker.publishing.target import TOPIC
 from prompt_worker.publishing.tracing import carry_on
-from prompt_worker.settings import SettingsError
-from prompt_worker.topology import Names
 from tests.topic import an_event
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from prompt_worker.settings import (
+from prompt_worker.platform.pubsub.topology import Names
+from prompt_worker.platform.settings import (
     ConsumerSettings,
     DatabaseSettings,
     Environment,
@@ -12,7 +13,6 @@ from prompt_worker.settings import (
     SettingsError,
     read,
 )
-from prompt_worker.topology import Names
 
 
 def test_every_problem_is_reported_at_once_by_name() -> None:

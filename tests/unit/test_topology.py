@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from google.pubsub_v1.types import Subscription
 
-from prompt_worker.topology import Names, Topology, differences
+from prompt_worker.platform.pubsub.topology import Names, Topology, differences
 
 TOPOLOGY = Topology("project", Names())
 

@@ -6,7 +6,7 @@ import os
 import time
 from uuid import RFC_4122, UUID
 
-from prompt_worker.uuid7 import uuid7
+from prompt_worker.platform.uuid7 import uuid7
 
 
 def milliseconds(value: UUID) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from prompt_worker.commands.dead_letters import add_dead_letters
 from prompt_worker.commands.guardrails import add_guardrails
 from prompt_worker.commands.retention import add_seek, add_snapshot
-from prompt_worker.settings import SettingsError
+from prompt_worker.platform.settings import SettingsError
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -72,8 +72,8 @@ def _rebuild_statistics(_: argparse.Namespace) -> int:
 def _topics(_: argparse.Namespace) -> int:
     from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 
-    from prompt_worker.settings import Environment
-    from prompt_worker.topology import read_topology, reconcile
+    from prompt_worker.platform.pubsub.topology import read_topology, reconcile
+    from prompt_worker.platform.settings import Environment
 
     environment = Environment()
     wanted = read_topology(environment)
@@ -86,8 +86,8 @@ def _topics(_: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it starts, nothing is in hand
+    from prompt_worker.platform.telemetry import configure_logs
     from prompt_worker.run import dead_letters, executions, guardrails, run
-    from prompt_worker.telemetry import configure_logs
 
     configure_logs(options.log_level)
     consumers = {"executions": executions, "guardrails": guardrails, "dead-letters": dead_letters}
@@ -97,8 +97,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it starts, nothing is in hand
+    from prompt_worker.platform.telemetry import configure_logs
     from prompt_worker.push.serve import serve
-    from prompt_worker.telemetry import configure_logs
 
     configure_logs(options.log_level)
     serve(options.only)
@@ -107,8 +107,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _publish(options: argparse.Namespace) -> int:
     from prompt_worker import Publisher
+    from prompt_worker.platform.telemetry import configure_logs
     from prompt_worker.publish_file import run, source
-    from prompt_worker.telemetry import configure_logs
 
     configure_logs("WARNING")
     with source(options.file) as lines:

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from prompt_worker.uuid7 import uuid7
+from prompt_worker.platform.uuid7 import uuid7
 
 EVENT_TYPE = "prompt.execution.v1"
 COUNT_LIMIT = 2**31 - 1  # the columns are PostgreSQL integers

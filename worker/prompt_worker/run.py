@@ -13,26 +13,26 @@ from typing import Protocol
 from google.cloud.pubsub_v1 import PublisherClient
 from sqlalchemy import Engine
 
-from prompt_worker import heap
 from prompt_worker.batch import Limits
 from prompt_worker.breaker import Breaker
 from prompt_worker.consumer import Consumer, Source
-from prompt_worker.database import connect
+from prompt_worker.consuming.observed import Observed
 from prompt_worker.dead_letter import DeadLetterTopic
 from prompt_worker.outcome import Outcome
-from prompt_worker.probes import pages, serving
-from prompt_worker.readiness import Readiness
-from prompt_worker.settings import (
+from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.process import heap
+from prompt_worker.platform.process.probes import pages, serving
+from prompt_worker.platform.process.readiness import Readiness
+from prompt_worker.platform.pubsub.topology import ACK_DEADLINE, Names, Topology, read_topology
+from prompt_worker.platform.settings import (
     ConsumerSettings,
     DatabaseSettings,
     Environment,
     GuardrailSettings,
     ProbeSettings,
 )
+from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting
 from prompt_worker.subscription import Message, Subscription, open_client
-from prompt_worker.telemetry.export import TelemetrySettings, exporting
-from prompt_worker.telemetry.observed import Observed
-from prompt_worker.topology import ACK_DEADLINE, Names, Topology, read_topology
 
 FLAG_SECONDS = 0.1  # between looks at whether a signal came
 

@@ -9,9 +9,9 @@ from psycopg2.extensions import cursor
 from rich.console import Console
 
 from prompt_worker.deadletters.actions import Database, audited
-from prompt_worker.retention import Retention, Snapshot
+from prompt_worker.platform.pubsub.rewind import Retention, Snapshot
+from prompt_worker.platform.pubsub.topology import Names
 from prompt_worker.sql import statement
-from prompt_worker.topology import Names
 
 COUNTED = 1_000_000  # above it the number says nothing more, and counting takes seconds
 

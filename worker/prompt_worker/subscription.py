@@ -23,8 +23,8 @@ from google.pubsub_v1 import types
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from prompt_worker import telemetry
-from prompt_worker.errors import DeploymentError
+from prompt_worker.platform import telemetry
+from prompt_worker.platform.postgres.errors import DeploymentError
 
 log = logging.getLogger(__name__)
 

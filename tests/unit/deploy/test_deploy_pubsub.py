@@ -8,7 +8,7 @@ from typing import Any
 
 from google.pubsub_v1.types import Subscription, Topic
 
-from prompt_worker.topology import Names, Topology
+from prompt_worker.platform.pubsub.topology import Names, Topology
 from tests.deployment import resources
 
 WANTED = Topology("p", Names())

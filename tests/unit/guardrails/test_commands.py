@@ -14,7 +14,7 @@ from prompt_worker.guardrails.labelled import LabelledText, part
 from prompt_worker.guardrails.measure import count_spans, count_texts, judge
 from prompt_worker.guardrails.registry import compile
 from prompt_worker.guardrails.tables import print_guardrails
-from prompt_worker.settings import SettingsError
+from prompt_worker.platform.settings import SettingsError
 
 
 def run(*arguments: str) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import psycopg2
 from sqlalchemy import Engine
 
-from prompt_worker.database import connect
-from prompt_worker.errors import DeploymentError, describe
-from prompt_worker.settings import DatabaseSettings, read
+from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.postgres.errors import DeploymentError, describe
+from prompt_worker.platform.settings import DatabaseSettings, read
 
 
 def open_engine(name: str, *, statement_timeout_ms: int = 30_000, lock_timeout_ms: int = 3_000) -> Engine:

@@ -64,9 +64,9 @@ def _replay(options: argparse.Namespace) -> int:
     from google.cloud.pubsub_v1 import PublisherClient
 
     from prompt_worker.deadletters.replay_command import Options, dry_run, send
-    from prompt_worker.settings import Environment, ReplaySettings
-    from prompt_worker.topic import Topic
-    from prompt_worker.topology import read_topology
+    from prompt_worker.platform.pubsub.topic import Topic
+    from prompt_worker.platform.pubsub.topology import read_topology
+    from prompt_worker.platform.settings import Environment, ReplaySettings
 
     filter_ = filter_of(options)
     if not filter_.statuses:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from prompt_worker.commands.operator import add_by, who
 
 if TYPE_CHECKING:
-    from prompt_worker.retention import Retention
-    from prompt_worker.topology import Topology
+    from prompt_worker.platform.pubsub.rewind import Retention
+    from prompt_worker.platform.pubsub.topology import Topology
 
 Command = Callable[[argparse.Namespace], int]
 _SUBSCRIPTION = "its name, such as prompt-executions-writer"
@@ -48,9 +48,9 @@ def add_snapshot(parser: argparse.ArgumentParser) -> None:
 def _retention() -> Iterator[tuple[Retention, Topology]]:
     from google.cloud.pubsub_v1 import SubscriberClient
 
-    from prompt_worker.retention import Retention
-    from prompt_worker.settings import Environment
-    from prompt_worker.topology import read_topology
+    from prompt_worker.platform.pubsub.rewind import Retention
+    from prompt_worker.platform.pubsub.topology import read_topology
+    from prompt_worker.platform.settings import Environment
 
     environment = Environment()
     topology = read_topology(environment)
@@ -64,7 +64,7 @@ def _seek(options: argparse.Namespace) -> int:
 
     from prompt_worker.commands.engine import open_engine
     from prompt_worker.deadletters.actions import Database
-    from prompt_worker.retention import parse_time
+    from prompt_worker.platform.pubsub.rewind import parse_time
     from prompt_worker.seek import seek
 
     time = parse_time(options.to) if options.to else None

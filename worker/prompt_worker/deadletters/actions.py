@@ -15,9 +15,9 @@ from psycopg2.extras import Json
 from sqlalchemy import Engine
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from prompt_worker.errors import DeploymentError, describe
+from prompt_worker.platform.postgres.errors import DeploymentError, describe
+from prompt_worker.platform.postgres.transactions import Transactions, is_transient
 from prompt_worker.sql import statement
-from prompt_worker.transactions import Transactions, is_transient
 
 Kind = Literal["replay", "edit", "discard", "purge", "seek", "snapshot"]
 Result = TypeVar("Result")

@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
-from prompt_worker.errors import DeploymentError, describe
+from prompt_worker.platform.postgres.errors import DeploymentError, describe
 
 _SWEEP = "SELECT resolve_dead_letters()"
 

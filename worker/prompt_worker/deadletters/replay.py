@@ -21,9 +21,9 @@ from prompt_worker.deadletters.provenance import Provenance
 from prompt_worker.deadletters.selection import FIRST, PORTION, DeadLetter, Selection
 from prompt_worker.deadletters.settling import oldest_unsettled
 from prompt_worker.deadletters.under_way import Tell
-from prompt_worker.errors import DeploymentError
+from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.pubsub.topic import Topic
 from prompt_worker.sql import statement
-from prompt_worker.topic import Topic
 
 PUBLISH_TIMEOUT = 5.0  # seconds of one attempt, and of all together: the rows are locked meanwhile
 

@@ -24,7 +24,7 @@ from prompt_worker.deadletters.replay_report import (
 from prompt_worker.deadletters.selection import Selection
 from prompt_worker.deadletters.settling import settled, wait_until_settled
 from prompt_worker.deadletters.under_way import progress, stopped_by_signal
-from prompt_worker.topic import Topic
+from prompt_worker.platform.pubsub.topic import Topic
 
 INTERRUPTED = 130
 CANARY_WAIT = 60.0  # seconds, where nothing else is waited for

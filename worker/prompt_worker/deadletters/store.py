@@ -28,11 +28,11 @@ from prompt_worker.deadletters.reading import (
     read_payload,
 )
 from prompt_worker.deadletters.sweep import sweeping
-from prompt_worker.errors import describe
 from prompt_worker.outcome import Outcome, Verdict
+from prompt_worker.platform.postgres.errors import describe
+from prompt_worker.platform.postgres.transactions import Transactions, halving, is_transient
 from prompt_worker.sql import statement
 from prompt_worker.subscription import Message
-from prompt_worker.transactions import Transactions, halving, is_transient
 
 if TYPE_CHECKING:
     from prompt_worker.run import Parts

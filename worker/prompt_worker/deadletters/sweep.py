@@ -7,7 +7,7 @@ import threading
 
 import psycopg2
 
-from prompt_worker.transactions import Transactions
+from prompt_worker.platform.postgres.transactions import Transactions
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from uuid import UUID
 import psycopg2
 from psycopg2.extensions import cursor
 
-from prompt_worker import telemetry
 from prompt_worker.guardrails import registry
 from prompt_worker.guardrails.guardrail import Guardrail, GuardrailConfigError
 from prompt_worker.guardrails.registry import Evaluator
+from prompt_worker.platform import telemetry
+from prompt_worker.platform.postgres.transactions import Transactions, is_transient
 from prompt_worker.sql import statement
-from prompt_worker.transactions import Transactions, is_transient
 
 log = logging.getLogger(__name__)
 

@@ -25,10 +25,11 @@ from tenacity import (
 )
 from tenacity.nap import sleep_using_event
 
-from prompt_worker import health, telemetry
-from prompt_worker.errors import DeploymentError
 from prompt_worker.guardrails.violation import Violation
-from prompt_worker.topic import Topic
+from prompt_worker.platform import telemetry
+from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.process import health
+from prompt_worker.platform.pubsub.topic import Topic
 
 log = logging.getLogger(__name__)
 

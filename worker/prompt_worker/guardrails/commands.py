@@ -19,7 +19,7 @@ from prompt_worker.guardrails.labelled import LabelledText, Part, part, read
 from prompt_worker.guardrails.measure import count_spans, count_texts, judge, total
 from prompt_worker.guardrails.registry import Evaluator, compile
 from prompt_worker.guardrails.tables import Row, print_evasions, print_measures, print_test
-from prompt_worker.settings import SettingsError
+from prompt_worker.platform.settings import SettingsError
 
 _EVASION_TEXTS = 300
 _TYPE_OF_FILE = {"toxic": "toxic_content", "inject": "prompt_injection", "pii": "pii_detection"}

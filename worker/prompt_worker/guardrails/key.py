@@ -6,7 +6,7 @@ import hashlib
 import logging
 
 from prompt_worker.guardrails.finding import HashKey
-from prompt_worker.settings import GuardrailSettings
+from prompt_worker.platform.settings import GuardrailSettings
 
 log = logging.getLogger(__name__)
 

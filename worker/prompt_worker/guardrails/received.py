@@ -11,10 +11,10 @@ from uuid import UUID
 
 import msgspec
 
-from prompt_worker import telemetry
 from prompt_worker.event import EARLIEST, EVENT_TYPE, LATEST_AHEAD, Offset, now, replace_unstorable
 from prompt_worker.guardrails.fields import Execution
 from prompt_worker.guardrails.served import LONGEST_ID, Served, TemplateKey
+from prompt_worker.platform import telemetry
 from prompt_worker.subscription import Message
 
 _TEXT_OR_NONE = (str, type(None))

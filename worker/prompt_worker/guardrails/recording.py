@@ -12,8 +12,8 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.guardrails.evaluation import Outcome
 from prompt_worker.guardrails.violation import Violation, to_json
+from prompt_worker.platform.postgres.transactions import Transactions
 from prompt_worker.sql import statement
-from prompt_worker.transactions import Transactions
 
 _EVALUATED = statement("evaluated_events")
 _WRITE_EVALUATIONS = statement("write_evaluations")

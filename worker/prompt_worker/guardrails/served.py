@@ -8,8 +8,8 @@ from uuid import UUID
 import msgspec
 from psycopg2.extensions import cursor
 
+from prompt_worker.platform.postgres.transactions import Transactions
 from prompt_worker.sql import statement
-from prompt_worker.transactions import Transactions
 
 _FIND = statement("find_served_templates")
 

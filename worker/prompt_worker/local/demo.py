@@ -26,7 +26,7 @@ from prompt_worker.local.demo_texts import (
     TOPICS,
     Topic,
 )
-from prompt_worker.uuid7 import uuid7
+from prompt_worker.platform.uuid7 import uuid7
 
 DUPLICATES = 0.02
 BAD = 0.004

@@ -18,7 +18,7 @@ from prompt_worker.local.demo import Plan, messages
 from prompt_worker.local.demo_broken import Raw
 from prompt_worker.local.demo_planted import Found, found, planted
 from prompt_worker.local.worker_process import WorkerProcess
-from prompt_worker.topology import Topology
+from prompt_worker.platform.pubsub.topology import Topology
 
 UNDER_WAY = 5_000  # messages handed over and not yet published
 RUN = "demo-run"  # an attribute; dead letters keep it

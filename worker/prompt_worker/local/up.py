@@ -19,7 +19,6 @@ from sqlalchemy import Engine
 
 from prompt_schema.migrate import migrate
 from prompt_schema.statistics import recount
-from prompt_worker.database import connect
 from prompt_worker.local import ServerError
 from prompt_worker.local.demo import Plan
 from prompt_worker.local.demo_run import DemoRun, Ledger
@@ -33,8 +32,9 @@ from prompt_worker.local.view import (
     print_violations,
 )
 from prompt_worker.local.worker_process import WorkerProcess
-from prompt_worker.settings import Environment
-from prompt_worker.topology import Topology, read_topology, reconcile
+from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.pubsub.topology import Topology, read_topology, reconcile
+from prompt_worker.platform.settings import Environment
 
 PROJECT = "prompt-worker-local"
 LOOK_SECONDS = 0.1

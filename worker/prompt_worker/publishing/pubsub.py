@@ -11,7 +11,7 @@ from google.cloud import pubsub_v1
 from google.pubsub_v1 import PublisherClient
 from google.pubsub_v1.types import PublishRequest, PubsubMessage
 
-from prompt_worker import telemetry
+from prompt_worker.platform import telemetry
 from prompt_worker.publishing.message import Message, UnpublishableError
 from prompt_worker.publishing.per_process import spool_bytes, unsent
 

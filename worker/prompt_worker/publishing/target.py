@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from prompt_worker.platform.settings import SettingsError
 from prompt_worker.publishing.message import ATTRIBUTE_LIMIT
-from prompt_worker.settings import SettingsError
 
 TOPIC = "prompt-executions"
 

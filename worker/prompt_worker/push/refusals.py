@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter
 
-from prompt_worker import telemetry
+from prompt_worker.platform import telemetry
 
 log = logging.getLogger(__name__)
 

@@ -11,19 +11,14 @@ import uvloop
 from google.cloud.pubsub_v1 import PublisherClient
 from msgspec.structs import replace
 
-from prompt_worker import heap
 from prompt_worker.consumer import Consumer
-from prompt_worker.database import connect
-from prompt_worker.errors import DeploymentError
-from prompt_worker.probes import pages
-from prompt_worker.push.app import App
-from prompt_worker.push.inbox import Inbox
-from prompt_worker.push.keys import SigningKeys
-from prompt_worker.push.server import Server
-from prompt_worker.push.tokens import Tokens
-from prompt_worker.readiness import Readiness
-from prompt_worker.run import Parts, Work, executions, guardrails, make_consumer, run_until_signal
-from prompt_worker.settings import (
+from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.process import heap
+from prompt_worker.platform.process.probes import pages
+from prompt_worker.platform.process.readiness import Readiness
+from prompt_worker.platform.pubsub.topology import read_topology
+from prompt_worker.platform.settings import (
     ConsumerSettings,
     DatabaseSettings,
     Environment,
@@ -32,8 +27,13 @@ from prompt_worker.settings import (
     PushSettings,
     TokenSettings,
 )
-from prompt_worker.telemetry.export import TelemetrySettings, exporting
-from prompt_worker.topology import read_topology
+from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting
+from prompt_worker.push.app import App
+from prompt_worker.push.inbox import Inbox
+from prompt_worker.push.keys import SigningKeys
+from prompt_worker.push.server import Server
+from prompt_worker.push.tokens import Tokens
+from prompt_worker.run import Parts, Work, executions, guardrails, make_consumer, run_until_signal
 
 BACKLOG = 2048  # connections that wait to be accepted
 LOOK_SECONDS = 0.1  # between looks at whether anything ended

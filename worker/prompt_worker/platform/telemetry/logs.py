@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, field
 from opentelemetry.trace import get_current_span
 
-from prompt_worker.settings import read
+from prompt_worker.platform.settings import read
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 

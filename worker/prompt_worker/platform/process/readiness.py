@@ -11,8 +11,8 @@ import psycopg2
 from psycopg2 import errors
 
 from prompt_schema.migrate import read
-from prompt_worker.database import connect
-from prompt_worker.errors import describe
+from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.postgres.errors import describe
 from prompt_worker.sql import statement
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from google.api_core.exceptions import AlreadyExists, GoogleAPIError, NotFound
 from google.cloud.pubsub_v1 import SubscriberClient
 
-from prompt_worker.errors import DeploymentError
-from prompt_worker.topology import RETENTION, Topology
+from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.pubsub.topology import RETENTION, Topology
 
 TIMEOUT = 10.0  # seconds for one question to the broker
 _CREATED = "created"  # the label that holds the Unix second: Pub/Sub itself tells only when a snapshot ends

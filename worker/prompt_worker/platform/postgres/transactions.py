@@ -26,8 +26,9 @@ from tenacity import (
 )
 from tenacity.nap import sleep_using_event
 
-from prompt_worker import health, telemetry
-from prompt_worker.errors import DeploymentError, classify, describe
+from prompt_worker.platform import telemetry
+from prompt_worker.platform.postgres.errors import DeploymentError, classify, describe
+from prompt_worker.platform.process import health
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from uuid import uuid4
 import msgspec
 from msgspec import Meta, field
 
-from prompt_worker.settings import SettingsError
-from prompt_worker.telemetry.metrics import name_worker
+from prompt_worker.platform.settings import SettingsError
+from prompt_worker.platform.telemetry.metrics import name_worker
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricReader

@@ -10,10 +10,10 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
-from prompt_worker import health
-from prompt_worker.errors import DeploymentError
-from prompt_worker.readiness import Readiness
-from prompt_worker.settings import ProbeSettings
+from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.process import health
+from prompt_worker.platform.process.readiness import Readiness
+from prompt_worker.platform.settings import ProbeSettings
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from prompt_worker.outcome import Outcome, Rejected, Verdict
-from prompt_worker.telemetry import traces
-from prompt_worker.telemetry.metrics import record, watch
+from prompt_worker.platform.telemetry import traces
+from prompt_worker.platform.telemetry.metrics import record, watch
 
 if TYPE_CHECKING:
     from prompt_worker.subscription import Message

@@ -4,7 +4,7 @@ This much needs OpenTelemetry's API alone, which comes with the Pub/Sub client l
 `telemetry`.
 """
 
-from prompt_worker.telemetry.logs import configure_logs
-from prompt_worker.telemetry.metrics import count, record, watch
+from prompt_worker.platform.telemetry.logs import configure_logs
+from prompt_worker.platform.telemetry.metrics import count, record, watch
 
 __all__ = ["configure_logs", "count", "record", "watch"]
