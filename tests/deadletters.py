@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+from prompt_worker.consuming.outcome import Outcome
+from prompt_worker.consuming.subscription import Message
 from prompt_worker.deadletters.store import DeadLetterStore
-from prompt_worker.outcome import Outcome
 from prompt_worker.platform.postgres.engine import connect
-from prompt_worker.subscription import Message
 
 PUBLISHED = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 WRITER, GUARDRAILS = "prompt-executions-writer", "prompt-executions-guardrails"

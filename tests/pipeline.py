@@ -16,8 +16,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1 import PublisherClient as GapicPublisherClient
 from google.pubsub_v1.types import PubsubMessage, ReceivedMessage, Subscription
 
+from prompt_worker.consuming.subscription import open_client
 from prompt_worker.platform.pubsub.topology import ACK_DEADLINE, Names, Topology, reconcile
-from prompt_worker.subscription import open_client
 from tests.events import id_of
 from tests.worker_process import WorkerProcess
 

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from prompt_worker.consuming.outcome import Verdict
+from prompt_worker.consuming.subscription import Message, Subscription
 from prompt_worker.deadletters.store import DeadLetterStore
-from prompt_worker.event import EVENT_TYPE
-from prompt_worker.outcome import Verdict
+from prompt_worker.event.execution import EVENT_TYPE
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.pubsub.topology import Names
-from prompt_worker.subscription import Message, Subscription
 from tests import deadletters
 from tests.pipeline import Pipeline, wait_until
 

@@ -13,7 +13,7 @@ from google.api_core.exceptions import DeadlineExceeded
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
-from prompt_worker.event import ExecutionEvent
+from prompt_worker.event.execution import ExecutionEvent
 
 RETENTION = timedelta(hours=1)
 

@@ -21,7 +21,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from google.pubsub_v1.types import AcknowledgeRequest, PubsubMessage, PullRequest, PullResponse
 
-from prompt_worker.event import EVENT_TYPE
+from prompt_worker.event.execution import EVENT_TYPE
 from prompt_worker.platform.pubsub.topology import Names, Topology
 
 REQUEST_MESSAGES = 1000

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from prompt_worker.event import ExecutionEvent, encode, parse
-from prompt_worker.rows import HEADER, TRAILER, encode_row
+from prompt_worker.event.execution import ExecutionEvent, encode, parse
+from prompt_worker.executions.rows import HEADER, TRAILER, encode_row
 
 TOPICS = [
     "photosynthesis",

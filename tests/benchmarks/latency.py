@@ -12,7 +12,7 @@ from uuid import UUID
 import grpc
 from google.pubsub_v1 import PublisherClient
 
-from prompt_worker.event import encode, parse
+from prompt_worker.event.execution import encode, parse
 from prompt_worker.platform.pubsub.topology import read_topology, reconcile
 from prompt_worker.platform.settings import Environment
 from tests.benchmarks.broker import OPEN_PULLS, Puller, clients, message

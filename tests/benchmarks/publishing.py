@@ -9,7 +9,7 @@ from statistics import median, quantiles
 from google.cloud.pubsub_v1 import PublisherClient
 
 from prompt_worker import Publisher
-from prompt_worker.event import EVENT_TYPE, encode
+from prompt_worker.event.execution import EVENT_TYPE, encode
 from prompt_worker.platform.pubsub.topology import Names
 from tests.benchmarks.events import make
 from tests.benchmarks.services import Database, VoidError

@@ -15,7 +15,7 @@ from typing import cast
 import msgspec
 import uvloop
 
-from prompt_worker.event import encode
+from prompt_worker.event.execution import encode
 from tests.benchmarks.events import make
 from tests.benchmarks.services import Database
 from tests.pushing import EXECUTIONS, envelope

@@ -10,12 +10,12 @@ from statistics import median
 
 import msgspec
 
-from prompt_worker.event import EVENT_TYPE
-from prompt_worker.executions import ExecutionWriter
-from prompt_worker.outcome import Verdict
+from prompt_worker.consuming.outcome import Verdict
+from prompt_worker.consuming.subscription import Message
+from prompt_worker.event.execution import EVENT_TYPE
+from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.settings import ConsumerSettings
-from prompt_worker.subscription import Message
 from tests.benchmarks.draining import as_text, raw_copy
 from tests.benchmarks.services import Database, VoidError
 from tests.benchmarks.stage import Stage

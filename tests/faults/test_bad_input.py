@@ -14,10 +14,10 @@ import msgspec
 import pytest
 from google.pubsub_v1.types import PubsubMessage
 
-from prompt_worker.executions import ExecutionWriter
-from prompt_worker.outcome import Rejected, Verdict
+from prompt_worker.consuming.outcome import Rejected, Verdict
+from prompt_worker.consuming.subscription import Message
+from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect
-from prompt_worker.subscription import Message
 from tests.events import body, event, id_of, with_raw
 from tests.pipeline import Pipeline, connected
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from prompt_worker.consuming.outcome import Verdict
 from prompt_worker.local.postgres import Postgres
-from prompt_worker.outcome import Verdict
 from tests.collector import Collector
 from tests.events import body, id_of
 from tests.faults.test_bad_input import BAD, ODD

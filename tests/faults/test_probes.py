@@ -20,8 +20,8 @@ STUCK_SECONDS = 1.5
 # A handler that never returns, in a worker that is otherwise the real one.
 STUCK_HANDLER = """
 import sys, threading
-import prompt_worker.executions
-prompt_worker.executions.ExecutionWriter.__call__ = lambda self, messages: threading.Event().wait()
+import prompt_worker.executions.writer
+prompt_worker.executions.writer.ExecutionWriter.__call__ = lambda self, messages: threading.Event().wait()
 sys.argv = ["prompt-worker", "run", "executions"]
 from prompt_worker.cli import main
 sys.exit(main())
@@ -31,7 +31,7 @@ sys.exit(main())
 # Only its first batch hangs.
 HANGING_ONCE = """
 import itertools, sys, threading
-from prompt_worker.executions import ExecutionWriter
+from prompt_worker.executions.writer import ExecutionWriter
 handle, calls = ExecutionWriter.__call__, itertools.count()
 ExecutionWriter.__call__ = lambda self, messages: handle(self, messages) if next(calls) else threading.Event().wait()
 sys.argv = ["prompt-worker", "run", "executions"]

@@ -21,10 +21,10 @@ import psutil
 import pytest
 
 from prompt_worker import Publisher
-from prompt_worker.event import ExecutionEvent
+from prompt_worker.event.execution import ExecutionEvent
 from prompt_worker.local.emulator import Emulator
-from prompt_worker.publisher import SPOOLED
-from prompt_worker.publishing.drops import NotPublishedError
+from prompt_worker.publishing.losses import NotPublishedError
+from prompt_worker.publishing.publisher import SPOOLED
 from tests.topic import Topic, an_event
 
 BLOCKED_S = 1.0  # a busy machine may hold a call up that long, but each wait for Pub/Sub here is longer

@@ -74,7 +74,7 @@ def test_nothing_that_people_wrote_leaves_the_row(pipeline: Pipeline) -> None:
     assert counted(metrics, "prompt_worker_replaced_characters_total") == 3
     assert counted(metrics, "prompt_worker_dead_letters_total") == len(bad) + 1 + len(BAD)
     attributes = str([dict(letter.attributes) for letter in letters])
-    outcomes = {span.attributes.get("prompt_worker.outcome") for span in collector.spans}
+    outcomes = {span.attributes.get("prompt_worker.consuming.outcome") for span in collector.spans}
     assert {"written", "duplicate", "rejected: invalid_field"} <= outcomes
     for written in (worker.output, attributes, str(collector.traces)):
         for secret in (PASSWORD, *TEXT.split(" ", 1), "Ana", "student_query"):

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg2
 import pytest
 
-from prompt_worker.executions import ExecutionWriter
-from prompt_worker.outcome import Verdict
-from prompt_worker.subscription import Message
+from prompt_worker.consuming.outcome import Verdict
+from prompt_worker.consuming.subscription import Message
+from prompt_worker.executions.writer import ExecutionWriter
 from tests.deadletters import GUARDRAILS, Letters, letter, made
 from tests.events import body, id_of
 from tests.pipeline import wait_until

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from prompt_worker.outcome import Verdict
+from prompt_worker.consuming.outcome import Verdict
 from tests.deadletters import GUARDRAILS, PUBLISHED, WRITER, Letters, forwarded, letter, made
 from tests.events import body, id_of
 from tests.pipeline import wait_until

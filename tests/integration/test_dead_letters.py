@@ -8,9 +8,9 @@ import pytest
 from google.api_core.exceptions import NotFound
 from google.pubsub_v1.types import PubsubMessage
 
-from prompt_worker.dead_letter import DeadLetterTopic
-from prompt_worker.outcome import Rejected
-from prompt_worker.subscription import Message, Subscription
+from prompt_worker.consuming.outcome import Rejected
+from prompt_worker.consuming.rejection import DeadLetterTopic
+from prompt_worker.consuming.subscription import Message, Subscription
 from tests.events import body
 from tests.pipeline import Pipeline, wait_until
 

@@ -13,11 +13,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from prompt_worker.executions import ExecutionWriter
-from prompt_worker.outcome import Outcome, Rejected, Verdict
+from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
+from prompt_worker.consuming.subscription import Message
+from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.errors import DeploymentError
-from prompt_worker.subscription import Message
 from tests.events import SEED_TEMPLATES, bodies, body, event, id_of, with_raw
 from tests.pipeline import connected
 

@@ -14,8 +14,8 @@ from uuid import UUID
 import psycopg2
 import pytest
 
+from prompt_worker.consuming.outcome import Rejected, Verdict
 from prompt_worker.guardrails.evaluation import evaluate
-from prompt_worker.outcome import Rejected, Verdict
 from tests.events import SEED_TEMPLATES, body, id_of
 from tests.guardrails import KEY, WORD, Guarding, messages
 from tests.pipeline import HMAC_KEY, Pipeline, wait_until

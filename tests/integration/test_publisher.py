@@ -23,9 +23,9 @@ from msgspec import Raw
 from opentelemetry.sdk.trace import TracerProvider
 
 from prompt_worker import Publisher, publish_file
-from prompt_worker.event import InvalidEventError, encode, parse
+from prompt_worker.event.execution import InvalidEventError, encode, parse
+from prompt_worker.publishing.delivery import Post
 from prompt_worker.publishing.message import Message, UnpublishableError
-from prompt_worker.publishing.post import Post
 from tests.topic import Topic, an_event
 
 
@@ -363,7 +363,7 @@ def test_an_interrupted_file_says_how_far_it_came(topic: Topic, tmp_path: Path) 
     import itertools, sys
     from tests.topic import an_event
     from prompt_worker import Publisher, publish_file
-    from prompt_worker.event import encode
+    from prompt_worker.event.execution import encode
     sys.exit(publish_file.run((encode(an_event()) for _ in itertools.count()), Publisher(sys.argv[1]), as_json=True))
     """
     process = subprocess.Popen(

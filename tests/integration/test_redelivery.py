@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from google.cloud.pubsub_v1 import SubscriberClient
 
-from prompt_worker.executions import ExecutionWriter
-from prompt_worker.outcome import Verdict
+from prompt_worker.consuming.outcome import Verdict
+from prompt_worker.consuming.subscription import Message, Subscription
+from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect
-from prompt_worker.subscription import Message, Subscription
 from tests.events import bodies
 from tests.pipeline import Pipeline, wait_until
 

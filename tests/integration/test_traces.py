@@ -91,7 +91,7 @@ def test_a_trace_id_leads_from_the_publishing_service_to_the_row_and_its_violati
         "SELECT status FROM prompt_executions WHERE id = %s", writing.attributes["prompt_worker.event_id"]
     ) == [("success",)]
     assert publishing.attributes["prompt_worker.event_id"] == ids["event_id"]
-    assert writing.attributes["prompt_worker.outcome"] == "written"
+    assert writing.attributes["prompt_worker.consuming.outcome"] == "written"
     assert publishing.attributes["messaging.message.id"] == writing.attributes["messaging.message.id"]
     # … to the violations …
     told = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from prompt_worker.batch import Batch, Limits
-from prompt_worker.subscription import Message
+from prompt_worker.consuming.batch import Batch, Limits
+from prompt_worker.consuming.subscription import Message
 
 LIMITS = Limits(messages=3, bytes=100, seconds=0.5)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from prompt_worker.breaker import Breaker, BreakerError
-from prompt_worker.outcome import Outcome, Rejected, Verdict
+from prompt_worker.consuming.breaker import Breaker, BreakerError
+from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
 
 BAD: Outcome = Rejected("invalid_field", "Object missing required field `status`")
 UNKNOWN: Outcome = Rejected("unknown_template", "no template")

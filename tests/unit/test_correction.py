@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from prompt_worker.deadletters.correction import CorrectionError, corrected, difference, pretty
-from prompt_worker.event import parse
+from prompt_worker.event.execution import parse
 from tests.events import body, with_raw
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from prompt_schema.migrate import MIGRATIONS
 from prompt_worker import ExecutionEvent
-from prompt_worker.event import EVENT_TYPE, InvalidEventError, encode, parse
+from prompt_worker.event.execution import EVENT_TYPE, InvalidEventError, encode, parse
 from prompt_worker.guardrails import Execution, Guardrail, compile_all, evaluate
 from prompt_worker.local.demo import STATUSES, Plan, messages
 from prompt_worker.local.demo_broken import BREAKS, Raw

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from prompt_worker.event import ExecutionEvent, InvalidEventError, encode, parse
+from prompt_worker.event.execution import ExecutionEvent, InvalidEventError, encode, parse
 
 EVENT_ID = "0198c0de-0000-7000-8000-000000000001"
 

@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 from jsonschema import Draft202012Validator
 
-from prompt_worker.event import ExecutionEvent, InvalidEventError, encode, parse
-from prompt_worker.event_schema import PATH, event_schema, text
+from prompt_worker.event.execution import ExecutionEvent, InvalidEventError, encode, parse
+from prompt_worker.event.json_schema import PATH, event_schema, text
 
 VALID = Draft202012Validator(event_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
@@ -49,7 +49,7 @@ def fields(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_committed_schema_has_not_drifted() -> None:
-    assert PATH.read_text() == text(), "run: python -m prompt_worker.event_schema --write"
+    assert PATH.read_text() == text(), "run: python -m prompt_worker.event.json_schema --write"
 
 
 def test_it_is_a_schema_and_names_every_field() -> None:

@@ -21,7 +21,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from prompt_worker import ExecutionEvent, Publisher
-from prompt_worker.event import InvalidEventError, parse
+from prompt_worker.event.execution import InvalidEventError, parse
 from prompt_worker.platform.pubsub.topology import Names
 from prompt_worker.platform.settings import SettingsError
 from prompt_worker.publishing.body import BODY_LIMIT, make_body

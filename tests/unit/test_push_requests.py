@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from prompt_worker.consuming.push.app import App
+from prompt_worker.consuming.push.envelope import MAX_BYTES, NotAnEnvelopeError, PushedMessage, read
+from prompt_worker.consuming.push.inbox import Inbox
 from prompt_worker.platform.process.probes import Page
 from prompt_worker.platform.settings import Environment, PushSettings, SettingsError, TokenSettings
-from prompt_worker.push.app import App
-from prompt_worker.push.envelope import MAX_BYTES, NotAnEnvelopeError, PushedMessage, read
-from prompt_worker.push.inbox import Inbox
 from tests.pushing import envelope
 
 PATH = "/push/executions"

@@ -16,9 +16,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from prompt_worker.push import keys as keys_module
-from prompt_worker.push.keys import KeysAwayError, SigningKeys
-from prompt_worker.push.tokens import Tokens, UnknownSenderError, WrongSenderError
+from prompt_worker.consuming.push import keys as keys_module
+from prompt_worker.consuming.push.keys import KeysAwayError, SigningKeys
+from prompt_worker.consuming.push.tokens import Tokens, UnknownSenderError, WrongSenderError
 from tests.pushing import ACCOUNT, AUDIENCE, Signer
 
 
@@ -116,7 +116,7 @@ def test_a_sound_token_of_another_account_may_not_push(signer: Signer, claims: d
 def test_a_token_that_was_accepted_is_refused_once_it_expires(
     signer: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prompt_worker.push.tokens.LEEWAY_SECONDS", 0.0)
+    monkeypatch.setattr("prompt_worker.consuming.push.tokens.LEEWAY_SECONDS", 0.0)
 
     async def check() -> None:
         checked = tokens(signer)
@@ -130,7 +130,7 @@ def test_a_token_that_was_accepted_is_refused_once_it_expires(
 
 
 def test_remembered_tokens_are_bounded(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prompt_worker.push.tokens.KEPT", 3)
+    monkeypatch.setattr("prompt_worker.consuming.push.tokens.KEPT", 3)
 
     async def check() -> None:
         checked = tokens(signer)

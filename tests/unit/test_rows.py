@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from prompt_worker.event import parse
-from prompt_worker.rows import encode_row
+from prompt_worker.event.execution import parse
+from prompt_worker.executions.rows import encode_row
 from tests.events import body
 
 COST, TOKENS, COLUMNS = 13, 12, 25

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from prompt_worker.publishing import spool as spool_module
-from prompt_worker.publishing.spool import Spool
+from prompt_worker.publishing.spool import spool as spool_module
+from prompt_worker.publishing.spool.spool import Spool
 
 LIMIT = 100_000_000
 
@@ -86,7 +86,7 @@ def test_the_limit_counts_what_others_left(tmp_path: Path) -> None:
 WRITE_FOR_EVER = """
 import sys
 from pathlib import Path
-from prompt_worker.publishing.spool import Spool
+from prompt_worker.publishing.spool.spool import Spool
 spool, number = Spool(Path(sys.argv[1]), 1_000_000_000), 0
 while True:
     spool.append([b"%08d " % (number + n) + b"x" * 1000 + b"!" for n in range(10)])
@@ -116,7 +116,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     code = f"""
 import resource, signal, sys
 from pathlib import Path
-from prompt_worker.publishing.spool import Spool
+from prompt_worker.publishing.spool.spool import Spool
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 spool = Spool(Path({str(tmp_path)!r}), {LIMIT})

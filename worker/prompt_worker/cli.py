@@ -86,8 +86,8 @@ def _topics(_: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it starts, nothing is in hand
+    from prompt_worker.consuming.pull import dead_letters, executions, guardrails, run
     from prompt_worker.platform.telemetry import configure_logs
-    from prompt_worker.run import dead_letters, executions, guardrails, run
 
     configure_logs(options.log_level)
     consumers = {"executions": executions, "guardrails": guardrails, "dead-letters": dead_letters}
@@ -97,8 +97,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it starts, nothing is in hand
+    from prompt_worker.consuming.push.serve import serve
     from prompt_worker.platform.telemetry import configure_logs
-    from prompt_worker.push.serve import serve
 
     configure_logs(options.log_level)
     serve(options.only)

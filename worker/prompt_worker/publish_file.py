@@ -14,8 +14,8 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from prompt_worker.event import ExecutionEvent, InvalidEventError, parse
-from prompt_worker.publisher import SPOOLED, Publisher
+from prompt_worker.event.execution import ExecutionEvent, InvalidEventError, parse
+from prompt_worker.publishing.publisher import SPOOLED, Publisher
 
 _UNDER_WAY = 5_000  # fewer than a publisher holds in memory: reading waits for sending
 _CLOSE_S = 5.0

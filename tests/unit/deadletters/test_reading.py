@@ -9,6 +9,7 @@ from uuid import RFC_4122, UUID
 
 import pytest
 
+from prompt_worker.consuming.subscription import Message
 from prompt_worker.deadletters.reading import (
     Payload,
     attributes_json,
@@ -19,7 +20,6 @@ from prompt_worker.deadletters.reading import (
     read_origin,
     read_payload,
 )
-from prompt_worker.subscription import Message
 from tests.events import body, id_of, with_raw
 
 PUBLISHED = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)

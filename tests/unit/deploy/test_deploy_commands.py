@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from prompt_worker.cli import _parser
-from prompt_worker.event import parse
+from prompt_worker.event.execution import parse
 from tests.deployment import FIRST_EVENT, commands
 
 # Words that stand for a value of the reader's own.

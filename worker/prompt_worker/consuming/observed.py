@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from prompt_worker.outcome import Outcome, Rejected, Verdict
+from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
 from prompt_worker.platform.telemetry import traces
 from prompt_worker.platform.telemetry.metrics import record, watch
 
 if TYPE_CHECKING:
-    from prompt_worker.subscription import Message
+    from prompt_worker.consuming.subscription import Message
 
 # A record costs half as much as an event. The messages of a batch are committed together: a few tell its latency.
 ONE_IN = 250
@@ -40,7 +40,7 @@ class Observed:
             with traces.batch(messages, self._subscription) as spans:
                 outcomes = self._handler(messages)
                 for position, span in spans.items():
-                    span.set_attribute("prompt_worker.outcome", _name(outcomes[position]))
+                    span.set_attribute("prompt_worker.consuming.outcome", _name(outcomes[position]))
         finally:
             del self._in_hand[lane]
         record("handling", time.perf_counter() - started, subscription=self._subscription)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from prompt_worker.deadletters.showing import LONGEST, SHOWN
-from prompt_worker.event import ExecutionEvent
+from prompt_worker.event.execution import ExecutionEvent
 
 _TYPES = typing.get_type_hints(ExecutionEvent, include_extras=True)
 FIELDS = frozenset(_TYPES)

@@ -20,7 +20,7 @@ from prompt_worker.deadletters.actions import Database, audited
 from prompt_worker.deadletters.correction import FIELDS, CorrectionError, difference, pretty
 from prompt_worker.deadletters.reading import read_payload
 from prompt_worker.deadletters.tables import printable_lines
-from prompt_worker.event import InvalidEventError, parse
+from prompt_worker.event.execution import InvalidEventError, parse
 from prompt_worker.platform.postgres.errors import DeploymentError
 from prompt_worker.sql import statement
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from prompt_worker.dead_letter import ATTRIBUTE_BYTES, fitting
+from prompt_worker.consuming.rejection import ATTRIBUTE_BYTES, fitting
 
 # Of its last failure: a worker or Pub/Sub writes them anew when it fails again.
 _OF_THE_FAILURE = ("dead-letter-", "CloudPubSubDeadLetterSource")

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import msgspec
 
+from prompt_worker.consuming.subscription import Message
 from prompt_worker.deadletters.filters import Source
-from prompt_worker.event import COUNT_LIMIT, EARLIEST, LATEST_AHEAD, replace_unstorable
-from prompt_worker.subscription import Message
+from prompt_worker.event.execution import COUNT_LIMIT, EARLIEST, LATEST_AHEAD, replace_unstorable
 
 # https://cloud.google.com/pubsub/docs/handling-failures
 _FORWARDED = "CloudPubSubDeadLetterSource"

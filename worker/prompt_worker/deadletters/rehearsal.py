@@ -14,16 +14,16 @@ from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 from tenacity import stop_after_attempt
 
+from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
+from prompt_worker.consuming.subscription import Message
 from prompt_worker.deadletters.actions import ATTEMPTS, Database
 from prompt_worker.deadletters.filters import Consumer
 from prompt_worker.deadletters.provenance import Provenance
 from prompt_worker.deadletters.reading import kind_of_reason
 from prompt_worker.deadletters.selection import FIRST, PORTION, DeadLetter, Selection
-from prompt_worker.executions import ExecutionWriter
-from prompt_worker.outcome import Outcome, Rejected, Verdict
+from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.errors import DeploymentError
 from prompt_worker.platform.postgres.transactions import Transactions
-from prompt_worker.subscription import Message
 
 Result = TypeVar("Result")
 End = Literal["would be written", "would be skipped", "would fail again"]

@@ -18,6 +18,8 @@ import psycopg2
 from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
+from prompt_worker.consuming.outcome import Outcome, Verdict
+from prompt_worker.consuming.subscription import Message
 from prompt_worker.deadletters.filters import Consumer
 from prompt_worker.deadletters.reading import (
     attributes_json,
@@ -28,14 +30,12 @@ from prompt_worker.deadletters.reading import (
     read_payload,
 )
 from prompt_worker.deadletters.sweep import sweeping
-from prompt_worker.outcome import Outcome, Verdict
 from prompt_worker.platform.postgres.errors import describe
 from prompt_worker.platform.postgres.transactions import Transactions, halving, is_transient
 from prompt_worker.sql import statement
-from prompt_worker.subscription import Message
 
 if TYPE_CHECKING:
-    from prompt_worker.run import Parts
+    from prompt_worker.consuming.pull import Parts
 
 log = logging.getLogger(__name__)
 

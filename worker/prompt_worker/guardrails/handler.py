@@ -17,6 +17,8 @@ import msgspec
 import psycopg2
 from sqlalchemy import Engine
 
+from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
+from prompt_worker.consuming.subscription import Message
 from prompt_worker.guardrails.active import ActiveGuardrails
 from prompt_worker.guardrails.alerts import AlertTopic, deserves_alert
 from prompt_worker.guardrails.evaluation import Result, evaluate
@@ -28,17 +30,15 @@ from prompt_worker.guardrails.recording import Evaluation, evaluated, record
 from prompt_worker.guardrails.registry import TYPES, Evaluator
 from prompt_worker.guardrails.served import ServedTemplates
 from prompt_worker.guardrails.violation import violations
-from prompt_worker.outcome import Outcome, Rejected, Verdict
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.postgres.errors import describe
 from prompt_worker.platform.postgres.transactions import Transactions, halving, is_transient
 from prompt_worker.platform.pubsub.topic import Topic
 from prompt_worker.platform.settings import GuardrailSettings
 from prompt_worker.platform.telemetry.traces import annotate
-from prompt_worker.subscription import Message
 
 if TYPE_CHECKING:
-    from prompt_worker.run import Parts
+    from prompt_worker.consuming.pull import Parts
 
 SEVERITIES = get_args(Severity)
 AT_ONCE = 500  # events that are evaluated together: more are no faster and take more memory

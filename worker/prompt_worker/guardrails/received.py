@@ -11,11 +11,11 @@ from uuid import UUID
 
 import msgspec
 
-from prompt_worker.event import EARLIEST, EVENT_TYPE, LATEST_AHEAD, Offset, now, replace_unstorable
+from prompt_worker.consuming.subscription import Message
+from prompt_worker.event.execution import EARLIEST, EVENT_TYPE, LATEST_AHEAD, Offset, now, replace_unstorable
 from prompt_worker.guardrails.fields import Execution
 from prompt_worker.guardrails.served import LONGEST_ID, Served, TemplateKey
 from prompt_worker.platform import telemetry
-from prompt_worker.subscription import Message
 
 _TEXT_OR_NONE = (str, type(None))
 

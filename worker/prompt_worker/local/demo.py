@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from prompt_worker.event import ExecutionEvent, now
+from prompt_worker.event.execution import ExecutionEvent, now
 from prompt_worker.local.demo_broken import BREAKS, Raw, broken
 from prompt_worker.local.demo_planted import KINDS, SHARE, Planted
 from prompt_worker.local.demo_texts import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from prompt_worker.event import EVENT_TYPE, ExecutionEvent
+from prompt_worker.event.execution import EVENT_TYPE, ExecutionEvent
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, text
 
-from prompt_worker.event import ExecutionEvent
+from prompt_worker.event.execution import ExecutionEvent
 from prompt_worker.local.demo_texts import BLOCKED_QUERY
 
 # Guardrail, entity type of personal data (else empty), `worker` or `inline`.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from msgspec import Raw, to_builtins
 from msgspec.json import encode as to_json
 
-from prompt_worker.event import ExecutionEvent, InvalidEventError, encode
+from prompt_worker.event.execution import ExecutionEvent, InvalidEventError, encode
 
 # Pub/Sub takes 10,000,000 bytes a request; the rest is for attributes: ours, and those a dead letter gets.
 BODY_LIMIT = 9_950_000

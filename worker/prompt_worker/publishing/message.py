@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Raw, Struct
 
-from prompt_worker.event import EVENT_TYPE, parse
+from prompt_worker.event.execution import EVENT_TYPE, parse
 
 ATTRIBUTE_LIMIT = 1_024  # bytes of a value
 

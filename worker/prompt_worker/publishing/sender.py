@@ -10,16 +10,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from prompt_worker.event import InvalidEventError
-from prompt_worker.publishing.backlog import Backlog
-from prompt_worker.publishing.bell import Bell
-from prompt_worker.publishing.drops import Drops, succeed
+from prompt_worker.event.execution import InvalidEventError
+from prompt_worker.publishing.delivery import AwayError, Post
+from prompt_worker.publishing.losses import Drops, succeed
 from prompt_worker.publishing.message import UnpublishableError, make_message
 from prompt_worker.publishing.outbox import BATCH_EVENTS, Outbox, Pending
-from prompt_worker.publishing.post import AwayError, Post
+from prompt_worker.publishing.spool.backlog import Backlog
+from prompt_worker.publishing.wakeup import Bell
 
 if TYPE_CHECKING:
-    from prompt_worker.publishing.spool import Spool
+    from prompt_worker.publishing.spool.spool import Spool
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg2.extensions import cursor
 
-from prompt_worker.event import ReceivedEvent
+from prompt_worker.event.execution import ReceivedEvent
 from prompt_worker.sql import statement
 
 Key = int | tuple[str, int]  # a UUID as its integer, which hashes in C

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from prompt_worker.publishing.message import Message, UnpublishableError
 
 if TYPE_CHECKING:
-    from prompt_worker.publishing.pubsub import Connection
+    from prompt_worker.publishing.connection import Connection
 
 log = logging.getLogger(__name__)
 
@@ -76,14 +76,14 @@ class Post:
 
     def _request(self, messages: Sequence[Message]) -> Sequence[str]:
         if self._connection is None:
-            from prompt_worker.publishing.pubsub import Connection
+            from prompt_worker.publishing.connection import Connection
 
             self._connection = Connection(self._project, self._topic)
         left = max(_SHORTEST_REQUEST_S, self._deadline - time.monotonic())
         return self._connection.publish(messages, min(self._timeout, left))
 
     def _went_away(self, error: Exception) -> None:
-        from prompt_worker.publishing.pubsub import advice
+        from prompt_worker.publishing.connection import advice
 
         self.back_off()
         if self._connection is not None:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.json import encode as to_json
 
-from prompt_worker.publishing.drops import Drops, succeed
+from prompt_worker.publishing.delivery import Post
+from prompt_worker.publishing.losses import Drops, succeed
 from prompt_worker.publishing.outbox import Pending
-from prompt_worker.publishing.post import Post
-from prompt_worker.publishing.resend import resend
+from prompt_worker.publishing.spool.resend import resend
 
 if TYPE_CHECKING:
-    from prompt_worker.publishing.spool import Spool
+    from prompt_worker.publishing.spool.spool import Spool
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import field
 
-from prompt_worker.subscription import Message
+from prompt_worker.consuming.subscription import Message
 
 # A message has at most 10 MB with its attributes. In base64 that is 13.34 MB, and an attribute may be written as six
 # times its length (\u0000); both together stay below this.

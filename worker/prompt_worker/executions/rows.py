@@ -12,7 +12,7 @@ from functools import lru_cache
 from struct import Struct
 from uuid import UUID
 
-from prompt_worker.event import NO_VIOLATIONS, ReceivedEvent
+from prompt_worker.event.execution import NO_VIOLATIONS, ReceivedEvent
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"

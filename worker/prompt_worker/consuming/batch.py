@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from prompt_worker.subscription import Message
+from prompt_worker.consuming.subscription import Message
 
 FlushReason = Literal["messages", "bytes", "age", "stop"]
 

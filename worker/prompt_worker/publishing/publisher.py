@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from prompt_worker.event import ExecutionEvent, InvalidEventError
-from prompt_worker.publishing.backlog import SPOOLED
+from prompt_worker.event.execution import ExecutionEvent, InvalidEventError
 from prompt_worker.publishing.body import make_body
+from prompt_worker.publishing.delivery import Post
 from prompt_worker.publishing.outbox import Outbox, Pending
-from prompt_worker.publishing.per_process import PerProcess
-from prompt_worker.publishing.post import Post
+from prompt_worker.publishing.processes import PerProcess
 from prompt_worker.publishing.sender import Sender
+from prompt_worker.publishing.spool.backlog import SPOOLED
 from prompt_worker.publishing.target import read_target
 from prompt_worker.publishing.tracing import carry_on
 
@@ -154,7 +154,7 @@ class Publisher:
         project, topic, source, folder = self._target
         spool = None
         if folder is not None:
-            from prompt_worker.publishing.spool import Spool  # needs file locks, which Windows has not
+            from prompt_worker.publishing.spool.spool import Spool  # needs file locks, which Windows has not
 
             spool = Spool(folder, spool_bytes)
         post = Post(project, topic, self._timeout)

@@ -14,13 +14,13 @@ from typing import Protocol
 
 from google.api_core.exceptions import GoogleAPIError
 
-from prompt_worker.batch import Batch, FlushReason, Limits
-from prompt_worker.breaker import Breaker
-from prompt_worker.dead_letter import DeadLetterTopic, Rejection
-from prompt_worker.outcome import Outcome, Rejected, Verdict
+from prompt_worker.consuming.batch import Batch, FlushReason, Limits
+from prompt_worker.consuming.breaker import Breaker
+from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
+from prompt_worker.consuming.rejection import DeadLetterTopic, Rejection
+from prompt_worker.consuming.subscription import Message
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.process import health
-from prompt_worker.subscription import Message
 
 log = logging.getLogger(__name__)
 

@@ -13,12 +13,13 @@ from typing import Protocol
 from google.cloud.pubsub_v1 import PublisherClient
 from sqlalchemy import Engine
 
-from prompt_worker.batch import Limits
-from prompt_worker.breaker import Breaker
-from prompt_worker.consumer import Consumer, Source
+from prompt_worker.consuming.batch import Limits
+from prompt_worker.consuming.breaker import Breaker
+from prompt_worker.consuming.consumer import Consumer, Source
 from prompt_worker.consuming.observed import Observed
-from prompt_worker.dead_letter import DeadLetterTopic
-from prompt_worker.outcome import Outcome
+from prompt_worker.consuming.outcome import Outcome
+from prompt_worker.consuming.rejection import DeadLetterTopic
+from prompt_worker.consuming.subscription import Message, Subscription, open_client
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.process import heap
 from prompt_worker.platform.process.probes import pages, serving
@@ -32,7 +33,6 @@ from prompt_worker.platform.settings import (
     ProbeSettings,
 )
 from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting
-from prompt_worker.subscription import Message, Subscription, open_client
 
 FLAG_SECONDS = 0.1  # between looks at whether a signal came
 
@@ -64,7 +64,7 @@ class Work:
 
 
 def executions(_: Environment) -> Work:
-    from prompt_worker.executions import ExecutionWriter
+    from prompt_worker.executions.writer import ExecutionWriter
 
     return Work(
         "executions", lambda names: names.writer, lambda parts: ExecutionWriter(parts.engine, parts.stop)

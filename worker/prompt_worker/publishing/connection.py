@@ -13,7 +13,7 @@ from google.pubsub_v1.types import PublishRequest, PubsubMessage
 
 from prompt_worker.platform import telemetry
 from prompt_worker.publishing.message import Message, UnpublishableError
-from prompt_worker.publishing.per_process import spool_bytes, unsent
+from prompt_worker.publishing.processes import spool_bytes, unsent
 
 _Request: Any = PublishRequest.pb()
 _Message: Any = PubsubMessage.pb()

@@ -8,7 +8,7 @@ import threading
 
 import uvicorn
 
-from prompt_worker.push.app import App
+from prompt_worker.consuming.push.app import App
 
 KEEP_ALIVE = 620  # seconds; longer than the 600 of Google's front ends, so that it is they who close
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from msgspec import DecodeError
 from msgspec.json import Decoder
 
-from prompt_worker.publishing.drops import Drops
+from prompt_worker.publishing.delivery import AwayError, Post
+from prompt_worker.publishing.losses import Drops
 from prompt_worker.publishing.message import Message, UnpublishableError
 from prompt_worker.publishing.outbox import BATCH_BYTES, BATCH_EVENTS
-from prompt_worker.publishing.post import AwayError, Post
-from prompt_worker.publishing.spool import Segment
+from prompt_worker.publishing.spool.spool import Segment
 
 log = logging.getLogger(__name__)
 

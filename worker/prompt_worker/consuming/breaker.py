@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from prompt_worker.outcome import Outcome, Rejected
+from prompt_worker.consuming.outcome import Outcome, Rejected
 
 
 class BreakerError(Exception):

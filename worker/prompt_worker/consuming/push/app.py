@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
+from prompt_worker.consuming.push import answers
+from prompt_worker.consuming.push.answers import Answer, Receive, Send
+from prompt_worker.consuming.push.envelope import MAX_BYTES, NotAnEnvelopeError, PushedMessage, read
+from prompt_worker.consuming.push.inbox import Inbox
+from prompt_worker.consuming.push.keys import KeysAwayError
+from prompt_worker.consuming.push.refusals import Refusals
+from prompt_worker.consuming.push.threads import in_thread
+from prompt_worker.consuming.push.tokens import Tokens, UnknownSenderError, WrongSenderError
 from prompt_worker.platform.process.probes import Page, Pages
 from prompt_worker.platform.settings import PushSettings
-from prompt_worker.push import answers
-from prompt_worker.push.answers import Answer, Receive, Send
-from prompt_worker.push.envelope import MAX_BYTES, NotAnEnvelopeError, PushedMessage, read
-from prompt_worker.push.inbox import Inbox
-from prompt_worker.push.keys import KeysAwayError
-from prompt_worker.push.refusals import Refusals
-from prompt_worker.push.threads import in_thread
-from prompt_worker.push.tokens import Tokens, UnknownSenderError, WrongSenderError
 
 BEHIND_SECONDS = 5.0  # when the oldest request has waited for so long, new ones are sent away
 LOOK_SECONDS = 0.5  # between looks for overdue requests

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import cast
 
-from prompt_worker.push.envelope import PushedMessage
-from prompt_worker.subscription import Message
+from prompt_worker.consuming.push.envelope import PushedMessage
+from prompt_worker.consuming.subscription import Message
 
 GATHER_SECONDS = 0.002  # requests of a moment wake a lane once
 

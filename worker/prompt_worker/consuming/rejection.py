@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from google.cloud.pubsub_v1 import PublisherClient
 from google.pubsub_v1.types import PubsubMessage
 
-from prompt_worker.outcome import Rejected
+from prompt_worker.consuming.outcome import Rejected
+from prompt_worker.consuming.subscription import Message
 from prompt_worker.platform.pubsub.topic import Topic
-from prompt_worker.subscription import Message
 
 # The service's limits: a value, a message with its attributes, their number.
 ATTRIBUTE_BYTES = 1024

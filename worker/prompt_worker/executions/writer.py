@@ -19,15 +19,15 @@ from psycopg2 import errorcodes, errors
 from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
-from prompt_worker.event import EVENT_TYPE, InvalidEventError, ReceivedEvent, now, parse
-from prompt_worker.outcome import Outcome, Rejected, Verdict
+from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
+from prompt_worker.consuming.subscription import Message
+from prompt_worker.event.execution import EVENT_TYPE, InvalidEventError, ReceivedEvent, now, parse
+from prompt_worker.executions.rows import HEADER, TRAILER, encode_row
+from prompt_worker.executions.templates import Templates, describe_key, key_of
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.postgres.errors import describe
 from prompt_worker.platform.postgres.transactions import Transactions, halving, is_transient
-from prompt_worker.rows import HEADER, TRAILER, encode_row
 from prompt_worker.sql import statement
-from prompt_worker.subscription import Message
-from prompt_worker.templates import Templates, describe_key, key_of
 
 _WRITE = statement("write_executions")
 _STORED = statement("stored_executions")

@@ -8,7 +8,7 @@ import time
 
 from jwt import PyJWK, PyJWKClient, PyJWKClientError, PyJWKSetError
 
-from prompt_worker.push.threads import in_thread
+from prompt_worker.consuming.push.threads import in_thread
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import jwt
 
-from prompt_worker.push.keys import SigningKeys
+from prompt_worker.consuming.push.keys import SigningKeys
 
 ISSUERS = ["https://accounts.google.com", "accounts.google.com"]
 ALGORITHMS = ["RS256", "ES256"]

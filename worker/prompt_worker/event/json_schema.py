@@ -1,6 +1,6 @@
 """The event as JSON Schema, for services in other languages.
 
-`python -m prompt_worker.event_schema` prints it; with `--write` it goes to the folder `events` of `prompt_schema`.
+`python -m prompt_worker.event.json_schema` prints it; with `--write` it goes to the folder `events` of `prompt_schema`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 import prompt_schema
-from prompt_worker.event import COST_LIMIT, EARLIEST, EVENT_TYPE, ExecutionEvent
+from prompt_worker.event.execution import COST_LIMIT, EARLIEST, EVENT_TYPE, ExecutionEvent
 
 PATH = Path(prompt_schema.__file__).parent / "events" / "prompt-execution.v1.json"
 

@@ -11,7 +11,13 @@ import uvloop
 from google.cloud.pubsub_v1 import PublisherClient
 from msgspec.structs import replace
 
-from prompt_worker.consumer import Consumer
+from prompt_worker.consuming.consumer import Consumer
+from prompt_worker.consuming.pull import Parts, Work, executions, guardrails, make_consumer, run_until_signal
+from prompt_worker.consuming.push.app import App
+from prompt_worker.consuming.push.inbox import Inbox
+from prompt_worker.consuming.push.keys import SigningKeys
+from prompt_worker.consuming.push.server import Server
+from prompt_worker.consuming.push.tokens import Tokens
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.errors import DeploymentError
 from prompt_worker.platform.process import heap
@@ -28,12 +34,6 @@ from prompt_worker.platform.settings import (
     TokenSettings,
 )
 from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting
-from prompt_worker.push.app import App
-from prompt_worker.push.inbox import Inbox
-from prompt_worker.push.keys import SigningKeys
-from prompt_worker.push.server import Server
-from prompt_worker.push.tokens import Tokens
-from prompt_worker.run import Parts, Work, executions, guardrails, make_consumer, run_until_signal
 
 BACKLOG = 2048  # connections that wait to be accepted
 LOOK_SECONDS = 0.1  # between looks at whether anything ended
