@@ -13,9 +13,9 @@ from google.pubsub_v1.types import PubsubMessage
 
 from prompt_worker.consuming.outcome import Outcome
 from prompt_worker.consuming.subscription import Message
-from prompt_worker.guardrails.alerts import AlertTopic
 from prompt_worker.guardrails.finding import HashKey
-from prompt_worker.guardrails.handler import GuardrailHandler
+from prompt_worker.guardrails.recording.alerts import AlertTopic
+from prompt_worker.guardrails.recording.handler import GuardrailHandler
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.pubsub.topic import Topic
 from tests.pipeline import HMAC_KEY, Pipeline

@@ -63,8 +63,8 @@ def _examine_database() -> Iterator[Check]:
 
 def _examine_guardrails(engine: Engine) -> Iterator[Check]:
     try:
-        from prompt_worker.guardrails.active import compile_or_explain
-        from prompt_worker.guardrails.active import read as read_guardrails
+        from prompt_worker.guardrails.recording.active import compile_or_explain
+        from prompt_worker.guardrails.recording.active import read as read_guardrails
     except ModuleNotFoundError as error:
         hint = f"{error.name} is not installed: pip install 'prompt-worker[guardrails]'"
         yield Check("guardrails", False, hint)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from prompt_worker.guardrails import Guardrail, check, compile, mask, pii_detection
+from prompt_worker.guardrails import Guardrail, check, compile, mask
 from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
+from prompt_worker.guardrails.detectors import pii_detection
 
 CHARACTERS = 80_000
 GUARDRAILS = [compile(guardrail) for guardrail in DEFAULT_GUARDRAILS]

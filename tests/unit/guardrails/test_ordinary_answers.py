@@ -3,8 +3,8 @@
 import pytest
 
 from prompt_worker.guardrails import check
-from prompt_worker.guardrails.batch import Batch
 from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
+from prompt_worker.guardrails.texts import Batch
 from tests.unit.guardrails.ordinary_answers import ORDINARY_ANSWERS
 
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from prompt_worker.guardrails.text import Text
+from prompt_worker.guardrails.text.views import Text
 
 _ALPHABET = "aé1-. \n@ﬁе\u200b\u0301\U000e0041\U0001d400ｗ½\ud800\x00שع😀👨‍👩‍👧ﷺ$"
 

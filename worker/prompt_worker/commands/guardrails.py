@@ -10,9 +10,6 @@ from pathlib import Path
 Command = Callable[[argparse.Namespace], int]
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
-PARTS = ("train", "development", "held-back", "all")
-LABELLED_TYPES = ("pii_detection", "prompt_injection", "toxic_content")
-
 
 def add_guardrails(parser: argparse.ArgumentParser) -> None:
     """Its sub-commands; each sets `command` to a function of its options."""
@@ -31,27 +28,12 @@ def add_guardrails(parser: argparse.ArgumentParser) -> None:
         "what a text triggers, its spans marked; exit code 1 when it triggers something",
     )
     test.add_argument("text", metavar="TEXT", help="a text, or - for standard input")
-    evaluate = _add(
-        commands, "evaluate", _evaluate, "precision, recall and false positives on labelled JSON lines"
+    test.add_argument(
+        "--guardrails",
+        type=Path,
+        metavar="FILE",
+        help='JSON: [{"name", "type", "config"}, …] (default: the guardrails of a new database)',
     )
-    evasions = _add(commands, "evasions", _evasions, "which ways of hiding a flagged text are seen through")
-    for measuring in (evaluate, evasions):
-        measuring.add_argument("files", metavar="FILE", type=Path, nargs="+")
-        measuring.add_argument(
-            "--part",
-            choices=PARTS,
-            default="all",
-            help="of each file: 70, 10 or 20 %% of it, by a hash of the text (default: all)",
-        )
-        measuring.add_argument("--type", choices=LABELLED_TYPES, help="what the labels mean")
-        measuring.add_argument("--json", action="store_true", help="print JSON")
-    for judging in (test, evaluate, evasions):
-        judging.add_argument(
-            "--guardrails",
-            type=Path,
-            metavar="FILE",
-            help='JSON: [{"name", "type", "config"}, …] (default: the guardrails of a new database)',
-        )
 
 
 def _add(
@@ -64,14 +46,14 @@ def _add(
 
 def _list(_: argparse.Namespace) -> int:
     from prompt_worker.commands.engine import open_engine
-    from prompt_worker.guardrails.owners import list_guardrails
+    from prompt_worker.guardrails.recording.owners import list_guardrails
 
     return list_guardrails(open_engine("guardrails"))
 
 
 def _false_positive(options: argparse.Namespace) -> int:
     from prompt_worker.commands.engine import open_engine
-    from prompt_worker.guardrails.owners import mark_false_positive
+    from prompt_worker.guardrails.recording.owners import mark_false_positive
 
     by = options.by or getpass.getuser()
     print(mark_false_positive(open_engine("guardrails"), options.violation, by=by, undo=options.undo))
@@ -82,15 +64,3 @@ def _test(options: argparse.Namespace) -> int:
     from prompt_worker.guardrails import commands
 
     return commands.test(options)
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    from prompt_worker.guardrails import commands
-
-    return commands.evaluate(options)
-
-
-def _evasions(options: argparse.Namespace) -> int:
-    from prompt_worker.guardrails import commands
-
-    return commands.evasions(options)

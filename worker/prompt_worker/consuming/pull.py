@@ -72,7 +72,7 @@ def executions(_: Environment) -> Work:
 
 
 def guardrails(environment: Environment) -> Work:
-    from prompt_worker.guardrails.handler import open_handler
+    from prompt_worker.guardrails.recording.handler import open_handler
 
     settings = environment.read(GuardrailSettings)
     return Work("guardrails", lambda names: names.guardrails, lambda parts: open_handler(parts, settings))

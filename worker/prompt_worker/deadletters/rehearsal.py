@@ -109,8 +109,8 @@ def _execution_handler(engine: Engine) -> Handler:
 
 def _guardrail_handler(engine: Engine) -> Handler:
     try:
-        from prompt_worker.guardrails.alerts import Unannounced
-        from prompt_worker.guardrails.handler import GuardrailHandler
+        from prompt_worker.guardrails.recording.alerts import Unannounced
+        from prompt_worker.guardrails.recording.handler import GuardrailHandler
     except ModuleNotFoundError as error:
         raise DeploymentError(
             f"These are dead letters of the guardrail worker, and {error.name} is not installed: "

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from prompt_worker.guardrails import prompt_injection, toxic_content
-from prompt_worker.guardrails.batch import Batch
+from prompt_worker.guardrails.detectors import prompt_injection, toxic_content
 from prompt_worker.guardrails.fields import PROMPT, Execution, Field, fields
 from prompt_worker.guardrails.finding import Finding, HashKey, Match, preview
 from prompt_worker.guardrails.registry import Evaluator
+from prompt_worker.guardrails.texts import Batch
 
 FINDINGS_LIMIT = 100  # of one guardrail in one field: enough to act on
 

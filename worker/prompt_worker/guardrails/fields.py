@@ -21,8 +21,8 @@ from typing import Any
 
 import msgspec
 
-from prompt_worker.guardrails.concealed import Concealed
-from prompt_worker.guardrails.places import places
+from prompt_worker.guardrails.text.concealed import Concealed
+from prompt_worker.guardrails.values_in_prompt import places
 
 Span = tuple[int, int]
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from prompt_worker.guardrails.batch import Batch
 from prompt_worker.guardrails.evaluation import Result, evaluate
 from prompt_worker.guardrails.fields import Execution
 from prompt_worker.guardrails.finding import HashKey, Match, preview
 from prompt_worker.guardrails.guardrail import Guardrail
-from prompt_worker.guardrails.patterns import MATCHES_LIMIT
 from prompt_worker.guardrails.registry import Evaluator, compile
+from prompt_worker.guardrails.text.patterns import MATCHES_LIMIT
+from prompt_worker.guardrails.texts import Batch
 
 _ROUNDS = 1000
 

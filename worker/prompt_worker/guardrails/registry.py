@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from prompt_worker.guardrails.batch import Batch
-from prompt_worker.guardrails.content_policy import PolicyDetector
+from prompt_worker.guardrails.detectors.content_policy import PolicyDetector
+from prompt_worker.guardrails.detectors.pii_detection import PiiDetector
+from prompt_worker.guardrails.detectors.prompt_injection import InjectionDetector
+from prompt_worker.guardrails.detectors.toxic_content import ToxicityDetector
 from prompt_worker.guardrails.finding import Match
 from prompt_worker.guardrails.guardrail import Config, Guardrail, GuardrailConfigError
-from prompt_worker.guardrails.patterns import PatternSet
-from prompt_worker.guardrails.pii_detection import PiiDetector
-from prompt_worker.guardrails.prompt_injection import InjectionDetector
-from prompt_worker.guardrails.toxic_content import ToxicityDetector
+from prompt_worker.guardrails.text.patterns import PatternSet
+from prompt_worker.guardrails.texts import Batch
 
 
 class Detector(Protocol):

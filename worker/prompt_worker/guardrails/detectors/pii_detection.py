@@ -1,0 +1,132 @@
+"""Personal data: known entities by pattern and check, and an owner's own patterns.
+
+Config, every field optional, at least one of the first two given or both absent (then: all entities):
+    entity_types    list of US_SSN, CREDIT_CARD, PHONE_NUMBER, EMAIL_ADDRESS, IBAN_CODE (or SSN, PHONE, EMAIL, IBAN)
+    patterns        list of regular expressions in RE2's syntax
+    redaction_mode  kept for the service that blocks or masks; not read here
+
+A pattern of the shape of a known entity only proposes: the entity's check decides, so that a pattern for 16 digits does
+not flag every long number. Any other pattern is believed as it stands and reported as `PATTERN_1`, `PATTERN_2`, … after
+its place in the list. A name in `entity_types` that is not known here is accepted where `patterns` can stand for it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from prompt_worker.guardrails.detectors.entities import ENTITIES, Entity, entity_named
+from prompt_worker.guardrails.finding import Match
+from prompt_worker.guardrails.guardrail import Config
+from prompt_worker.guardrails.text.patterns import Pattern, PatternError, PatternSet, compile_pattern
+from prompt_worker.guardrails.text.views import Text, View
+from prompt_worker.guardrails.texts import Batch
+
+VERSION = "pii-1"
+# Thousands of numbers that are nothing must not hide one that is; megabytes of them may, save where all is wanted.
+_CANDIDATES_LIMIT = 100_000  # of one pattern in one text
+_LONGEST_CANDIDATE = 500_000  # characters: a text of nothing but digits and spaces is one candidate
+
+
+class PiiDetector:
+    """Compiled from one config."""
+
+    version = VERSION
+
+    def __init__(self, config: Config) -> None:
+        self._entities = _selected(config)
+        own = config.strings("patterns") or []
+        self._proposed_by = {entity.name: entity for entity in self._entities}
+        patterns = [Pattern(entity.name, entity.candidate) for entity in self._entities]
+        for index, expression in enumerate(own):
+            rule = f"PATTERN_{index + 1}"
+            entity = _shape(config, index, expression, self._entities or ENTITIES)
+            if entity is not None:
+                self._proposed_by[rule] = entity
+            patterns.append(Pattern(rule, expression, case_sensitive=True, owned=True))
+        self._patterns = PatternSet(patterns)
+        self.sets = (self._patterns,)
+
+    def detect(self, batch: Batch) -> list[list[Match]]:
+        found: list[list[Match]] = [[] for _ in batch.texts]
+        for place, text in batch.suspicious(*self.sets):
+            found[place] = self._in_text(text, batch.enough)
+        return found
+
+    def _in_text(self, text: Text, enough: int) -> list[Match]:
+        views = [text.written] if text.folded is text.written else [text.written, text.folded]
+        found: dict[tuple[str, int, int], Match] = {}
+        for view in (*views, *text.hidden):
+            for match in self._in_view(text, view, enough):
+                found.setdefault((match.rule, match.start, match.end), match)
+        return _without_overlaps(found.values())
+
+    def _in_view(self, text: Text, view: View, enough: int) -> Iterator[Match]:
+        number, longest = max(enough, _CANDIDATES_LIMIT), max(enough, _LONGEST_CANDIDATE)
+        for pattern, candidates in text.each(self._patterns, view):
+            decided = self._decide(pattern.rule, view.text, islice(candidates, number), longest)
+            for rule, start, end, score in islice(decided, enough):
+                yield Match(*view.raw_span(start, end), rule, score)
+
+    def _decide(
+        self, rule: str, text: str, candidates: Iterable[tuple[int, int]], longest: int
+    ) -> Iterator[tuple[str, int, int, float]]:
+        entity = self._proposed_by.get(rule)
+        for start, end in candidates:
+            if entity is None:
+                yield rule, start, end, 1.0
+            else:
+                for first, last, score in entity.check(text, start, min(end, start + longest)):
+                    yield entity.name, first, last, score
+
+
+def _selected(config: Config) -> Sequence[Entity]:
+    names = config.strings("entity_types")
+    if names is None:
+        return () if config.strings("patterns") else ENTITIES
+    wanted = []
+    for index, name in enumerate(names):
+        entity = entity_named(name)
+        if entity is not None:
+            wanted.append(entity)
+        elif not config.strings("patterns"):
+            known = ", ".join(entity.name for entity in ENTITIES)
+            raise config.refuse(
+                f"entity_types[{index}]", f"is not known, and no pattern stands for it; known: {known}"
+            )
+    if not wanted and not config.strings("patterns"):
+        raise config.refuse("entity_types", "selects nothing, and there are no patterns")
+    return [entity for entity in ENTITIES if entity in wanted]
+
+
+def _shape(config: Config, index: int, expression: str, entities: Sequence[Entity]) -> Entity | None:
+    try:
+        compiled = compile_pattern(expression, case_sensitive=True)
+    except PatternError as error:
+        raise config.refuse(f"patterns[{index}]", str(error)) from None
+    for entity in entities:
+        if any(compiled.fullmatch(example) for example in entity.examples):
+            return entity
+    return None
+
+
+_PRECEDENCE = {entity.name: rank for rank, entity in enumerate(ENTITIES)}
+
+
+def _without_overlaps(matches: Iterable[Match]) -> list[Match]:
+    # Characters belong to one entity: the better established, then the longer. Owners' patterns stand beside them.
+    kept: list[Match] = []
+    claimed: list[tuple[int, int]] = []  # in order, no two of them overlapping
+    for match in sorted(
+        matches, key=lambda match: (_PRECEDENCE.get(match.rule, -1), match.start - match.end)
+    ):
+        if match.rule in _PRECEDENCE:
+            place = bisect(claimed, (match.start, match.end))
+            if (place and claimed[place - 1][1] > match.start) or (
+                place < len(claimed) and claimed[place][0] < match.end
+            ):
+                continue
+            claimed.insert(place, (match.start, match.end))
+        kept.append(match)
+    return sorted(kept)

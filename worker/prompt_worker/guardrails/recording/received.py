@@ -1,0 +1,126 @@
+"""What can be read of a message, even of one that cannot become a row: its event id and its texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from prompt_worker.consuming.subscription import Message
+from prompt_worker.event.execution import EARLIEST, EVENT_TYPE, LATEST_AHEAD, Offset, now, replace_unstorable
+from prompt_worker.guardrails.fields import Execution
+from prompt_worker.guardrails.recording.templates import LONGEST_ID, Served, TemplateKey
+from prompt_worker.platform import telemetry
+
+_TEXT_OR_NONE = (str, type(None))
+
+
+class Received(msgspec.Struct, kw_only=True, gc=False):
+    """An event's fields, of whatever type: what its writer refuses is looked at here all the same."""
+
+    event_id: UUID
+    template_id: Any = None
+    template_name: Any = None
+    template_version: Any = None
+    input_variables: Any = None
+    rendered_prompt: Any = None
+    model_response: Any = None
+    guardrail_violations: Any = None
+    user_id: Any = None
+    environment: Any = None
+    executed_at: Any = None
+
+    @property
+    def template_key(self) -> TemplateKey | None:
+        """As its writer finds it: by id, else by name and version."""
+        if self.template_id is not None:
+            given = self.template_id
+            return given if isinstance(given, str) and len(given) <= LONGEST_ID else None
+        name, version = label(self.template_name), self.template_version
+        return (name, version) if name and isinstance(version, int) and 0 < version < 2**31 else None
+
+    def execution(self, template: Served | None) -> Execution:
+        """Its texts, each as what it should be; one of another shape is judged like input variables."""
+        variables, prompt, response = self.input_variables, self.rendered_prompt, self.model_response
+        if not (
+            isinstance(variables, dict)
+            and isinstance(prompt, _TEXT_OR_NONE)
+            and isinstance(response, _TEXT_OR_NONE)
+        ):
+            named = {"input_variables": variables, "rendered_prompt": prompt, "model_response": response}
+            odd = {name: value for name, value in named.items() if not isinstance(value, _TEXT_OR_NONE)}
+            variables = odd.pop("input_variables", {})
+            variables = odd | (variables if isinstance(variables, dict) else {"input_variables": variables})
+        return Execution(
+            prompt=prompt if isinstance(prompt, str) else None,
+            variables=variables,
+            response=response if isinstance(response, str) else None,
+            template_text=template.text if template else None,
+            template_name=label(self.template_name),
+            category=template.category if template else None,
+        )
+
+    def time(self) -> datetime:
+        """When it was executed; now where that cannot be read or cannot be."""
+        received_at = now()
+        executed_at = _convert(self.executed_at, Offset)
+        possible = executed_at is not None and EARLIEST <= executed_at <= received_at + LATEST_AHEAD
+        return executed_at if possible else received_at
+
+    def inline_violations(self) -> Sequence[Mapping[str, Any]]:
+        """What the service itself reported. A bare string is taken for the guardrail's name."""
+        reported = self.guardrail_violations
+        if not isinstance(reported, list):
+            return []
+        return [
+            each if isinstance(each, dict) else {"guardrail_name": each if isinstance(each, str) else None}
+            for each in reported
+        ]
+
+
+_decode = msgspec.json.Decoder(Received).decode
+# Numbers of any size stay text: nothing calculates with them here.
+_loads = partial(json.loads, parse_int=str, parse_float=str, parse_constant=str)
+
+
+def read(message: Message) -> Received | None:
+    """None where nothing can be judged or nothing could be recorded: no JSON, no event id, another kind of event."""
+    if message.attributes.get("ce-type", EVENT_TYPE) != EVENT_TYPE:
+        return None
+    body, replaced = replace_unstorable(message.data)
+    if replaced:
+        telemetry.count("replaced_characters", replaced)
+    try:
+        return _decode(body)
+    except (ValueError, RecursionError):  # msgspec's errors, wrong encodings, integers of too many digits
+        return _read_leniently(body)
+
+
+def _read_leniently(body: bytes) -> Received | None:
+    try:
+        fields = _loads(body.decode(errors="replace"))
+        if not isinstance(fields, dict):
+            return None
+        version = fields.get("template_version")
+        if isinstance(version, str) and version.isdecimal() and len(version) < 10:
+            fields["template_version"] = int(version)
+        return msgspec.convert(fields, Received)
+    except (ValueError, RecursionError):
+        return None
+
+
+def label(value: object, longest: int = 255) -> str | None:
+    """An identifier as its column holds it."""
+    return value[:longest] if isinstance(value, str) else None
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return None
