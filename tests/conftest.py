@@ -14,13 +14,13 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
-from prompt_worker.cli import main
+from prompt_worker.commands.cli import main
 from prompt_worker.local import ServerError
-from prompt_worker.local.emulator import Emulator
-from prompt_worker.local.postgres import Postgres, find_system_postgres, server_version
-from prompt_worker.local.server import Server
+from prompt_worker.local.servers.emulator import Emulator
+from prompt_worker.local.servers.postgres import Postgres, find_system_postgres, server_version
+from prompt_worker.local.servers.server import Server
 from prompt_worker.platform.postgres.engine import connect
-from tests.pipeline import Pipeline
+from tests.support.pipeline import Pipeline
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 TEMPLATE = "migrated_template"

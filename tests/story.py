@@ -19,11 +19,11 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 from prompt_schema.migrate import migrate
-from prompt_worker.local.emulator import Emulator
-from prompt_worker.local.postgres import Postgres
+from prompt_worker.local.servers.emulator import Emulator
+from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.platform.postgres.engine import connect
-from tests.events import bodies, body
-from tests.pipeline import Pipeline, wait_until
+from tests.support.events import bodies, body
+from tests.support.pipeline import Pipeline, wait_until
 
 TEMPLATE = "fractions_tutor"
 COLUMNS = "118"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from statistics import median
 
-from prompt_worker.sql import statement
+from prompt_worker.platform.postgres.statements import statement
 from tests.benchmarks import cpu
 from tests.benchmarks.drain import Drain, drain
 from tests.benchmarks.services import VoidError, session
@@ -61,7 +61,9 @@ def raw_copy(stage: Stage, text: bytes = b"") -> Cost:
     """
     events = len(stage.messages)
     how, body = (
-        (TEXT.format("FROM STDIN"), text) if text else (statement("write_executions"), stage.copy_body)
+        (TEXT.format("FROM STDIN"), text)
+        if text
+        else (statement("prompt_worker.executions.writer", "write_executions"), stage.copy_body)
     )
     with session(stage.database.url) as loading, loading.cursor() as cursor:
         cursor.execute("ALTER TABLE prompt_executions DISABLE TRIGGER USER")

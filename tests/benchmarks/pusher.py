@@ -18,7 +18,7 @@ import uvloop
 from prompt_worker.event.execution import encode
 from tests.benchmarks.events import make
 from tests.benchmarks.services import Database
-from tests.pushing import EXECUTIONS, envelope
+from tests.support.pushing import EXECUTIONS, envelope
 
 NO_CONTENT = b"HTTP/1.1 204"
 END = b"\r\n\r\n"  # an answer of 204 has no body

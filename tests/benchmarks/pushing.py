@@ -12,14 +12,14 @@ from typing import NamedTuple
 import msgspec
 import psutil
 
-from prompt_worker.local.server import free_port
+from prompt_worker.local.servers.server import free_port
 from tests.benchmarks.pusher import Answered, Load
 from tests.benchmarks.services import Database, VoidError
 from tests.benchmarks.stage import Report
 from tests.benchmarks.table import Row
 from tests.benchmarks.worker_process import ChildProcess
-from tests.probing import probe
-from tests.pushing import Signer
+from tests.support.probing import probe
+from tests.support.pushing import Signer
 
 CONNECTIONS = 80
 PACE = 500  # events a second

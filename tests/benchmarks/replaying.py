@@ -16,8 +16,8 @@ from tests.benchmarks.events import bodies
 from tests.benchmarks.services import Database, VoidError
 from tests.benchmarks.stage import Report
 from tests.benchmarks.table import Row
-from tests.pipeline import Pipeline
-from tests.replaying import letter, store
+from tests.support.pipeline import Pipeline
+from tests.support.replaying import letter, store
 
 LETTERS = 20_000
 RATE_GOAL = 2_000

@@ -14,8 +14,8 @@ from psycopg2.extensions import connection
 
 from prompt_schema.migrate import migrate
 from prompt_schema.statistics import recount
-from prompt_worker.local.emulator import Emulator
-from prompt_worker.local.postgres import Postgres
+from prompt_worker.local.servers.emulator import Emulator
+from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.platform.postgres.engine import connect
 from tests.benchmarks.cpu import Reading
 from tests.benchmarks.events import Template

@@ -18,16 +18,16 @@ from pathlib import Path
 
 from prompt_worker import Publisher
 from prompt_worker.event.execution import now
-from prompt_worker.local.demo import Plan, messages
-from prompt_worker.local.demo_broken import Raw
-from prompt_worker.local.server import free_port
+from prompt_worker.local.demo.broken import Raw
+from prompt_worker.local.demo.events import Plan, messages
+from prompt_worker.local.servers.server import free_port
 from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting
 from tests.benchmarks.services import Database, session, start
 from tests.dashboard.page import Answer, draw, screenshot
 from tests.dashboard.prometheus import Prometheus, check_alerts, check_query, started
 from tests.dashboard.queries import Panel, Query, panels
-from tests.guardrails import Guarding
-from tests.pipeline import Pipeline
+from tests.support.guardrails import Guarding
+from tests.support.pipeline import Pipeline
 
 HISTORY = 4_000  # events of the last days, written before anybody looks
 SECONDS = 100.0  # that the picture shows

@@ -15,7 +15,7 @@ from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from prompt_worker.local.server import free_port
+from prompt_worker.local.servers.server import free_port
 from tests.dashboard.queries import conditions
 
 START_SECONDS = 30.0

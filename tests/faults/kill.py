@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from prompt_schema.migrate import migrate
-from prompt_worker.local.emulator import Emulator
-from prompt_worker.local.postgres import Postgres
+from prompt_worker.local.servers.emulator import Emulator
+from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.platform.postgres.engine import connect
-from tests.events import bodies, body, id_of
-from tests.pipeline import Pipeline, wait_until
+from tests.support.events import bodies, body, id_of
+from tests.support.pipeline import Pipeline, wait_until
 
 ACK_DEADLINE = 10  # seconds, the least there is: what a killed worker held comes again soon
 PORTION = 500

@@ -18,8 +18,8 @@ from prompt_worker.consuming.outcome import Rejected, Verdict
 from prompt_worker.consuming.subscription import Message
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect
-from tests.events import body, event, id_of, with_raw
-from tests.pipeline import Pipeline, connected
+from tests.support.events import body, event, id_of, with_raw
+from tests.support.pipeline import Pipeline, connected
 
 SECRET = "Ana Lima, 123-45-6789"  # stands in every bad event: no reason may quote it
 

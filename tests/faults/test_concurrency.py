@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.events import bodies
-from tests.pipeline import Pipeline
+from tests.support.events import bodies
+from tests.support.pipeline import Pipeline
 
 
 @pytest.mark.embedded_only

@@ -16,10 +16,10 @@ from typing import Literal
 import psycopg2
 import pytest
 
-from prompt_worker.local.postgres import Postgres
-from tests.events import bodies, body
-from tests.pipeline import Pipeline, connected
-from tests.worker_process import WorkerProcess
+from prompt_worker.local.servers.postgres import Postgres
+from tests.support.events import bodies, body
+from tests.support.pipeline import Pipeline, connected
+from tests.support.worker_process import WorkerProcess
 
 OUTAGE = float(os.environ.get("OUTAGE_SECONDS", "5"))
 MEGABYTE = 1_000_000

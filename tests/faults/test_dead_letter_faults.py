@@ -10,11 +10,11 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1.types import DeadLetterPolicy, PubsubMessage, Subscription
 
-from prompt_worker.local.postgres import Postgres
-from tests.deadletters import made
-from tests.events import bodies, body, id_of
-from tests.pipeline import Pipeline, wait_until
-from tests.worker_process import WorkerProcess
+from prompt_worker.local.servers.postgres import Postgres
+from tests.support.deadletters import made
+from tests.support.events import bodies, body, id_of
+from tests.support.pipeline import Pipeline, wait_until
+from tests.support.worker_process import WorkerProcess
 
 MEGABYTE = 1_000_000
 STORED = "SELECT count(*), coalesce(sum(times_seen), 0) FROM dead_letter_events"
@@ -180,7 +180,7 @@ def test_fifty_thousand_are_listed_and_summed_up_in_flat_memory(pipeline: Pipeli
 
 LIST = """
 import os, resource
-from prompt_worker.cli import main
+from prompt_worker.commands.cli import main
 main(["dead-letters", "list", "--json", "--limit", os.environ["LIMIT"]])
 print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, flush=True)
 """

@@ -8,13 +8,13 @@ import time
 import pytest
 
 from prompt_worker.consuming.outcome import Verdict
-from prompt_worker.local.postgres import Postgres
-from tests.collector import Collector
-from tests.events import body, id_of
+from prompt_worker.local.servers.postgres import Postgres
 from tests.faults.test_bad_input import BAD, ODD
 from tests.faults.test_secrets import SAMPLED, counted
-from tests.guardrails import WORD, Guarding, messages
-from tests.pipeline import Pipeline
+from tests.support.collector import Collector
+from tests.support.events import body, id_of
+from tests.support.guardrails import WORD, Guarding, messages
+from tests.support.pipeline import Pipeline
 
 # What the seed guardrails find, and must never repeat.
 SSN, CARD, PHONE = "536-22-8731", "4111 1111 1111 1111", "(212) 555-0187"
@@ -38,7 +38,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 reader = InMemoryMetricReader()
 metrics.set_meter_provider(MeterProvider([reader]))
-from prompt_worker.cli import main
+from prompt_worker.commands.cli import main
 code = main(["run", "guardrails", "--log-level", "DEBUG"])
 print("METRICS " + reader.get_metrics_data().to_json(indent=None), flush=True)
 sys.exit(code)

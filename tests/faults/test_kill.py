@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults import kill
-from tests.pipeline import Pipeline
+from tests.support.pipeline import Pipeline
 
 
 @pytest.mark.embedded_only

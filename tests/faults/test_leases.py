@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from prompt_worker.consuming.subscription import Message, Subscription, open_client
-from prompt_worker.local.postgres import Postgres
-from tests.events import bodies
-from tests.pipeline import Pipeline, wait_until
+from prompt_worker.local.servers.postgres import Postgres
+from tests.support.events import bodies
+from tests.support.pipeline import Pipeline, wait_until
 
 ACK_DEADLINE = 10  # seconds, the least there is
 WORKER = f"""
 import sys, prompt_worker.consuming.pull
 prompt_worker.consuming.pull.ACK_DEADLINE = {ACK_DEADLINE}
-from prompt_worker.cli import main
+from prompt_worker.commands.cli import main
 sys.exit(main(["run", "executions"]))
 """
 

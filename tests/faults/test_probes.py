@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-from prompt_worker.local.postgres import Postgres
-from prompt_worker.local.server import free_port
-from tests.events import bodies
+from prompt_worker.local.servers.postgres import Postgres
+from prompt_worker.local.servers.server import free_port
 from tests.faults.test_shutdown import frozen
-from tests.pipeline import Pipeline
-from tests.probing import probe
-from tests.worker_process import WorkerProcess
+from tests.support.events import bodies
+from tests.support.pipeline import Pipeline
+from tests.support.probing import probe
+from tests.support.worker_process import WorkerProcess
 
 STUCK_SECONDS = 1.5
 
@@ -23,7 +23,7 @@ import sys, threading
 import prompt_worker.executions.writer
 prompt_worker.executions.writer.ExecutionWriter.__call__ = lambda self, messages: threading.Event().wait()
 sys.argv = ["prompt-worker", "run", "executions"]
-from prompt_worker.cli import main
+from prompt_worker.commands.cli import main
 sys.exit(main())
 """
 
@@ -35,7 +35,7 @@ from prompt_worker.executions.writer import ExecutionWriter
 handle, calls = ExecutionWriter.__call__, itertools.count()
 ExecutionWriter.__call__ = lambda self, messages: handle(self, messages) if next(calls) else threading.Event().wait()
 sys.argv = ["prompt-worker", "run", "executions"]
-from prompt_worker.cli import main
+from prompt_worker.commands.cli import main
 sys.exit(main())
 """
 

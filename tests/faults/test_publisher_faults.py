@@ -22,10 +22,10 @@ import pytest
 
 from prompt_worker import Publisher
 from prompt_worker.event.execution import ExecutionEvent
-from prompt_worker.local.emulator import Emulator
+from prompt_worker.local.servers.emulator import Emulator
 from prompt_worker.publishing.losses import NotPublishedError
 from prompt_worker.publishing.publisher import SPOOLED
-from tests.topic import Topic, an_event
+from tests.support.topic import Topic, an_event
 
 BLOCKED_S = 1.0  # a busy machine may hold a call up that long, but each wait for Pub/Sub here is longer
 ROOT = Path(__file__).parents[2]
@@ -285,7 +285,7 @@ def test_half_a_line_breaks_nothing(project: str, tmp_path: Path, caplog: pytest
 
 SERVICE = """
 import sys, time
-from tests.topic import an_event
+from tests.support.topic import an_event
 from prompt_worker import Publisher
 publisher = Publisher(sys.argv[1], spool=sys.argv[2], timeout=1.0)
 while True:
@@ -346,7 +346,7 @@ def test_a_script_ends_in_time_and_says_what_it_gave_up(nowhere: None, tmp_path:
     code = """
     import logging, sys
     logging.basicConfig()
-    from tests.topic import an_event
+    from tests.support.topic import an_event
     from prompt_worker import Publisher
     publisher = Publisher("p-1", spool=sys.argv[1] if len(sys.argv) > 1 else None)
     for _ in range(250):

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from prompt_worker.local.postgres import Postgres
-from tests.events import bodies, body, id_of
+from prompt_worker.local.servers.postgres import Postgres
 from tests.faults.test_shutdown import frozen
-from tests.pipeline import Pipeline, wait_until
-from tests.probing import probe
-from tests.pushing import EXECUTIONS, Serving, Signer, envelope
+from tests.support.events import bodies, body, id_of
+from tests.support.pipeline import Pipeline, wait_until
+from tests.support.probing import probe
+from tests.support.pushing import EXECUTIONS, Serving, Signer, envelope
 
 pytestmark = pytest.mark.embedded_only
 

@@ -12,12 +12,12 @@ from uuid import UUID
 
 import pytest
 
-from prompt_worker.deadletters.selection import PORTION
-from prompt_worker.local.postgres import Postgres
-from tests.events import bodies, body, event, id_of
-from tests.pipeline import Pipeline, wait_until
-from tests.replaying import create_template, letter, sent, statuses, store
-from tests.worker_process import WorkerProcess
+from prompt_worker.deadletters.replay.selection import PORTION
+from prompt_worker.local.servers.postgres import Postgres
+from tests.support.events import bodies, body, event, id_of
+from tests.support.pipeline import Pipeline, wait_until
+from tests.support.replaying import create_template, letter, sent, statuses, store
+from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.embedded_only
 

@@ -6,10 +6,10 @@ import json
 
 from google.pubsub_v1.types import PubsubMessage
 
-from tests.collector import Collector
-from tests.events import body, with_raw
 from tests.faults.test_bad_input import BAD
-from tests.pipeline import Pipeline
+from tests.support.collector import Collector
+from tests.support.events import body, with_raw
+from tests.support.pipeline import Pipeline
 
 PASSWORD = "hunter2-hunter2"
 SAMPLED = f"00-{'1' * 32}-{'2' * 16}-01"
@@ -23,7 +23,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 reader = InMemoryMetricReader()
 metrics.set_meter_provider(MeterProvider([reader]))
-from prompt_worker.cli import main
+from prompt_worker.commands.cli import main
 code = main(["run", "executions", "--log-level", "DEBUG"])
 print("METRICS " + reader.get_metrics_data().to_json(indent=None), flush=True)
 sys.exit(code)

@@ -15,10 +15,10 @@ import psutil
 import psycopg2
 import pytest
 
-from prompt_worker.local.postgres import Postgres
-from tests.events import bodies, body
-from tests.pipeline import Pipeline
-from tests.worker_process import WorkerProcess
+from prompt_worker.local.servers.postgres import Postgres
+from tests.support.events import bodies, body
+from tests.support.pipeline import Pipeline
+from tests.support.worker_process import WorkerProcess
 
 LIMIT = 8.0  # seconds; Cloud Run kills at 10
 AT_ONCE = 15.0  # seconds: a start of the second worker and the broker's back-off, far from 60

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import get_args
 
-from prompt_worker.guardrails.commands import read_guardrails
-from prompt_worker.guardrails.registry import Evaluator, compile
+from prompt_worker.commands.guardrails.judging import read_guardrails
+from prompt_worker.guardrails.registry import Evaluator, compile_guardrail
 from prompt_worker.platform.settings import SettingsError
 from tests.guardrails_quality.evasions import measure_evasions
 from tests.guardrails_quality.labelled import LabelledText, Part, part, read
@@ -95,7 +95,7 @@ def evasions(options: argparse.Namespace) -> int:
 
 
 def _compiled(options: argparse.Namespace) -> list[Evaluator]:
-    return [compile(guardrail) for guardrail in read_guardrails(options.guardrails)]
+    return [compile_guardrail(guardrail) for guardrail in read_guardrails(options.guardrails)]
 
 
 def _read(path: Path, wanted: Part | str) -> list[LabelledText]:

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from prompt_worker.platform.pubsub.topology import reconcile
-from tests.events import bodies, body
-from tests.pipeline import Pipeline, connected
-from tests.worker_process import WorkerProcess
+from tests.support.events import bodies, body
+from tests.support.pipeline import Pipeline, connected
+from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.embedded_only
 

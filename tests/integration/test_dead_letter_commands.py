@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import pytest
 
-from prompt_worker.cli import main
+from prompt_worker.commands.cli import main
+from prompt_worker.commands.dead_letters.tables import PAGE
 from prompt_worker.deadletters.summary import COLUMNS
-from prompt_worker.deadletters.tables import PAGE
-from tests.deadletters import GUARDRAILS, PUBLISHED, Letters, forwarded, letter, made
-from tests.events import body, id_of
+from tests.support.deadletters import GUARDRAILS, PUBLISHED, Letters, forwarded, letter, made
+from tests.support.events import body, id_of
 
 Captured = pytest.CaptureFixture[str]
 SECRET = "zanzibar"
@@ -224,7 +224,7 @@ def test_a_terminal_gets_tables(varied: Letters, capsys: Captured, monkeypatch: 
     assert "█" in out
 
 
-EXPLAINED = (Path(__file__).parents[2] / "worker/prompt_worker/sql/summarize_dead_letters.sql").read_text()
+EXPLAINED = (Path(__file__).parents[2] / "worker/prompt_worker/deadletters/sql/summarize_dead_letters.sql").read_text()
 
 
 def test_a_summary_of_many_reads_its_index_alone(letters: Letters) -> None:

@@ -11,9 +11,9 @@ import pytest
 from prompt_worker.consuming.outcome import Verdict
 from prompt_worker.consuming.subscription import Message
 from prompt_worker.executions.writer import ExecutionWriter
-from tests.deadletters import GUARDRAILS, Letters, letter, made
-from tests.events import body, id_of
-from tests.pipeline import wait_until
+from tests.support.deadletters import GUARDRAILS, Letters, letter, made
+from tests.support.events import body, id_of
+from tests.support.pipeline import wait_until
 
 EXECUTE = (
     "INSERT INTO prompt_executions (id, template_id, template_name, template_version, input_variables, "

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 import pytest
 
 from prompt_worker.consuming.outcome import Verdict
-from tests.deadletters import GUARDRAILS, PUBLISHED, WRITER, Letters, forwarded, letter, made
-from tests.events import body, id_of
-from tests.pipeline import wait_until
+from tests.support.deadletters import GUARDRAILS, PUBLISHED, WRITER, Letters, forwarded, letter, made
+from tests.support.events import body, id_of
+from tests.support.pipeline import wait_until
 
 OTHER = made(error_class="invalid_field", reason="another one")
 

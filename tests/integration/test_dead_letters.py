@@ -11,8 +11,8 @@ from google.pubsub_v1.types import PubsubMessage
 from prompt_worker.consuming.outcome import Rejected
 from prompt_worker.consuming.rejection import DeadLetterTopic
 from prompt_worker.consuming.subscription import Message, Subscription
-from tests.events import body
-from tests.pipeline import Pipeline, wait_until
+from tests.support.events import body
+from tests.support.pipeline import Pipeline, wait_until
 
 REJECTED = Rejected("invalid_field", "Object missing required field `status`")
 

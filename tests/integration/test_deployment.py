@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import psycopg2
 import pytest
 
-from tests.deployment import FIRST_EVENT, REPOSITORY, terraform
-from tests.pipeline import HMAC_KEY, Pipeline, wait_until
-from tests.worker_process import WorkerProcess
+from tests.support.deployment import FIRST_EVENT, REPOSITORY, terraform
+from tests.support.pipeline import HMAC_KEY, Pipeline, wait_until
+from tests.support.worker_process import WorkerProcess
 
 # As step 4 of the document gives them.
 ROLES = dict(

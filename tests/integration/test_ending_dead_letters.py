@@ -13,9 +13,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.events import body, event
-from tests.pipeline import Pipeline
-from tests.replaying import letter, sent, statuses, store
+from tests.support.events import body, event
+from tests.support.pipeline import Pipeline
+from tests.support.replaying import letter, sent, statuses, store
 
 pytestmark = pytest.mark.embedded_only
 

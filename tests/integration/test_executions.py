@@ -18,8 +18,8 @@ from prompt_worker.consuming.subscription import Message
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.errors import DeploymentError
-from tests.events import SEED_TEMPLATES, bodies, body, event, id_of, with_raw
-from tests.pipeline import connected
+from tests.support.events import SEED_TEMPLATES, bodies, body, event, id_of, with_raw
+from tests.support.pipeline import connected
 
 
 @pytest.fixture

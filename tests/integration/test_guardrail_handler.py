@@ -16,9 +16,9 @@ import pytest
 
 from prompt_worker.consuming.outcome import Rejected, Verdict
 from prompt_worker.guardrails.evaluation import evaluate
-from tests.events import SEED_TEMPLATES, body, id_of
-from tests.guardrails import KEY, WORD, Guarding, messages
-from tests.pipeline import HMAC_KEY, Pipeline, wait_until
+from tests.support.events import SEED_TEMPLATES, body, id_of
+from tests.support.guardrails import KEY, WORD, Guarding, messages
+from tests.support.pipeline import HMAC_KEY, Pipeline, wait_until
 
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.events import bodies, body, id_of
-from tests.guardrails import WORD, Guarding
-from tests.pipeline import Pipeline
-from tests.worker_process import WorkerProcess
+from tests.support.events import bodies, body, id_of
+from tests.support.guardrails import WORD, Guarding
+from tests.support.pipeline import Pipeline
+from tests.support.worker_process import WorkerProcess
 
 
 @pytest.fixture

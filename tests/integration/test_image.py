@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from prompt_worker.local.server import free_port
-from tests.events import bodies
-from tests.image import OWN, Image, follow, read_stages
-from tests.pipeline import Pipeline
-from tests.probing import probe
-from tests.worker_process import WorkerProcess
+from prompt_worker.local.servers.server import free_port
+from tests.support.events import bodies
+from tests.support.image import OWN, Image, follow, read_stages
+from tests.support.pipeline import Pipeline
+from tests.support.probing import probe
+from tests.support.worker_process import WorkerProcess
 
 REPOSITORY = Path(__file__).parents[2]
 DOCKERFILE = REPOSITORY / "Dockerfile"

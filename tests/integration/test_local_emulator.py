@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 
-from prompt_worker.local import ServerError, server
-from prompt_worker.local.emulator import Emulator, find_jar, find_java
-from prompt_worker.local.server import free_port
+from prompt_worker.local import ServerError
+from prompt_worker.local.servers import server
+from prompt_worker.local.servers.emulator import Emulator, find_jar, find_java
+from prompt_worker.local.servers.server import free_port
 
 
 def test_a_message_comes_back(emulator: Emulator, project: str) -> None:
@@ -51,7 +52,7 @@ def test_a_port_lost_to_another_emulator_is_replaced(
 
 def test_it_ends_with_us_when_we_are_killed() -> None:
     program = (
-        "from prompt_worker.local.emulator import Emulator; import time\n"
+        "from prompt_worker.local.servers.emulator import Emulator; import time\n"
         "server = Emulator().start(); print(server.home, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as starter:

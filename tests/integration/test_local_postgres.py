@@ -16,9 +16,10 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from prompt_worker.local import ServerError, postgres, server
-from prompt_worker.local.postgres import Postgres, embedded_bin_dir
-from prompt_worker.local.server import LOOPBACK, free_port
+from prompt_worker.local import ServerError
+from prompt_worker.local.servers import postgres, server
+from prompt_worker.local.servers.postgres import Postgres, embedded_bin_dir
+from prompt_worker.local.servers.server import LOOPBACK, free_port
 
 FAST = {"fsync": "off"}
 
@@ -151,7 +152,7 @@ def test_a_failed_start_says_why_and_leaves_nothing() -> None:
 
 def test_it_ends_with_us_when_we_are_killed() -> None:
     program = (
-        "from prompt_worker.local.postgres import Postgres; import time\n"
+        "from prompt_worker.local.servers.postgres import Postgres; import time\n"
         "server = Postgres().start(); print(server.pid, server.home, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as starter:

@@ -12,10 +12,10 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from prompt_worker.platform.telemetry.metrics import ABOUT, exported_name
-from tests.collector import Collector
-from tests.events import bodies, body
-from tests.guardrails import WORD, Guarding
-from tests.pipeline import Pipeline, wait_until
+from tests.support.collector import Collector
+from tests.support.events import bodies, body
+from tests.support.guardrails import WORD, Guarding
+from tests.support.pipeline import Pipeline, wait_until
 
 SCRAPED = {exported_name(metric).removesuffix("_total"): about for metric, about in ABOUT.items()}
 EVERYWHERE = {"worker", "otel_scope_name", "otel_scope_version", "otel_scope_schema_url", "le"}
@@ -165,7 +165,7 @@ def test_a_port_that_is_taken_is_named_at_the_start(pipeline: Pipeline) -> None:
 WITHOUT_EXTRA = """
 import sys
 sys.modules["opentelemetry.exporter.prometheus"] = None
-from prompt_worker.cli import main
+from prompt_worker.commands.cli import main
 sys.exit(main(["run", "executions"]))
 """
 

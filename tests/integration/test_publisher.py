@@ -22,11 +22,12 @@ from google.cloud.pubsub_v1 import PublisherClient
 from msgspec import Raw
 from opentelemetry.sdk.trace import TracerProvider
 
-from prompt_worker import Publisher, publish_file
+from prompt_worker import Publisher
+from prompt_worker.commands import publish as publish_file
 from prompt_worker.event.execution import InvalidEventError, encode, parse
 from prompt_worker.publishing.delivery import Post
 from prompt_worker.publishing.message import Message, UnpublishableError
-from tests.topic import Topic, an_event
+from tests.support.topic import Topic, an_event
 
 
 @pytest.fixture
@@ -164,7 +165,7 @@ def test_events_of_any_size_arrive(publisher: Publisher, topic: Topic) -> None:
 def test_a_script_that_forgets_to_close_loses_nothing(topic: Topic) -> None:
     code = """
     import sys
-    from tests.topic import an_event
+    from tests.support.topic import an_event
     from prompt_worker import Publisher
     publisher = Publisher(sys.argv[1])
     for _ in range(500):
@@ -196,7 +197,7 @@ def test_a_signal_handler_may_close_it(topic: Topic) -> None:
     """As servers do on SIGTERM: it interrupts the main thread anywhere, also within `publish`."""
     code = """
     import os, signal, sys, threading, time
-    from tests.topic import an_event
+    from tests.support.topic import an_event
     from prompt_worker import Publisher
     publisher, sent = Publisher(sys.argv[1]), 0
     def stop(*_):
@@ -221,7 +222,7 @@ def test_a_signal_handler_may_close_it(topic: Topic) -> None:
 
 PRELOADED = """
 import os, sys, time
-from tests.topic import an_event
+from tests.support.topic import an_event
 from prompt_worker import Publisher
 publisher, before, workers = Publisher(sys.argv[1]), int(sys.argv[2]), 3
 futures = [publisher.publish(an_event(user_id="parent")) for _ in range(before)]
@@ -258,7 +259,7 @@ def test_each_forked_worker_sends_its_own_and_only_that(topic: Topic, before: in
 def test_a_child_of_multiprocessing_loses_nothing_when_it_ends(topic: Topic) -> None:
     code = """
     import multiprocessing, sys
-    from tests.topic import an_event
+    from tests.support.topic import an_event
     from prompt_worker import Publisher
     publisher = Publisher(sys.argv[1])
     def work():
@@ -361,7 +362,7 @@ def test_a_file_of_any_length_takes_the_same_memory(topic: Topic, tmp_path: Path
 def test_an_interrupted_file_says_how_far_it_came(topic: Topic, tmp_path: Path) -> None:
     code = """
     import itertools, sys
-    from tests.topic import an_event
+    from tests.support.topic import an_event
     from prompt_worker import Publisher, publish_file
     from prompt_worker.event.execution import encode
     sys.exit(publish_file.run((encode(an_event()) for _ in itertools.count()), Publisher(sys.argv[1]), as_json=True))

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 from google.pubsub_v1.types import PushConfig
 
-from prompt_worker.local.server import free_port
-from tests.events import bodies, body
-from tests.pipeline import HMAC_KEY, Pipeline
-from tests.probing import probe
-from tests.pushing import ACCOUNT, EXECUTIONS, GUARDRAILS, Serving, Signer, envelope, post, post_all
+from prompt_worker.local.servers.server import free_port
+from tests.support.events import bodies, body
+from tests.support.pipeline import HMAC_KEY, Pipeline
+from tests.support.probing import probe
+from tests.support.pushing import ACCOUNT, EXECUTIONS, GUARDRAILS, Serving, Signer, envelope, post, post_all
 
 pytestmark = pytest.mark.embedded_only
 

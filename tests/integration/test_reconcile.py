@@ -12,7 +12,7 @@ from google.pubsub_v1.types import RetryPolicy, Subscription
 
 from prompt_worker.platform.postgres.errors import DeploymentError
 from prompt_worker.platform.pubsub.topology import Change, Names, Topology, reconcile
-from tests.worker_process import WorkerProcess
+from tests.support.worker_process import WorkerProcess
 
 
 @pytest.fixture

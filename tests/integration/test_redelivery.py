@@ -13,8 +13,8 @@ from prompt_worker.consuming.outcome import Verdict
 from prompt_worker.consuming.subscription import Message, Subscription
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect
-from tests.events import bodies
-from tests.pipeline import Pipeline, wait_until
+from tests.support.events import bodies
+from tests.support.pipeline import Pipeline, wait_until
 
 pytestmark = pytest.mark.embedded_only
 

@@ -11,13 +11,21 @@ from uuid import UUID
 
 import pytest
 
-from prompt_worker.deadletters import replay_command
-from prompt_worker.deadletters.selection import PORTION_BYTES
-from prompt_worker.deadletters.settling import Settled
+from prompt_worker.deadletters.replay import replaying as replay_command
+from prompt_worker.deadletters.replay.selection import PORTION_BYTES
+from prompt_worker.deadletters.replay.settling import Settled
 from prompt_worker.platform.pubsub.topology import Names
-from tests.events import bodies, body, event
-from tests.pipeline import Pipeline
-from tests.replaying import ATTRIBUTES, create_template, letter, sent, statuses, store, store_from_topic
+from tests.support.events import bodies, body, event
+from tests.support.pipeline import Pipeline
+from tests.support.replaying import (
+    ATTRIBUTES,
+    create_template,
+    letter,
+    sent,
+    statuses,
+    store,
+    store_from_topic,
+)
 
 pytestmark = pytest.mark.embedded_only
 

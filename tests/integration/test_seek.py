@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.events import bodies, body
-from tests.pipeline import Pipeline
-from tests.replaying import store_from_topic
+from tests.support.events import bodies, body
+from tests.support.pipeline import Pipeline
+from tests.support.replaying import store_from_topic
 
 pytestmark = pytest.mark.embedded_only
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pipeline import Pipeline
 from tests.story import tell
+from tests.support.pipeline import Pipeline
 
 
 @pytest.mark.embedded_only

@@ -19,7 +19,7 @@ from prompt_schema.catalog import actual
 from prompt_schema.migrate import MigrationError, migrate, read
 from prompt_schema.statistics import recount
 from prompt_schema.verify import verify
-from prompt_worker.local.postgres import Postgres
+from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.platform.postgres.engine import connect
 
 LIVE = (Path(__file__).parent / "live_database.sql").read_text(encoding="utf-8")

@@ -11,10 +11,10 @@ from uuid import UUID
 
 import pytest
 
-from tests.collector import Collector
-from tests.events import body
-from tests.guardrails import WORD, Guarding
-from tests.pipeline import Pipeline
+from tests.support.collector import Collector
+from tests.support.events import body
+from tests.support.guardrails import WORD, Guarding
+from tests.support.pipeline import Pipeline
 
 # A service with OpenTelemetry: each of its requests is a trace, of which it samples some.
 SERVICE = """

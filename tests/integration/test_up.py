@@ -16,8 +16,8 @@ import psutil
 import psycopg2
 import pytest
 
-from prompt_worker.local.demo import Plan
-from prompt_worker.local.postgres import Postgres
+from prompt_worker.local.demo.events import Plan
+from prompt_worker.local.servers.postgres import Postgres
 
 UP = [sys.executable, "-m", "prompt_worker", "up"]
 

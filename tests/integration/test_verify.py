@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from prompt_schema.catalog import actual
 from prompt_schema.migrate import MIGRATIONS
 from prompt_schema.verify import verify
-from prompt_worker.cli import main
+from prompt_worker.commands.cli import main
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.errors import DeploymentError
 

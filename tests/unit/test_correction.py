@@ -9,7 +9,7 @@ import pytest
 
 from prompt_worker.deadletters.correction import CorrectionError, corrected, difference, pretty
 from prompt_worker.event.execution import parse
-from tests.events import body, with_raw
+from tests.support.events import body, with_raw
 
 
 def test_other_values_stay_byte_for_byte() -> None:

@@ -12,10 +12,10 @@ from prompt_schema.migrate import MIGRATIONS
 from prompt_worker import ExecutionEvent
 from prompt_worker.event.execution import EVENT_TYPE, InvalidEventError, encode, parse
 from prompt_worker.guardrails import Execution, Guardrail, compile_all, evaluate
-from prompt_worker.local.demo import STATUSES, Plan, messages
-from prompt_worker.local.demo_broken import BREAKS, Raw
-from prompt_worker.local.demo_planted import INJECTION, KINDS, Found, planted
-from prompt_worker.local.demo_texts import CLARIFICATION, EXTRACTION, SCRIPT
+from prompt_worker.local.demo.broken import BREAKS, Raw
+from prompt_worker.local.demo.events import STATUSES, Plan, messages
+from prompt_worker.local.demo.planted import INJECTION, KINDS, Found, planted
+from prompt_worker.local.demo.texts import CLARIFICATION, EXTRACTION, SCRIPT
 
 SEEDS = (MIGRATIONS / "0008_seeds.sql").read_text(encoding="utf-8")
 SEED_PROMPTS = [found[1] for found in re.finditer(r"\$prompt\$(.*?)\$prompt\$", SEEDS, re.DOTALL)]

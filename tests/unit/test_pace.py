@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from prompt_worker.deadletters.pace import SLOWEST, Pace
+from prompt_worker.deadletters.replay.pace import SLOWEST, Pace
 
 
 class Clock:

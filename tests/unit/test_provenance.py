@@ -7,7 +7,7 @@ from uuid import UUID
 from google.pubsub_v1.types import PubsubMessage
 
 from prompt_worker.consuming.rejection import MESSAGE_ATTRIBUTES, MESSAGE_BYTES
-from prompt_worker.deadletters.provenance import Provenance
+from prompt_worker.deadletters.replay.provenance import Provenance
 
 REPLAY = UUID(int=7)
 ADA = Provenance("ada", REPLAY)

@@ -28,7 +28,7 @@ from prompt_worker.publishing.body import BODY_LIMIT, make_body
 from prompt_worker.publishing.message import make_message
 from prompt_worker.publishing.target import TOPIC
 from prompt_worker.publishing.tracing import carry_on
-from tests.topic import an_event
+from tests.support.topic import an_event
 
 
 def arrived(event: ExecutionEvent) -> dict[str, Any]:

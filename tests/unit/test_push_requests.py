@@ -15,7 +15,7 @@ from prompt_worker.consuming.push.envelope import MAX_BYTES, NotAnEnvelopeError,
 from prompt_worker.consuming.push.inbox import Inbox
 from prompt_worker.platform.process.probes import Page
 from prompt_worker.platform.settings import Environment, PushSettings, SettingsError, TokenSettings
-from tests.pushing import envelope
+from tests.support.pushing import envelope
 
 PATH = "/push/executions"
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from prompt_worker.consuming.push import keys as keys_module
 from prompt_worker.consuming.push.keys import KeysAwayError, SigningKeys
 from prompt_worker.consuming.push.tokens import Tokens, UnknownSenderError, WrongSenderError
-from tests.pushing import ACCOUNT, AUDIENCE, Signer
+from tests.support.pushing import ACCOUNT, AUDIENCE, Signer
 
 
 @pytest.fixture(scope="module")

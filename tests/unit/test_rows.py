@@ -8,7 +8,7 @@ import pytest
 
 from prompt_worker.event.execution import parse
 from prompt_worker.executions.rows import encode_row
-from tests.events import body
+from tests.support.events import body
 
 COST, TOKENS, COLUMNS = 13, 12, 25
 

@@ -1,5 +1,5 @@
 import sys
 
-from prompt_worker.cli import main
+from prompt_worker.commands.cli import main
 
 sys.exit(main())

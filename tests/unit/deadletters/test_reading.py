@@ -20,7 +20,7 @@ from prompt_worker.deadletters.reading import (
     read_origin,
     read_payload,
 )
-from tests.events import body, id_of, with_raw
+from tests.support.events import body, id_of, with_raw
 
 PUBLISHED = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 EARLIER = "2026-05-05T00:00:00+00:00"

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from prompt_worker.commands.filters import add_filters, filter_of, parse_when
+from prompt_worker.commands.dead_letters.filters import add_filters, filter_of, parse_when
+from prompt_worker.commands.dead_letters.tables import printable, sparkline
 from prompt_worker.deadletters.filters import Filter
-from prompt_worker.deadletters.showing import print_letter, shown
-from prompt_worker.deadletters.tables import printable, sparkline
-from tests.events import body, with_raw
+from prompt_worker.deadletters.letter import print_letter, shown
+from tests.support.events import body, with_raw
 
 SECRET = "zanzibar"
 

@@ -8,7 +8,7 @@ import shlex
 
 import pytest
 
-from tests.deployment import (
+from tests.support.deployment import (
     CLOUD_BUILD,
     REPOSITORY,
     build_steps,

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from prompt_worker.cli import _parser
+from prompt_worker.commands.cli import _parser
 from prompt_worker.event.execution import parse
-from tests.deployment import FIRST_EVENT, commands
+from tests.support.deployment import FIRST_EVENT, commands
 
 # Words that stand for a value of the reader's own.
 VALUES = {"ID": str(uuid4()), '"a': "text", 'text"': ""}

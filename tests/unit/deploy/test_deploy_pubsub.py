@@ -9,7 +9,7 @@ from typing import Any
 from google.pubsub_v1.types import Subscription, Topic
 
 from prompt_worker.platform.pubsub.topology import Names, Topology
-from tests.deployment import resources
+from tests.support.deployment import resources
 
 WANTED = Topology("p", Names())
 ARCHIVE = "archive"  # BigQuery's own: no program of ours pulls from it

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 import prompt_worker
-from tests.deployment import REPOSITORY, TERRAFORM, terraform, texts
+from tests.support.deployment import REPOSITORY, TERRAFORM, terraform, texts
 
 ENVIRONMENTS = sorted((TERRAFORM / "environments").glob("*.tfvars"))
 GIVEN_BY_HAND = {"project", "image"}  # on the command line

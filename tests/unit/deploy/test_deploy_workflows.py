@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from prompt_worker.local.postgres import OLDEST
-from tests.deployment import REPOSITORY, WORKFLOWS, read_yaml, texts
+from prompt_worker.local.servers.postgres import OLDEST
+from tests.support.deployment import REPOSITORY, WORKFLOWS, read_yaml, texts
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)

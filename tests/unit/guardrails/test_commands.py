@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from prompt_worker.commands.guardrails import add_guardrails
+from prompt_worker.commands.guardrails.group import add_guardrails
+from prompt_worker.commands.guardrails.tables import print_guardrails
 from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
 from prompt_worker.guardrails.guardrail import Guardrail
-from prompt_worker.guardrails.tables import print_guardrails
 
 
 def run(*arguments: str) -> int:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prompt_worker.guardrails import Guardrail, GuardrailConfigError, check, compile
+from prompt_worker.guardrails import Guardrail, GuardrailConfigError, check, compile_guardrail
 
 
 def found(text: str, **config: Any) -> list[tuple[str, str]]:
@@ -61,10 +61,10 @@ def test_other_scripts() -> None:
 )
 def test_an_unusable_config_names_the_field(config: dict[str, Any], field: str) -> None:
     with pytest.raises(GuardrailConfigError) as raised:
-        compile(Guardrail(name="policy", type="content_policy", config=config))
+        compile_guardrail(Guardrail(name="policy", type="content_policy", config=config))
     assert raised.value.config_field == field
 
 
 def test_an_unknown_type_is_refused() -> None:
     with pytest.raises(GuardrailConfigError, match=r"guardrail 'x': guardrail_type.*content_policy"):
-        compile(Guardrail(name="x", type="astrology", config={}))
+        compile_guardrail(Guardrail(name="x", type="astrology", config={}))

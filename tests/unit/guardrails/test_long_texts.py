@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from prompt_worker.guardrails import Guardrail, check, compile, mask
+from prompt_worker.guardrails import Guardrail, check, compile_guardrail, mask
 from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
 from prompt_worker.guardrails.detectors import pii_detection
 
 CHARACTERS = 80_000
-GUARDRAILS = [compile(guardrail) for guardrail in DEFAULT_GUARDRAILS]
+GUARDRAILS = [compile_guardrail(guardrail) for guardrail in DEFAULT_GUARDRAILS]
 NOISE = 0.05  # seconds that another process may take meanwhile
 
 KINDS = {
@@ -118,5 +118,5 @@ def test_what_grows_as_it_is_folded_is_masked_to_its_end() -> None:
 def test_a_long_match_of_an_owners_pattern_is_whole() -> None:
     owners = Guardrail(name="own", type="pii_detection", config={"patterns": ["BEGIN[a-z]+END"]})
     text = f"BEGIN{'x' * 60_000}END"
-    [found] = check([compile(owners)], response=text).findings
+    [found] = check([compile_guardrail(owners)], response=text).findings
     assert (found.start, found.end) == (0, len(text))

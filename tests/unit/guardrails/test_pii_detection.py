@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from prompt_worker.guardrails import Guardrail, GuardrailConfigError, check, compile
+from prompt_worker.guardrails import Guardrail, GuardrailConfigError, check, compile_guardrail
 
 SEED = {
     "patterns": [
@@ -119,14 +119,14 @@ def test_a_number_among_many_that_are_nothing_is_found() -> None:
 )
 def test_an_unusable_config_names_the_guardrail_and_the_field(config: Any, field: str) -> None:
     with pytest.raises(GuardrailConfigError) as raised:
-        compile(Guardrail(name="pii of grade 5", type="pii_detection", config=config))
+        compile_guardrail(Guardrail(name="pii of grade 5", type="pii_detection", config=config))
     assert raised.value.config_field == field
     assert "pii of grade 5" in str(raised.value)
     assert field in str(raised.value)
 
 
 def test_a_catastrophic_pattern_is_harmless() -> None:
-    evaluator = compile(
+    evaluator = compile_guardrail(
         Guardrail(name="p", type="pii_detection", config={"patterns": ["(x+x+)+y", "(a|aa)+$"]})
     )
     started = time.perf_counter()

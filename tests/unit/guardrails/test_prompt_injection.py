@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from prompt_worker.guardrails import Guardrail, GuardrailConfigError, check, compile
+from prompt_worker.guardrails import Guardrail, GuardrailConfigError, check, compile_guardrail
 
 SEED = {"patterns": ["ignore previous instructions", "reveal your system prompt"], "case_sensitive": False}
 
@@ -95,5 +95,5 @@ def test_case_can_count() -> None:
 )
 def test_an_unusable_config_names_the_field(config: dict[str, Any], field: str) -> None:
     with pytest.raises(GuardrailConfigError) as raised:
-        compile(Guardrail(name="injection", type="prompt_injection", config=config))
+        compile_guardrail(Guardrail(name="injection", type="prompt_injection", config=config))
     assert raised.value.config_field == field

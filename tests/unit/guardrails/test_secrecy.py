@@ -14,8 +14,8 @@ from prompt_worker.guardrails import (
     GuardrailConfigError,
     HashKey,
     check,
-    compile,
     compile_all,
+    compile_guardrail,
     mask,
     mask_all,
 )
@@ -77,7 +77,7 @@ def test_a_card_shows_its_last_four_digits_at_most() -> None:
 
 def test_errors_of_configs_and_texts_show_no_text() -> None:
     with pytest.raises(GuardrailConfigError) as raised:
-        compile(Guardrail("p", "pii_detection", {"patterns": ["(?=a)"], "note": NAME}))
+        compile_guardrail(Guardrail("p", "pii_detection", {"patterns": ["(?=a)"], "note": NAME}))
     assert NAME not in "".join(traceback.format_exception(raised.value))
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prompt_worker.guardrails import Guardrail, GuardrailConfigError, check, compile
+from prompt_worker.guardrails import Guardrail, GuardrailConfigError, check, compile_guardrail
 
 SEED = {
     "toxicity_threshold": 0.7,
@@ -97,5 +97,5 @@ def test_the_threshold_counts() -> None:
 )
 def test_an_unusable_config_names_the_field(config: dict[str, Any], field: str) -> None:
     with pytest.raises(GuardrailConfigError) as raised:
-        compile(Guardrail(name="toxic", type="toxic_content", config=config))
+        compile_guardrail(Guardrail(name="toxic", type="toxic_content", config=config))
     assert raised.value.config_field == field

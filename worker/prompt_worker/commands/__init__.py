@@ -1,1 +1,1 @@
-"""The arguments of the commands that have many; `prompt_worker.cli` puts them together."""
+"""The arguments of the commands that have many; `prompt_worker.commands.cli` puts them together."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from prompt_worker.deadletters.actions import Database
+    from prompt_worker.deadletters.audit import Database
 
 Command = Callable[[argparse.Namespace], int]
 Commands = argparse._SubParsersAction  # argparse has no public name for it
@@ -46,7 +46,7 @@ def who(options: argparse.Namespace) -> str:
 
 def open_database() -> Database:
     from prompt_worker.commands.engine import open_engine
-    from prompt_worker.deadletters.actions import Database
+    from prompt_worker.deadletters.audit import Database
 
     return Database(open_engine("dead-letters"))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from prompt_worker.deadletters.showing import LONGEST, SHOWN
+from prompt_worker.deadletters.letter import LONGEST, SHOWN
 from prompt_worker.event.execution import ExecutionEvent
 
 _TYPES = typing.get_type_hints(ExecutionEvent, include_extras=True)

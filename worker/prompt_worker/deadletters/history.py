@@ -9,12 +9,12 @@ from uuid import UUID
 from psycopg2.extensions import cursor
 from rich.console import Console
 
-from prompt_worker.deadletters.actions import Database
-from prompt_worker.deadletters.tables import printable
-from prompt_worker.sql import statement
+from prompt_worker.commands.dead_letters.tables import printable
+from prompt_worker.deadletters.audit import Database
+from prompt_worker.platform.postgres.statements import statement
 
-_ALL = statement("dead_letter_history")
-_ONE = statement("history_of_dead_letter")
+_ALL = statement(__name__, "dead_letter_history")
+_ONE = statement(__name__, "history_of_dead_letter")
 
 _NAMES = {"statuses": "status", "error_class": "error class", "event_id": "event"}
 _ALL_COLUMNS = ("id", "action", "by", "started_at", "ended_at", "filter", "details", "counts", "now")

@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Engine
 
-from prompt_worker.deadletters.database import sweep, transaction
 from prompt_worker.deadletters.filters import Filter
+from prompt_worker.platform.postgres.session import sweep, transaction
 
 
 class Listed(msgspec.Struct, gc=False):

@@ -31,15 +31,15 @@ from prompt_worker.deadletters.reading import (
 )
 from prompt_worker.deadletters.sweep import sweeping
 from prompt_worker.platform.postgres.errors import describe
+from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions, halving, is_transient
-from prompt_worker.sql import statement
 
 if TYPE_CHECKING:
     from prompt_worker.consuming.pull import Parts
 
 log = logging.getLogger(__name__)
 
-_STORE = statement("store_dead_letters")
+_STORE = statement(__name__, "store_dead_letters")
 
 Key = tuple[UUID, str]
 

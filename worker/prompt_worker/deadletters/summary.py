@@ -9,12 +9,12 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Engine
 
-from prompt_worker.deadletters.database import sweep, transaction
 from prompt_worker.deadletters.filters import Filter
-from prompt_worker.sql import statement
+from prompt_worker.platform.postgres.session import sweep, transaction
+from prompt_worker.platform.postgres.statements import statement
 
 COLUMNS = 20  # of a sparkline
-_SUMMARIZE = statement("summarize_dead_letters")
+_SUMMARIZE = statement(__name__, "summarize_dead_letters")
 
 
 class Group(msgspec.Struct, gc=False):

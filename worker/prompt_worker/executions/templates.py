@@ -9,11 +9,11 @@ from uuid import UUID
 from psycopg2.extensions import cursor
 
 from prompt_worker.event.execution import ReceivedEvent
-from prompt_worker.sql import statement
+from prompt_worker.platform.postgres.statements import statement
 
 Key = int | tuple[str, int]  # a UUID as its integer, which hashes in C
 
-_FIND = statement("find_templates")
+_FIND = statement(__name__, "find_templates")
 
 
 class Templates:

@@ -26,11 +26,11 @@ from prompt_worker.executions.rows import HEADER, TRAILER, encode_row
 from prompt_worker.executions.templates import Templates, describe_key, key_of
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.postgres.errors import describe
+from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions, halving, is_transient
-from prompt_worker.sql import statement
 
-_WRITE = statement("write_executions")
-_STORED = statement("stored_executions")
+_WRITE = statement(__name__, "write_executions")
+_STORED = statement(__name__, "stored_executions")
 
 
 class Row(msgspec.Struct, gc=False):

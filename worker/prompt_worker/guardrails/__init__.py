@@ -10,7 +10,7 @@ from prompt_worker.guardrails.fields import Execution
 from prompt_worker.guardrails.finding import Finding, HashKey
 from prompt_worker.guardrails.guardrail import Guardrail, GuardrailConfigError
 from prompt_worker.guardrails.inline import check, mask, mask_all
-from prompt_worker.guardrails.registry import Evaluator, compile, compile_all
+from prompt_worker.guardrails.registry import Evaluator, compile_all, compile_guardrail
 
 __all__ = [
     "Evaluator",
@@ -21,8 +21,8 @@ __all__ = [
     "HashKey",
     "Result",
     "check",
-    "compile",
     "compile_all",
+    "compile_guardrail",
     "evaluate",
     "mask",
     "mask_all",

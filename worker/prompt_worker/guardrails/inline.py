@@ -11,7 +11,7 @@ from prompt_worker.guardrails.evaluation import Result, evaluate
 from prompt_worker.guardrails.fields import Execution
 from prompt_worker.guardrails.finding import HashKey, Match, preview
 from prompt_worker.guardrails.guardrail import Guardrail
-from prompt_worker.guardrails.registry import Evaluator, compile
+from prompt_worker.guardrails.registry import Evaluator, compile_guardrail
 from prompt_worker.guardrails.text.patterns import MATCHES_LIMIT
 from prompt_worker.guardrails.texts import Batch
 
@@ -83,4 +83,4 @@ def _compiled(guardrail: Guardrail | Evaluator) -> Evaluator:
     return guardrail if isinstance(guardrail, Evaluator) else _compile_once(guardrail)
 
 
-_compile_once = lru_cache(maxsize=256)(compile)
+_compile_once = lru_cache(maxsize=256)(compile_guardrail)

@@ -48,7 +48,7 @@ class Evaluator:
     detector: Detector
 
 
-def compile(guardrail: Guardrail) -> Evaluator:  # noqa: A001 - `guardrails.compile`, as in `re.compile`
+def compile_guardrail(guardrail: Guardrail) -> Evaluator:
     """Reads the config once. Raises `GuardrailConfigError`, which names the guardrail and the field."""
     make = TYPES.get(guardrail.type)
     if make is None:
@@ -66,7 +66,7 @@ def compile_all(
     for guardrail in guardrails:
         if guardrail.is_active:
             try:
-                compiled.append(compile(guardrail))
+                compiled.append(compile_guardrail(guardrail))
             except GuardrailConfigError as error:
                 refused.append(error)
     return compiled, refused

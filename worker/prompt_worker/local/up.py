@@ -20,10 +20,10 @@ from sqlalchemy import Engine
 from prompt_schema.migrate import migrate
 from prompt_schema.statistics import recount
 from prompt_worker.local import ServerError
-from prompt_worker.local.demo import Plan
-from prompt_worker.local.demo_run import DemoRun, Ledger
-from prompt_worker.local.emulator import Emulator, find_jar, find_java
-from prompt_worker.local.postgres import Postgres
+from prompt_worker.local.demo.events import Plan
+from prompt_worker.local.demo.run import DemoRun, Ledger
+from prompt_worker.local.servers.emulator import Emulator, find_jar, find_java
+from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.local.view import (
     View,
     print_dead_letters,

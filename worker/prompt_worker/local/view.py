@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from prompt_worker.deadletters.filters import Filter
 from prompt_worker.deadletters.summary import summarize
-from prompt_worker.local.demo_run import DemoRun, Ledger
+from prompt_worker.local.demo.run import DemoRun, Ledger
 from prompt_worker.local.worker_process import WorkerProcess
 
 LINE_SECONDS = 1.0

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from prompt_worker.local.lifeline import Lifeline
+from prompt_worker.local.servers.lifeline import Lifeline
 
 PROGRESS_SECONDS = 0.2
 STOP_SECONDS = 12.0

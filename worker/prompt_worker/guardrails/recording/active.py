@@ -16,12 +16,12 @@ from prompt_worker.guardrails import registry
 from prompt_worker.guardrails.guardrail import Guardrail, GuardrailConfigError
 from prompt_worker.guardrails.registry import Evaluator
 from prompt_worker.platform import telemetry
+from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions, is_transient
-from prompt_worker.sql import statement
 
 log = logging.getLogger(__name__)
 
-_READ = statement("active_guardrails")
+_READ = statement(__name__, "active_guardrails")
 
 
 def read(cursor: cursor) -> list[Guardrail]:
@@ -45,7 +45,7 @@ def read(cursor: cursor) -> list[Guardrail]:
 def compile_or_explain(guardrail: Guardrail) -> Evaluator | str:
     """The evaluator, or why there is none: a broken guardrail stops no other."""
     try:
-        return registry.compile(guardrail)
+        return registry.compile_guardrail(guardrail)
     except GuardrailConfigError as error:
         return str(error)
     except Exception as error:  # whatever an owner's config does to us, it does to this guardrail only

@@ -8,11 +8,11 @@ from uuid import UUID
 from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
+from prompt_worker.commands.guardrails.tables import print_guardrails
 from prompt_worker.guardrails.recording.active import read
-from prompt_worker.guardrails.tables import print_guardrails
-from prompt_worker.sql import statement
+from prompt_worker.platform.postgres.statements import statement
 
-_MARK = statement("mark_false_positive")
+_MARK = statement(__name__, "mark_false_positive")
 
 
 class NoSuchViolationError(Exception):

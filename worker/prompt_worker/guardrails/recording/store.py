@@ -12,12 +12,12 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.guardrails.evaluation import Outcome
 from prompt_worker.guardrails.recording.violation import Violation, to_json
+from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions
-from prompt_worker.sql import statement
 
-_EVALUATED = statement("evaluated_events")
-_WRITE_EVALUATIONS = statement("write_evaluations")
-_WRITE_VIOLATIONS = statement("write_violations")
+_EVALUATED = statement(__name__, "evaluated_events")
+_WRITE_EVALUATIONS = statement(__name__, "write_evaluations")
+_WRITE_VIOLATIONS = statement(__name__, "write_violations")
 
 
 class Evaluation(msgspec.Struct, gc=False):

@@ -8,10 +8,10 @@ from uuid import UUID
 import msgspec
 from psycopg2.extensions import cursor
 
+from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions
-from prompt_worker.sql import statement
 
-_FIND = statement("find_served_templates")
+_FIND = statement(__name__, "find_served_templates")
 
 TemplateKey = str | tuple[str, int]  # an id as the event spells it, or a name and the version that was served
 LONGEST_ID = 36  # characters

@@ -13,14 +13,14 @@ from psycopg2 import errors
 from prompt_schema.migrate import read
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.errors import describe
-from prompt_worker.sql import statement
+from prompt_worker.platform.postgres.statements import statement
 
 log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 1.0  # an answer, however many ask
 STATEMENT_TIMEOUT_MS = 3_000
 
-_APPLIED = statement("applied_migrations")
+_APPLIED = statement(__name__, "applied_migrations")
 
 
 class Readiness:

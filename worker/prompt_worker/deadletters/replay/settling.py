@@ -1,0 +1,64 @@
+"""What became of the events of a replay: a row, a failure again, or not settled yet.
+
+The age of the oldest one that is not settled stands for the age of the subscription's oldest unacknowledged message,
+which only Cloud Monitoring knows: it grows when the workers do not keep up with what is sent.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg2.extensions import cursor
+
+from prompt_worker.deadletters.audit import Database
+from prompt_worker.platform.postgres.statements import statement
+
+LOOK_SECONDS = 0.3
+
+_OLDEST = statement(__name__, "oldest_unsettled")
+_SETTLED = statement(__name__, "settled")
+_RESOLVE = "SELECT resolve_dead_letters()"
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How many of a replay are `resolved`, `failed` again, and `waiting`; why they failed, the most frequent first."""
+
+    resolved: int
+    failed: int
+    waiting: int
+    reasons: tuple[tuple[str, int], ...] = ()
+
+
+def oldest_unsettled(cursor: cursor, replay: UUID) -> float:
+    """Its age in seconds; 0 where all are settled."""
+    cursor.execute(_RESOLVE)
+    cursor.execute(_OLDEST, {"replay": replay})
+    ((age,),) = cursor.fetchall()
+    return float(age)
+
+
+def settled(cursor: cursor, replay: UUID) -> Settled:
+    cursor.execute(_RESOLVE)
+    cursor.execute(_SETTLED, {"replay": replay})
+    numbers = {"resolved": 0, "failed": 0, "waiting": 0}
+    reasons: dict[str, int] = {}
+    for what, reason, number in cursor:
+        numbers[what] += number
+        if what == "failed":
+            reasons[reason] = reasons.get(reason, 0) + number
+    return Settled(**numbers, reasons=tuple(sorted(reasons.items(), key=lambda each: -each[1])))
+
+
+def wait_until_settled(database: Database, replay: UUID, patience: float, stop: threading.Event) -> Settled:
+    """Until none waits, `stop` is set, or nothing more was settled for `patience` seconds."""
+    found = database.run(lambda cursor: settled(cursor, replay))
+    changed_at = time.monotonic()
+    while found.waiting and time.monotonic() - changed_at < patience and not stop.wait(LOOK_SECONDS):
+        before, found = found, database.run(lambda cursor: settled(cursor, replay))
+        if found.waiting < before.waiting:
+            changed_at = time.monotonic()
+    return found
