@@ -10,6 +10,7 @@ from statistics import median
 from prompt_worker.deadletters.filters import Filter
 from prompt_worker.deadletters.summary import summarize
 from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.postgres.session import Session
 from tests.benchmarks.broker import Backlog
 from tests.benchmarks.events import bodies
 from tests.benchmarks.services import Database, Services, VoidError
@@ -106,7 +107,7 @@ def _summary(database: Database, number: int, report: Report) -> Row:
     taken = []
     for _ in range(LOOKS):
         started = time.perf_counter()
-        found = summarize(engine, Filter())
+        found = summarize(Session(engine), Filter())
         taken.append(time.perf_counter() - started)
         if (found.total, found.causes) != (number, min(number, REASONS)):
             raise VoidError(f"{found.total} dead letters of {found.causes} causes")

@@ -14,7 +14,7 @@ from typing import get_args
 
 from prompt_worker.commands.guardrails.judging import read_guardrails
 from prompt_worker.guardrails.registry import Evaluator, compile_guardrail
-from prompt_worker.platform.settings import SettingsError
+from prompt_worker.platform.failures import SettingsError
 from tests.guardrails_quality.evasions import measure_evasions
 from tests.guardrails_quality.labelled import LabelledText, Part, part, read
 from tests.guardrails_quality.measure import count_spans, count_texts, judge, total

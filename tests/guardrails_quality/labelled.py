@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from prompt_worker.platform.settings import SettingsError
+from prompt_worker.platform.failures import SettingsError
 
 Part = Literal["train", "development", "held-back"]
 

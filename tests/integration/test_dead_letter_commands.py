@@ -224,7 +224,9 @@ def test_a_terminal_gets_tables(varied: Letters, capsys: Captured, monkeypatch: 
     assert "█" in out
 
 
-EXPLAINED = (Path(__file__).parents[2] / "worker/prompt_worker/deadletters/sql/summarize_dead_letters.sql").read_text()
+EXPLAINED = (
+    Path(__file__).parents[2] / "worker/prompt_worker/deadletters/sql/summarize_dead_letters.sql"
+).read_text()
 
 
 def test_a_summary_of_many_reads_its_index_alone(letters: Letters) -> None:

@@ -16,8 +16,8 @@ import pytest
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
 from prompt_worker.consuming.subscription import Message
 from prompt_worker.executions.writer import ExecutionWriter
+from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
-from prompt_worker.platform.postgres.errors import DeploymentError
 from tests.support.events import SEED_TEMPLATES, bodies, body, event, id_of, with_raw
 from tests.support.pipeline import connected
 

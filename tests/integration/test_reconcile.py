@@ -10,7 +10,7 @@ from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1.types import RetryPolicy, Subscription
 
-from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.pubsub.topology import Change, Names, Topology, reconcile
 from tests.support.worker_process import WorkerProcess
 

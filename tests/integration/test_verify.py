@@ -13,8 +13,8 @@ from prompt_schema.catalog import actual
 from prompt_schema.migrate import MIGRATIONS
 from prompt_schema.verify import verify
 from prompt_worker.commands.cli import main
+from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
-from prompt_worker.platform.postgres.errors import DeploymentError
 
 
 def failed(engine: Engine) -> dict[str, str]:

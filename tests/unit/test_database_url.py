@@ -6,8 +6,8 @@ import traceback
 
 import pytest
 
+from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.postgres.engine import connect, parse_url
-from prompt_worker.platform.settings import SettingsError
 
 INSTANCE = "/cloudsql/my-project:europe-west1:prompts"
 PASSWORD = "s3cr3t"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from prompt_worker.platform.settings import SettingsError
+from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.telemetry import configure_logs
 
 log = logging.getLogger("prompt_worker.test")

@@ -22,8 +22,8 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from prompt_worker import ExecutionEvent, Publisher
 from prompt_worker.event.execution import InvalidEventError, parse
+from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.pubsub.topology import Names
-from prompt_worker.platform.settings import SettingsError
 from prompt_worker.publishing.body import BODY_LIMIT, make_body
 from prompt_worker.publishing.message import make_message
 from prompt_worker.publishing.target import TOPIC

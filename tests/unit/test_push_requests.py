@@ -13,8 +13,9 @@ import pytest
 from prompt_worker.consuming.push.app import App
 from prompt_worker.consuming.push.envelope import MAX_BYTES, NotAnEnvelopeError, PushedMessage, read
 from prompt_worker.consuming.push.inbox import Inbox
+from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.process.probes import Page
-from prompt_worker.platform.settings import Environment, PushSettings, SettingsError, TokenSettings
+from prompt_worker.platform.settings import Environment, PushSettings, TokenSettings
 from tests.support.pushing import envelope
 
 PATH = "/push/executions"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.pubsub.topology import Names
 from prompt_worker.platform.settings import (
     ConsumerSettings,
     DatabaseSettings,
     Environment,
     PubSubSettings,
-    SettingsError,
     read,
 )
 

@@ -7,7 +7,7 @@ import pytest
 
 from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
 from prompt_worker.guardrails.registry import compile_guardrail
-from prompt_worker.platform.settings import SettingsError
+from prompt_worker.platform.failures import SettingsError
 from tests.guardrails_quality.__main__ import main
 from tests.guardrails_quality.evasions import measure_evasions
 from tests.guardrails_quality.labelled import LabelledText, part

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from prompt_worker.commands.dead_letters.group import add_dead_letters
 from prompt_worker.commands.guardrails.group import add_guardrails
+from prompt_worker.commands.operator import Command, add_command
 from prompt_worker.commands.rewind import add_seek, add_snapshot
-from prompt_worker.platform.settings import SettingsError
-
-Command = Callable[[argparse.Namespace], int]
+from prompt_worker.platform.failures import Failure, SettingsError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,11 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{error.name} is not installed: pip install 'prompt-worker[{options.extra}]'",
             SettingsError.exit_code,
         )
-    except Exception as error:
-        exit_code = getattr(error, "exit_code", None)  # an error that has one is meant for the user
-        if exit_code is None:
-            raise
-        return _fail(error, exit_code)
+    except Failure as error:
+        return _fail(error, error.exit_code)
 
 
 def _fail(error: object, code: int) -> int:
@@ -135,27 +131,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Command, about: str, extra: str = "worker") -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=about, description=about)
-        added.set_defaults(command=run, extra=extra)
-        return added
-
-    up = command("up", _up, "the whole system on this machine, with nothing configured", extra="local")
+    up = add_command(
+        commands, "up", _up, "the whole system on this machine, with nothing configured", extra="local"
+    )
     up.add_argument("--demo", type=int, default=0, metavar="N", help="publish N realistic events")
     up.add_argument("--once", action="store_true", help="stop when the demo is counted")
     up.add_argument("--data", metavar="DIR", help="keep the database in DIR")
 
-    command("migrate", _migrate, "apply the schema to an empty or an already live database")
-    verify = command("verify", _verify, "check the schema by using it")
+    add_command(commands, "migrate", _migrate, "apply the schema to an empty or an already live database")
+    verify = add_command(commands, "verify", _verify, "check the schema by using it")
     verify.add_argument(
         "--statistics", action="store_true", help="recount every counter from the rows instead"
     )
-    command("rebuild-statistics", _rebuild_statistics, "correct every counter from the rows")
-    command("topics", _topics, "create or reconcile topics and subscriptions")
+    add_command(commands, "rebuild-statistics", _rebuild_statistics, "correct every counter from the rows")
+    add_command(commands, "topics", _topics, "create or reconcile topics and subscriptions")
 
-    run = command("run", _run, "run a consumer until SIGTERM", extra="worker,guardrails")
+    run = add_command(commands, "run", _run, "run a consumer until SIGTERM", extra="worker,guardrails")
     run.add_argument("consumer", choices=["executions", "guardrails", "dead-letters"])
-    serve = command("serve", _serve, "take Pub/Sub's push requests until SIGTERM", extra="push,guardrails")
+    serve = add_command(
+        commands, "serve", _serve, "take Pub/Sub's push requests until SIGTERM", extra="push,guardrails"
+    )
     serve.add_argument(
         "only", nargs="?", choices=["executions", "guardrails"], help="not given: both, each on its path"
     )
@@ -175,9 +170,9 @@ def _parser() -> argparse.ArgumentParser:
     add_seek(commands.add_parser("seek", help=about, description=about))
     add_snapshot(commands.add_parser("snapshot", help="places to seek back to"))
 
-    publish = command("publish", _publish, "publish newline-delimited JSON events")
+    publish = add_command(commands, "publish", _publish, "publish newline-delimited JSON events")
     publish.add_argument("file", metavar="FILE", help="a file, or - for standard input")
     publish.add_argument("--json", action="store_true", help="print the counts as JSON")
 
-    command("doctor", _doctor, "is this deployment sound? One line a check")
+    add_command(commands, "doctor", _doctor, "is this deployment sound? One line a check")
     return parser

@@ -5,8 +5,9 @@ from __future__ import annotations
 import psycopg2
 from sqlalchemy import Engine
 
+from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
-from prompt_worker.platform.postgres.errors import DeploymentError, describe
+from prompt_worker.platform.postgres.errors import describe
 from prompt_worker.platform.settings import DatabaseSettings, read
 
 

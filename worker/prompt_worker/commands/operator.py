@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from prompt_worker.deadletters.audit import Database
+    from prompt_worker.platform.postgres.session import Session
 
 Command = Callable[[argparse.Namespace], int]
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 
 def add_command(
-    commands: Commands[argparse.ArgumentParser], name: str, run: Command, about: str
+    commands: Commands[argparse.ArgumentParser], name: str, run: Command, about: str, *, extra: str = "worker"
 ) -> argparse.ArgumentParser:
-    """A sub-command that sets `command` to a function of its options."""
+    """A command that sets `command` to a function of its options, and `extra` to what it needs installed."""
     added = commands.add_parser(name, help=about, description=about)
-    added.set_defaults(command=run, extra="worker")
+    added.set_defaults(command=run, extra=extra)
     return added
 
 
@@ -44,11 +44,11 @@ def who(options: argparse.Namespace) -> str:
     return "unknown"
 
 
-def open_database() -> Database:
+def open_session(name: str = "dead-letters") -> Session:
     from prompt_worker.commands.engine import open_engine
-    from prompt_worker.deadletters.audit import Database
+    from prompt_worker.platform.postgres.session import Session
 
-    return Database(open_engine("dead-letters"))
+    return Session(open_engine(name))
 
 
 def open_console(*, stderr: bool = False) -> Console:

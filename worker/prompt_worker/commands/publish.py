@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from prompt_worker.event.execution import ExecutionEvent, InvalidEventError, parse
+from prompt_worker.platform.failures import Failure
 from prompt_worker.publishing.publisher import SPOOLED, Publisher
 
 _UNDER_WAY = 5_000  # fewer than a publisher holds in memory: reading waits for sending
@@ -39,10 +40,10 @@ class Tally(msgspec.Struct):
         return 1 if self.refused or self.spooled or self.lost else 0
 
 
-class SourceError(Exception):
+class SourceError(Failure):
     """The file cannot be read."""
 
-    exit_code = 66  # EX_NOINPUT of sysexits.h
+    exit_code = 66
 
 
 @contextmanager

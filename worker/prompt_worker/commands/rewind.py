@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from prompt_worker.commands.operator import add_by, who
+from prompt_worker.commands.operator import add_by, add_command, open_session, who
 
 if TYPE_CHECKING:
     from prompt_worker.platform.pubsub.rewind import Retention
     from prompt_worker.platform.pubsub.topology import Topology
 
-Command = Callable[[argparse.Namespace], int]
 _SUBSCRIPTION = "its name, such as prompt-executions-writer"
 
 
@@ -31,16 +30,11 @@ def add_seek(parser: argparse.ArgumentParser) -> None:
 def add_snapshot(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Command, about: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=about, description=about)
-        added.set_defaults(command=run, extra="worker")
-        return added
-
-    create = command("create", _create, "before a risky deployment: a place to seek back to")
+    create = add_command(commands, "create", _create, "before a risky deployment: a place to seek back to")
     create.add_argument("subscription", metavar="SUBSCRIPTION", help=_SUBSCRIPTION)
     create.add_argument("--name", metavar="NAME", help="default: the subscription's with the time")
-    command("list", _list, "the snapshots there are")
-    delete = command("delete", _delete, "before it expires by itself")
+    add_command(commands, "list", _list, "the snapshots there are")
+    delete = add_command(commands, "delete", _delete, "before it expires by itself")
     delete.add_argument("name", metavar="NAME")
 
 
@@ -62,8 +56,6 @@ def _retention() -> Iterator[tuple[Retention, Topology]]:
 def _seek(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from prompt_worker.commands.engine import open_engine
-    from prompt_worker.deadletters.audit import Database
     from prompt_worker.deadletters.seek import seek
     from prompt_worker.platform.pubsub.rewind import parse_time
 
@@ -71,10 +63,10 @@ def _seek(options: argparse.Namespace) -> int:
     with _retention() as (retention, topology):
         target = time or retention.snapshot(options.snapshot)
         console = Console(highlight=False, soft_wrap=True)
-        database = Database(open_engine("seek"))
+        session = open_session("seek")
         seek(
             retention,
-            database,
+            session,
             topology.names,
             options.subscription,
             target,

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from prompt_worker.consuming.outcome import Outcome, Rejected
+from prompt_worker.platform.failures import Failure
 
 
-class BreakerError(Exception):
+class BreakerError(Failure):
     """Nearly everything is being rejected. Says why, and what to do."""
 
-    exit_code = 70  # EX_SOFTWARE of sysexits.h
+    exit_code = 70
 
 
 class Breaker:

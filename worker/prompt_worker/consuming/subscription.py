@@ -24,7 +24,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from prompt_worker.platform import telemetry
-from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.failures import DeploymentError
 
 log = logging.getLogger(__name__)
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 from uuid import UUID
 
-import psycopg2
 from psycopg2.extensions import cursor
 from psycopg2.extras import Json
-from sqlalchemy import Engine
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from prompt_worker.platform.postgres.errors import DeploymentError, describe
+from prompt_worker.platform.failures import DeploymentError
+from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
-from prompt_worker.platform.postgres.transactions import Transactions, is_transient
 
 Kind = Literal["replay", "edit", "discard", "purge", "seek", "snapshot"]
 Result = TypeVar("Result")
@@ -28,41 +24,6 @@ ATTEMPTS = 5  # at a transaction that met a lock or a deadlock; a person waits
 _BEGIN = "INSERT INTO dead_letter_actions (action, by, filter, details) VALUES (%s, %s, %s, %s) RETURNING id"
 _END = "UPDATE dead_letter_actions SET ended_at = now() WHERE id = %s"
 _RECORD = statement(__name__, "record_outcomes")
-
-
-class Database:
-    """The transactions of a command. Each raises `DeploymentError` when the database is out of reach."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self._transactions = Transactions(engine, threading.Event())
-        self._retrying = Retrying(
-            retry=retry_if_exception(is_transient),
-            wait=wait_random_exponential(multiplier=0.05, max=1.0),
-            stop=stop_after_attempt(ATTEMPTS),
-            reraise=True,
-        )
-
-    def once(self, work: Callable[[cursor], Result]) -> Result:
-        """Committed, or not done."""
-        with _explained():
-            return self._transactions.once(work)
-
-    def run(self, work: Callable[[cursor], Result]) -> Result:
-        """`once`, tried a few times against locks and deadlocks."""
-        with _explained():
-            return cast(Result, self._retrying(self._transactions.once, work))
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """A failing database in words for the one who typed the command."""
-    try:
-        yield
-    except psycopg2.Error as error:
-        raise DeploymentError(
-            f"The database fails: {describe(error)}. What was done until now stands; run the command again."
-        ) from None
 
 
 @dataclass(frozen=True)
@@ -89,7 +50,7 @@ class Action:
 
 @contextmanager
 def audited(
-    database: Database, kind: Kind, by: str, filter_: Mapping[str, Any], details: Mapping[str, Any]
+    session: Session, kind: Kind, by: str, filter_: Mapping[str, Any], details: Mapping[str, Any]
 ) -> Iterator[Action]:
     """An action from its beginning to its end, however it ends."""
 
@@ -101,11 +62,10 @@ def audited(
     def end(cursor: cursor) -> None:
         cursor.execute(_END, (action.id,))
 
-    action = Action(database.run(begin), by)
+    action = Action(session.run(begin), by)
     try:
         yield action
     finally:
-        with suppress(
-            DeploymentError
-        ):  # the database is away: it stays as one that was broken off, which it was
-            database.run(end)
+        # While the database is down it stays unfinished, which it is.
+        with suppress(DeploymentError):
+            session.run(end)

@@ -10,16 +10,17 @@ import msgspec
 
 from prompt_worker.deadletters.letter import LONGEST, SHOWN
 from prompt_worker.event.execution import ExecutionEvent
+from prompt_worker.platform.failures import Failure
 
 _TYPES = typing.get_type_hints(ExecutionEvent, include_extras=True)
 FIELDS = frozenset(_TYPES)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-class CorrectionError(ValueError):
+class CorrectionError(Failure, ValueError):
     """What was asked for cannot be made. Says what to do; holds none of the event's text."""
 
-    exit_code = 65  # EX_DATAERR of sysexits.h
+    exit_code = 65
 
 
 def corrected(body: bytes, changes: Mapping[str, str], removed: Iterable[str] = ()) -> bytes:

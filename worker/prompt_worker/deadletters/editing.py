@@ -17,11 +17,12 @@ from psycopg2.extensions import cursor
 from rich.console import Console
 
 from prompt_worker.commands.dead_letters.tables import printable_lines
-from prompt_worker.deadletters.audit import Database, audited
+from prompt_worker.deadletters.audit import audited
 from prompt_worker.deadletters.correction import FIELDS, CorrectionError, difference, pretty
 from prompt_worker.deadletters.reading import read_payload
 from prompt_worker.event.execution import InvalidEventError, parse
-from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.failures import DeploymentError
+from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
 _FIND = statement(__name__, "find_dead_letter")
@@ -56,15 +57,15 @@ class Original:
             raise CorrectionError(f"{self.id} needs no correction: its event is stored")
 
 
-def edit(database: Database, id_: UUID, correct: Correct, *, by: str, reveal: bool, console: Console) -> int:
+def edit(session: Session, id_: UUID, correct: Correct, *, by: str, reveal: bool, console: Console) -> int:
     """Keeps what `correct` makes of the body, once it is a valid event. Raises `CorrectionError`, `DeploymentError`."""
-    original = database.run(lambda cursor: _find(cursor, id_))
+    original = session.run(lambda cursor: _find(cursor, id_))
     body = correct(original.payload)
     if body == original.payload:
         console.print("nothing changed, nothing kept")
         return 0
     try:
-        copy = _keep_audited(database, original, body, by)
+        copy = _keep_audited(session, original, body, by)
     except (CorrectionError, DeploymentError) as error:
         if correct is in_editor:
             kept = _write(body)
@@ -76,18 +77,18 @@ def edit(database: Database, id_: UUID, correct: Correct, *, by: str, reveal: bo
     return 0
 
 
-def _keep_audited(database: Database, original: Original, body: bytes, by: str) -> UUID:
+def _keep_audited(session: Session, original: Original, body: bytes, by: str) -> UUID:
     _validate(original, body)
     changed = difference(original.payload, body, reveal=False)
     names = sorted({line[2:].partition(":")[0] for line in changed} & FIELDS)  # others may be anybody's text
-    with audited(database, "edit", by, {"id": str(original.id)}, {"fields": names}) as action:
+    with audited(session, "edit", by, {"id": str(original.id)}, {"fields": names}) as action:
 
         def keep(cursor: cursor) -> UUID:
             copy = _keep(cursor, _find(cursor, original.id), body)
             action.record(cursor, [(original.id, original.event_id, "edited", f"its copy is {copy}")])
             return copy
 
-        return database.run(keep)
+        return session.run(keep)
 
 
 def in_editor(body: bytes) -> bytes:

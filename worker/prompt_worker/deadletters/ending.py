@@ -12,9 +12,10 @@ from psycopg2.extensions import cursor
 from rich.console import Console
 
 from prompt_worker.commands.progress import progress, stopped_by_signal
-from prompt_worker.deadletters.audit import Action, Database, audited
+from prompt_worker.deadletters.audit import Action, audited
 from prompt_worker.deadletters.filters import Filter
 from prompt_worker.deadletters.replay.selection import FIRST
+from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
 PORTION = 2_000  # events in a transaction
@@ -69,41 +70,39 @@ class Ended:
     stopped: bool = False
 
 
-def discard(
-    database: Database, filter_: Filter, reason: str, *, yes: bool, by: str, console: Console
-) -> Ended:
+def discard(session: Session, filter_: Filter, reason: str, *, yes: bool, by: str, console: Console) -> Ended:
     """Pending and replayed ones; they are not replayed any more. Raises `DeploymentError`."""
-    ending = Ending("discarded", filter_, database.run(_now), reason)
-    number = database.run(ending.count)
+    ending = Ending("discarded", filter_, session.run(_now), reason)
+    number = session.run(ending.count)
     console.print(f"{number:,} pending or replayed: {filter_.describe()}")
     if not number or not yes:
         console.print("nothing is discarded" + (" yet: --yes does it" if number else ""))
         return Ended(number)
-    with audited(database, "discard", by, filter_.told(), {"reason": reason}) as action:
-        return _end(database, ending, action, number, console)
+    with audited(session, "discard", by, filter_.told(), {"reason": reason}) as action:
+        return _end(session, ending, action, number, console)
 
 
 def purge(
-    database: Database, filter_: Filter, older_than: timedelta, *, yes: bool, by: str, console: Console
+    session: Session, filter_: Filter, older_than: timedelta, *, yes: bool, by: str, console: Console
 ) -> Ended:
     """Resolved and discarded ones that have been so for longer, deleted. Raises `DeploymentError`."""
-    ending = Ending("purged", filter_, database.run(_now) - older_than)
-    number = database.run(ending.count)
+    ending = Ending("purged", filter_, session.run(_now) - older_than)
+    number = session.run(ending.count)
     console.print(
         f"{number:,} resolved or discarded before {ending.before:%Y-%m-%d %H:%M} UTC: {filter_.describe()}"
     )
     if not number or not yes:
         console.print("nothing is purged" + (" yet: --yes does it" if number else ""))
         return Ended(number)
-    with audited(database, "purge", by, filter_.told(), {"before": ending.before.isoformat()}) as action:
-        return _end(database, ending, action, number, console)
+    with audited(session, "purge", by, filter_.told(), {"before": ending.before.isoformat()}) as action:
+        return _end(session, ending, action, number, console)
 
 
-def _end(database: Database, ending: Ending, action: Action, number: int, console: Console) -> Ended:
+def _end(session: Session, ending: Ending, action: Action, number: int, console: Console) -> Ended:
     after, done = FIRST, 0
     with stopped_by_signal() as stop, progress(ending.how, number) as tell:
         while not stop.is_set():
-            ended = database.run(partial(ending.portion, after=after, action=action))
+            ended = session.run(partial(ending.portion, after=after, action=action))
             if ended:
                 after, done = max(ended), done + len(ended)
                 tell(len(ended))

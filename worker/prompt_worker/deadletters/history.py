@@ -10,7 +10,7 @@ from psycopg2.extensions import cursor
 from rich.console import Console
 
 from prompt_worker.commands.dead_letters.tables import printable
-from prompt_worker.deadletters.audit import Database
+from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
 _ALL = statement(__name__, "dead_letter_history")
@@ -21,7 +21,7 @@ _ALL_COLUMNS = ("id", "action", "by", "started_at", "ended_at", "filter", "detai
 _ONE_COLUMNS = ("at", "action", "by", "dead_letter", "outcome", "reason", "status", "times_seen")
 
 
-def history(database: Database, id_: UUID | None, number: int, *, as_json: bool, console: Console) -> int:
+def history(session: Session, id_: UUID | None, number: int, *, as_json: bool, console: Console) -> int:
     """Actions, or what was done to a dead letter or by an action. Raises `DeploymentError`."""
     query, columns = (_ALL, _ALL_COLUMNS) if id_ is None else (_ONE, _ONE_COLUMNS)
 
@@ -29,7 +29,7 @@ def history(database: Database, id_: UUID | None, number: int, *, as_json: bool,
         cursor.execute(query, {"id": id_, "number": number})
         return [dict(zip(columns, row, strict=True)) for row in cursor]
 
-    entries = database.run(read)
+    entries = session.run(read)
     if as_json:
         for entry in entries:
             print(json.dumps(entry, default=str))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from psycopg2.extensions import cursor
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Engine
 
 from prompt_worker.commands.dead_letters.tables import printable, printable_lines
-from prompt_worker.platform.postgres.session import sweep, transaction
+from prompt_worker.deadletters.sweep import sweep
+from prompt_worker.platform.failures import Failure
+from prompt_worker.platform.postgres.session import Session
 
 # Of an event, what is never a text that somebody wrote to a model, or a model wrote; anything else is hidden.
 SHOWN = {
@@ -36,30 +39,33 @@ WHERE o.dead_letter_id = %(id)s ORDER BY o.happened_at
 Letter = dict[str, Any]
 
 
-class NoSuchDeadLetterError(Exception):
+class NoSuchDeadLetterError(Failure):
     """Says where ids are found."""
 
-    exit_code = 66  # EX_NOINPUT of sysexits.h
+    exit_code = 66
 
 
-def find(engine: Engine, wanted: UUID) -> Letter:
+def find(session: Session, wanted: UUID) -> Letter:
     """By its id or its event's: each column by name, and `actions`, what operators did to it.
 
     Raises `NoSuchDeadLetterError`, `DeploymentError`.
     """
-    sweep(engine)
-    with transaction(engine) as cursor:
-        cursor.execute(_FIND, {"id": str(wanted)})
-        row = cursor.fetchone()
-        if row is None:
-            raise NoSuchDeadLetterError(
-                f"no dead letter has the id {wanted}, and none is of such an event: 'prompt-worker dead-letters list'"
-            )
-        letter = {column.name: value for column, value in zip(cursor.description or (), row, strict=True)}
-        letter["payload"] = bytes(letter["payload"])
-        cursor.execute(_ACTIONS, {"id": str(letter["id"])})
-        names = [column.name for column in cursor.description or ()]
-        letter["actions"] = [dict(zip(names, action, strict=True)) for action in cursor]
+    session.run(sweep)
+    return session.run(partial(_read, wanted))
+
+
+def _read(wanted: UUID, cursor: cursor) -> Letter:
+    cursor.execute(_FIND, {"id": str(wanted)})
+    row = cursor.fetchone()
+    if row is None:
+        raise NoSuchDeadLetterError(
+            f"no dead letter has the id {wanted}, and none is of such an event: 'prompt-worker dead-letters list'"
+        )
+    letter = {column.name: value for column, value in zip(cursor.description or (), row, strict=True)}
+    letter["payload"] = bytes(letter["payload"])
+    cursor.execute(_ACTIONS, {"id": str(letter["id"])})
+    names = [column.name for column in cursor.description or ()]
+    letter["actions"] = [dict(zip(names, action, strict=True)) for action in cursor]
     return letter
 
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Engine
 
 from prompt_worker.deadletters.filters import Filter
-from prompt_worker.platform.postgres.session import sweep, transaction
+from prompt_worker.deadletters.sweep import sweep
+from prompt_worker.platform.postgres.session import Session
 
 
 class Listed(msgspec.Struct, gc=False):
@@ -37,19 +37,19 @@ COLUMNS = [field.name for field in msgspec.structs.fields(Listed)]
 
 @contextmanager
 def listed(
-    engine: Engine, which: Filter, *, limit: int = 0, after: UUID | None = None
+    session: Session, which: Filter, *, limit: int = 0, after: UUID | None = None
 ) -> Iterator[Iterator[Listed]]:
     """Rows while the context lasts, `limit` at most (0: all); `after` is the last one of the page before.
 
     Pages go by id, which is made when a dead letter is stored and never changes. Raises `DeploymentError`.
     """
-    sweep(engine)
+    session.run(sweep)
     condition, parameters = which.where()
     statement = (
         f"SELECT {', '.join(f'd.{name}' for name in COLUMNS)} FROM dead_letter_events d WHERE {condition}"  # noqa: S608
         " AND (%(after)s::uuid IS NULL OR d.id < %(after)s::uuid) ORDER BY d.id DESC LIMIT %(limit)s"
     )
     parameters |= {"after": after and str(after), "limit": limit or None}
-    with transaction(engine, streamed="dead_letters") as cursor:
+    with session.streaming("dead_letters") as cursor:
         cursor.execute(statement, parameters)
         yield (Listed(*row) for row in cursor)

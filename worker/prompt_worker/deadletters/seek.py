@@ -8,7 +8,8 @@ from uuid import UUID
 from psycopg2.extensions import cursor
 from rich.console import Console
 
-from prompt_worker.deadletters.audit import Database, audited
+from prompt_worker.deadletters.audit import audited
+from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.pubsub.rewind import Retention, Snapshot
 from prompt_worker.platform.pubsub.topology import Names
@@ -22,7 +23,7 @@ _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 def seek(
     retention: Retention,
-    database: Database,
+    session: Session,
     names: Names,
     subscription: str,
     target: datetime | Snapshot,
@@ -38,7 +39,7 @@ def seek(
     else:
         where, since = f"{target:%Y-%m-%d %H:%M:%S} UTC", target
     console.print(f"{subscription} to {where}:")
-    console.print(f"- {_comes_again(database, names, source.topic, since)}")
+    console.print(f"- {_comes_again(session, names, source.topic, since)}")
     console.print("- what is stored already is recognised as a duplicate: no row and no counter changes")
     if isinstance(target, datetime):
         console.print("- what was published before then and still waits is DROPPED from the subscription")
@@ -51,14 +52,14 @@ def seek(
         return
     before = f"before-seek-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     told = {"subscription": subscription, "to": where, "undone by snapshot": before}
-    with audited(database, "seek", by, {}, told) as action:
+    with audited(session, "seek", by, {}, told) as action:
         retention.create(subscription, before)
         retention.seek(subscription, target)
-        database.run(lambda cursor: cursor.execute(_DONE, (action.id,)))
+        session.run(lambda cursor: cursor.execute(_DONE, (action.id,)))
     console.print(f"done; undo it with: prompt-worker seek {subscription} --snapshot {before} --yes")
 
 
-def _comes_again(database: Database, names: Names, topic: str, since: datetime | None) -> str:
+def _comes_again(session: Session, names: Names, topic: str, since: datetime | None) -> str:
     """How many messages, as far as the database can tell."""
     if since is None:
         return "how many messages come again is not known: another program made the snapshot"
@@ -79,7 +80,7 @@ def _comes_again(database: Database, names: Names, topic: str, since: datetime |
         ((number,),) = cursor.fetchall()
         return int(number)
 
-    number = database.run(count)
+    number = session.run(count)
     about = f"more than {COUNTED:,}" if number >= COUNTED else f"about {number:,}"
     stored = "rows and dead letters" if topic == names.topic else "dead letters"
     return (

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Engine
+from psycopg2.extensions import cursor
 
 from prompt_worker.deadletters.filters import Filter
-from prompt_worker.platform.postgres.session import sweep, transaction
+from prompt_worker.deadletters.sweep import sweep
+from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
 COLUMNS = 20  # of a sparkline
@@ -43,11 +45,12 @@ class Summary(msgspec.Struct, gc=False):
     groups: list[Group]
 
 
-def summarize(engine: Engine, which: Filter, *, limit: int = 0) -> Summary:
+def summarize(session: Session, which: Filter, *, limit: int = 0) -> Summary:
     """Of `limit` causes at most (0: all). Raises `DeploymentError`."""
-    sweep(engine)
+    session.run(sweep)
     condition, parameters = which.where()
-    with transaction(engine) as cursor:
+
+    def read(cursor: cursor) -> list[tuple[Any, ...]]:
         # For a million: compiling takes longer than counting, and sorting them twice as long as hashing a few groups.
         cursor.execute(
             "SET LOCAL jit = off; SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off"
@@ -56,7 +59,9 @@ def summarize(engine: Engine, which: Filter, *, limit: int = 0) -> Summary:
             _SUMMARIZE.replace("{which}", condition),
             parameters | {"columns": COLUMNS, "limit": limit or None},
         )
-        rows = cursor.fetchall()
+        return cursor.fetchall()
+
+    rows = session.run(read)
     groups = [Group(*(*row[:12], _spread(row[12]))) for row in rows]
     return Summary(rows[0][14], rows[0][13], groups) if rows else Summary(0, 0, [])
 

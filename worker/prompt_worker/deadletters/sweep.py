@@ -6,13 +6,18 @@ import logging
 import threading
 
 import psycopg2
+from psycopg2.extensions import cursor
 
 from prompt_worker.platform.postgres.transactions import Transactions
 
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 10.0
-_SWEEP = "SELECT resolve_dead_letters()"
+
+
+def sweep(cursor: cursor) -> None:
+    """Resolves those whose event has become a row: whoever reads dead letters does this first."""
+    cursor.execute("SELECT resolve_dead_letters()")
 
 
 def sweeping(transactions: Transactions, stop: threading.Event) -> threading.Thread:
@@ -21,7 +26,7 @@ def sweeping(transactions: Transactions, stop: threading.Event) -> threading.Thr
     def sweep_until_stop() -> None:
         while not stop.is_set():
             try:
-                transactions.once(lambda cursor: cursor.execute(_SWEEP))
+                transactions.once(sweep)
             except psycopg2.Error:
                 pass  # away, or waited for too long: the next one looks at these too
             except Exception as error:

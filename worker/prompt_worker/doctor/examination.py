@@ -15,11 +15,12 @@ from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
 from prompt_schema.verify import Check, verify
+from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.errors import describe
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.pubsub.topology import Topology, differences, read_topology
-from prompt_worker.platform.settings import DatabaseSettings, Environment, SettingsError, read
+from prompt_worker.platform.settings import DatabaseSettings, Environment, read
 
 TIMEOUT = 5.0  # seconds for one question to the broker
 OLDEST_VERSION = 150000

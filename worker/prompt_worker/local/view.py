@@ -15,6 +15,7 @@ from prompt_worker.deadletters.filters import Filter
 from prompt_worker.deadletters.summary import summarize
 from prompt_worker.local.demo.run import DemoRun, Ledger
 from prompt_worker.local.worker_process import WorkerProcess
+from prompt_worker.platform.postgres.session import Session
 
 LINE_SECONDS = 1.0
 CAUSES = 12  # of dead letters, shown
@@ -100,7 +101,7 @@ def print_ledger(console: Console, ledger: Ledger) -> None:
 
 def print_dead_letters(console: Console, engine: Engine) -> None:
     """Those that are stored, by cause, the largest first."""
-    summary = summarize(engine, Filter(), limit=CAUSES)
+    summary = summarize(Session(engine), Filter(), limit=CAUSES)
     if not summary.total:
         return
     table = Table("stored", "pending", "error class", "reason", box=None, padding=(0, 1, 0, 0))

@@ -9,16 +9,12 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, field
 
+from prompt_worker.platform.failures import SettingsError
+
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Ratio = Annotated[float, Meta(gt=0, le=1)]
-
-
-class SettingsError(Exception):
-    """What is wrong with the environment, one setting a line, and how to mend it."""
-
-    exit_code = 78  # EX_CONFIG of sysexits.h
 
 
 class PubSubSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from prompt_worker.platform.settings import SettingsError
+from prompt_worker.platform.failures import SettingsError
 from prompt_worker.publishing.message import ATTRIBUTE_LIMIT
 
 TOPIC = "prompt-executions"

@@ -18,7 +18,7 @@ from prompt_worker.commands.operator import (
     add_command,
     add_confirmation,
     open_console,
-    open_database,
+    open_session,
     who,
 )
 
@@ -67,7 +67,7 @@ def _edit(options: argparse.Namespace) -> int:
         raise CorrectionError("--file is the whole body: leave --set and --unset away")
     by_hand = not (options.file or options.set or options.unset)
     return edit(
-        open_database(),
+        open_session(),
         options.id,
         in_editor if by_hand else correct,
         by=who(options),
@@ -80,7 +80,7 @@ def _discard(options: argparse.Namespace) -> int:
     from prompt_worker.deadletters.ending import discard
 
     ended = discard(
-        open_database(),
+        open_session(),
         filter_of(options),
         options.because,
         yes=options.yes,
@@ -94,7 +94,7 @@ def _purge(options: argparse.Namespace) -> int:
     from prompt_worker.deadletters.ending import purge
 
     ended = purge(
-        open_database(),
+        open_session(),
         filter_of(options),
         options.older_than,
         yes=options.yes,

@@ -9,6 +9,7 @@ from uuid import UUID
 from prompt_worker.commands.dead_letters.edit import add_edit
 from prompt_worker.commands.dead_letters.filters import add_filters, filter_of
 from prompt_worker.commands.dead_letters.replay import add_replay
+from prompt_worker.commands.operator import add_command, open_session
 
 Command = Callable[[argparse.Namespace], int]
 Commands = argparse._SubParsersAction  # argparse has no public name for it
@@ -18,30 +19,22 @@ def add_dead_letters(parser: argparse.ArgumentParser) -> None:
     """Its sub-commands; each sets `command` to a function of its options."""
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    listing = _add(commands, "list", _list, "one line each, the newest first")
+    listing = add_command(commands, "list", _list, "one line each, the newest first")
     listing.add_argument("--limit", type=_count, default=50, metavar="N", help="default: 50; 0: all of them")
     listing.add_argument("--after", type=UUID, metavar="ID", help="go on after this one, the last of a page")
-    summary = _add(commands, "summary", _summary, "what failed and why: by cause, most of all first")
+    summary = add_command(commands, "summary", _summary, "what failed and why: by cause, most of all first")
     summary.add_argument("--limit", type=_count, default=30, metavar="N", help="causes; default: 30")
     for filtered in (listing, summary):
         add_filters(filtered)
         filtered.add_argument("--json", action="store_true", help="print JSON")
 
-    show = _add(commands, "show", _show, "everything about one, prompt texts hidden")
+    show = add_command(commands, "show", _show, "everything about one, prompt texts hidden")
     show.add_argument("id", type=UUID, metavar="ID", help="of a dead letter, or of its event")
     show.add_argument("--reveal", action="store_true", help="prompt texts too")
     show.add_argument("--json", action="store_true", help="print JSON")
 
     add_replay(commands)
     add_edit(commands)
-
-
-def _add(
-    commands: Commands[argparse.ArgumentParser], name: str, run: Command, about: str
-) -> argparse.ArgumentParser:
-    added = commands.add_parser(name, help=about, description=about)
-    added.set_defaults(command=run, extra="worker")
-    return added
 
 
 def _count(text: str) -> int:
@@ -52,26 +45,23 @@ def _count(text: str) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     from prompt_worker.commands.dead_letters.tables import print_list
-    from prompt_worker.commands.engine import open_engine
     from prompt_worker.deadletters.listing import listed
 
-    engine = open_engine("dead-letters")
-    with listed(engine, filter_of(options), limit=options.limit, after=options.after) as rows:
+    session = open_session()
+    with listed(session, filter_of(options), limit=options.limit, after=options.after) as rows:
         return print_list(rows, limit=options.limit, as_json=options.json)
 
 
 def _summary(options: argparse.Namespace) -> int:
     from prompt_worker.commands.dead_letters.tables import print_summary
-    from prompt_worker.commands.engine import open_engine
     from prompt_worker.deadletters.summary import summarize
 
-    summary = summarize(open_engine("dead-letters"), filter_of(options), limit=options.limit)
+    summary = summarize(open_session(), filter_of(options), limit=options.limit)
     return print_summary(summary, as_json=options.json)
 
 
 def _show(options: argparse.Namespace) -> int:
-    from prompt_worker.commands.engine import open_engine
     from prompt_worker.deadletters.letter import find, print_letter
 
-    print_letter(find(open_engine("dead-letters"), options.id), reveal=options.reveal, as_json=options.json)
+    print_letter(find(open_session(), options.id), reveal=options.reveal, as_json=options.json)
     return 0

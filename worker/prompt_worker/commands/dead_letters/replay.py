@@ -12,7 +12,7 @@ from prompt_worker.commands.operator import (
     add_command,
     add_confirmation,
     open_console,
-    open_database,
+    open_session,
     positive,
     who,
 )
@@ -84,15 +84,15 @@ def _replay(options: argparse.Namespace) -> int:
         options.wait,
         options.json,
     )
-    database, console = open_database(), open_console(stderr=options.json)
+    session, console = open_session(), open_console(stderr=options.json)
     if topology is None:
-        return dry_run(database, filter_, how, console)
+        return dry_run(session, filter_, how, console)
     with PublisherClient() as publisher:
         topic = Topic(publisher, topology.topic_path(topology.names.topic))
-        return send(database, topic, filter_, how, by=who(options), console=console)
+        return send(session, topic, filter_, how, by=who(options), console=console)
 
 
 def _history(options: argparse.Namespace) -> int:
     from prompt_worker.deadletters.history import history
 
-    return history(open_database(), options.id, options.limit, as_json=options.json, console=open_console())
+    return history(open_session(), options.id, options.limit, as_json=options.json, console=open_console())

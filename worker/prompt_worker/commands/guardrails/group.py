@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from collections.abc import Callable
 from pathlib import Path
+
+from prompt_worker.commands.operator import add_by, add_command, open_session, who
 
 Command = Callable[[argparse.Namespace], int]
 Commands = argparse._SubParsersAction  # argparse has no public name for it
@@ -14,18 +15,21 @@ Commands = argparse._SubParsersAction  # argparse has no public name for it
 def add_guardrails(parser: argparse.ArgumentParser) -> None:
     """Its sub-commands; each sets `command` to a function of its options."""
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add(commands, "list", _list, "what is active, and whether it can be used")
+    add_command(commands, "list", _list, "what is active, and whether it can be used", extra="guardrails")
 
-    marking = _add(commands, "false-positive", _false_positive, "mark a violation as false")
+    marking = add_command(
+        commands, "false-positive", _false_positive, "mark a violation as false", extra="guardrails"
+    )
     marking.add_argument("violation", metavar="ID", help="of a row of guardrail_violations")
     marking.add_argument("--undo", action="store_true", help="it was none: take the mark back")
-    marking.add_argument("--by", metavar="NAME", help="who says so (default: you)")
+    add_by(marking)
 
-    test = _add(
+    test = add_command(
         commands,
         "test",
         _test,
         "what a text triggers, its spans marked; exit code 1 when it triggers something",
+        extra="guardrails",
     )
     test.add_argument("text", metavar="TEXT", help="a text, or - for standard input")
     test.add_argument(
@@ -36,27 +40,19 @@ def add_guardrails(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add(
-    commands: Commands[argparse.ArgumentParser], name: str, run: Command, about: str
-) -> argparse.ArgumentParser:
-    added = commands.add_parser(name, help=about, description=about)
-    added.set_defaults(command=run, extra="guardrails")
-    return added
-
-
 def _list(_: argparse.Namespace) -> int:
-    from prompt_worker.commands.engine import open_engine
+    from prompt_worker.commands.guardrails.tables import print_guardrails
     from prompt_worker.guardrails.recording.owners import list_guardrails
 
-    return list_guardrails(open_engine("guardrails"))
+    return print_guardrails(list_guardrails(open_session("guardrails")))
 
 
 def _false_positive(options: argparse.Namespace) -> int:
-    from prompt_worker.commands.engine import open_engine
     from prompt_worker.guardrails.recording.owners import mark_false_positive
 
-    by = options.by or getpass.getuser()
-    print(mark_false_positive(open_engine("guardrails"), options.violation, by=by, undo=options.undo))
+    print(
+        mark_false_positive(open_session("guardrails"), options.violation, by=who(options), undo=options.undo)
+    )
     return 0
 
 

@@ -14,7 +14,7 @@ from prompt_worker.guardrails.evaluation import evaluate as evaluate_executions
 from prompt_worker.guardrails.fields import Execution
 from prompt_worker.guardrails.guardrail import Guardrail
 from prompt_worker.guardrails.registry import Evaluator, compile_guardrail
-from prompt_worker.platform.settings import SettingsError
+from prompt_worker.platform.failures import SettingsError
 
 
 def read_guardrails(path: Path | None) -> list[Guardrail]:

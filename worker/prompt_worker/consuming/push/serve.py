@@ -18,8 +18,8 @@ from prompt_worker.consuming.push.inbox import Inbox
 from prompt_worker.consuming.push.keys import SigningKeys
 from prompt_worker.consuming.push.server import Server
 from prompt_worker.consuming.push.tokens import Tokens
+from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
-from prompt_worker.platform.postgres.errors import DeploymentError
 from prompt_worker.platform.process import heap
 from prompt_worker.platform.process.probes import pages
 from prompt_worker.platform.process.readiness import Readiness

@@ -16,13 +16,13 @@ from tenacity import stop_after_attempt
 
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
 from prompt_worker.consuming.subscription import Message
-from prompt_worker.deadletters.audit import ATTEMPTS, Database
 from prompt_worker.deadletters.filters import Consumer
 from prompt_worker.deadletters.reading import kind_of_reason
 from prompt_worker.deadletters.replay.provenance import Provenance
 from prompt_worker.deadletters.replay.selection import FIRST, PORTION, DeadLetter, Selection
 from prompt_worker.executions.writer import ExecutionWriter
-from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.failures import DeploymentError
+from prompt_worker.platform.postgres.session import ATTEMPTS, Session
 from prompt_worker.platform.postgres.transactions import Transactions
 
 Result = TypeVar("Result")
@@ -73,8 +73,8 @@ class _Enough(Exception):  # noqa: N818 - not an error: the transaction has show
 class Rehearsal:
     """What would happen to dead letters if they were sent now. Raises `DeploymentError`."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._handlers: dict[Consumer, Handler] = {}
 
     def run(self, selection: Selection, most: int) -> Iterator[list[tuple[DeadLetter, Fate]]]:
@@ -82,7 +82,7 @@ class Rehearsal:
         after = FIRST
         while most:
             number = min(PORTION, most)
-            letters = self._database.run(partial(selection.read, after=after, number=number))
+            letters = self._session.run(partial(selection.read, after=after, number=number))
             if not letters:
                 return
             yield self._rehearse(letters)
@@ -99,7 +99,7 @@ class Rehearsal:
     def _handler(self, consumer: Consumer) -> Handler:
         if consumer not in self._handlers:
             open_handler = _execution_handler if consumer == "executions" else _guardrail_handler
-            self._handlers[consumer] = open_handler(self._database.engine)
+            self._handlers[consumer] = open_handler(self._session.engine)
         return self._handlers[consumer]
 
 

@@ -17,13 +17,14 @@ from prompt_worker.commands.dead_letters.replay_report import (
     print_settled_as_json,
 )
 from prompt_worker.commands.progress import progress, stopped_by_signal
-from prompt_worker.deadletters.audit import Database, audited
+from prompt_worker.deadletters.audit import audited
 from prompt_worker.deadletters.filters import Filter
 from prompt_worker.deadletters.replay.pace import Pace
 from prompt_worker.deadletters.replay.rehearsal import End, Fate, Rehearsal
 from prompt_worker.deadletters.replay.selection import Selection
 from prompt_worker.deadletters.replay.sending import Replay
 from prompt_worker.deadletters.replay.settling import settled, wait_until_settled
+from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.pubsub.topic import Topic
 
 INTERRUPTED = 130
@@ -43,16 +44,16 @@ class Options:
     as_json: bool = False
 
 
-def dry_run(database: Database, filter_: Filter, options: Options, console: Console) -> int:
+def dry_run(session: Session, filter_: Filter, options: Options, console: Console) -> int:
     """Says for each cause what would happen now. Raises `DeploymentError`."""
-    selection = database.run(lambda cursor: Selection.now(cursor, filter_, options.most_replays))
+    selection = session.run(lambda cursor: Selection.now(cursor, filter_, options.most_replays))
     most = _most(selection, options)
     if not _announce(selection, options, filter_, console):
         return 0
     groups: Counter[Fate] = Counter()
     examples: dict[Fate, UUID] = {}
     with progress("rehearsing", most) as tell:
-        for fates in Rehearsal(database).run(selection, most):
+        for fates in Rehearsal(session).run(selection, most):
             for letter, fate in fates:
                 groups[fate] += 1
                 examples.setdefault(fate, letter.id)
@@ -70,10 +71,10 @@ def dry_run(database: Database, filter_: Filter, options: Options, console: Cons
 
 
 def send(
-    database: Database, topic: Topic, filter_: Filter, options: Options, *, by: str, console: Console
+    session: Session, topic: Topic, filter_: Filter, options: Options, *, by: str, console: Console
 ) -> int:
     """Sends; the exit code: 1 where some failed again or are not settled yet. Raises `DeploymentError`."""
-    selection = database.run(lambda cursor: Selection.now(cursor, filter_, options.most_replays))
+    selection = session.run(lambda cursor: Selection.now(cursor, filter_, options.most_replays))
     if not _announce(selection, options, filter_, console):
         return 0
     most = _most(selection, options)
@@ -84,18 +85,18 @@ def send(
         "forced": options.most_replays is None,
     }
     told = {name: value for name, value in details.items() if value}
-    with stopped_by_signal() as stop, audited(database, "replay", by, filter_.told(), told) as action:
+    with stopped_by_signal() as stop, audited(session, "replay", by, filter_.told(), told) as action:
         pace = Pace(options.rate, options.oldest, time.monotonic)
         with progress("replaying", most) as tell:
-            return _send(Replay(database, topic, selection, action, pace, stop, tell), most, options, console)
+            return _send(Replay(session, topic, selection, action, pace, stop, tell), most, options, console)
 
 
 def _send(replay: Replay, most: int, options: Options, console: Console) -> int:
-    database, action, stop = replay.database, replay.action, replay.stop
+    session, action, stop = replay.session, replay.action, replay.stop
     canary = min(options.canary, most)
     if canary:
         replay.send(canary)
-        found = wait_until_settled(database, action.id, options.wait or CANARY_WAIT, stop)
+        found = wait_until_settled(session, action.id, options.wait or CANARY_WAIT, stop)
         if stop.is_set():
             return _interrupted(replay, most, console)
         print_settled(f"canary of {replay.sent:,}", found, console)
@@ -108,9 +109,9 @@ def _send(replay: Replay, most: int, options: Options, console: Console) -> int:
     if stop.is_set():
         return _interrupted(replay, most, console)
     if options.wait:
-        found = wait_until_settled(database, action.id, options.wait, stop)
+        found = wait_until_settled(session, action.id, options.wait, stop)
     else:
-        found = database.run(lambda cursor: settled(cursor, action.id))
+        found = session.run(lambda cursor: settled(cursor, action.id))
     print_settled(f"{replay.sent:,} sent", found, console, waited=options.wait > 0)
     if options.as_json:
         print_settled_as_json(action.id, replay.sent, found)

@@ -16,12 +16,13 @@ from psycopg2.extensions import cursor
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from prompt_worker.commands.progress import Tell
-from prompt_worker.deadletters.audit import Action, Database
+from prompt_worker.deadletters.audit import Action
 from prompt_worker.deadletters.replay.pace import Pace
 from prompt_worker.deadletters.replay.provenance import Provenance
 from prompt_worker.deadletters.replay.selection import FIRST, PORTION, DeadLetter, Selection
 from prompt_worker.deadletters.replay.settling import oldest_unsettled
-from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.failures import DeploymentError
+from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.pubsub.topic import Topic
 
@@ -42,7 +43,7 @@ _retrying = Retrying(
 class Replay:
     """One replay; `stop` ends it between two portions, `tell` hears how many each sent."""
 
-    database: Database
+    session: Session
     topic: Topic
     selection: Selection
     action: Action
@@ -64,7 +65,7 @@ class Replay:
             if self.stop.wait(self.pace.wait()):
                 return
             room = self.pace.room(min(PORTION, goal - self.sent))
-            portion = self.database.once(partial(self._send_portion, number=room))
+            portion = self.session.once(partial(self._send_portion, number=room))
             if portion:
                 self._after = portion[-1].id
                 self.sent += len(portion)
@@ -103,4 +104,4 @@ class Replay:
 
     def _keep_pace(self) -> None:
         if self.pace.due():
-            self.pace.adapt(self.database.run(lambda cursor: oldest_unsettled(cursor, self.action.id)))
+            self.pace.adapt(self.session.run(lambda cursor: oldest_unsettled(cursor, self.action.id)))

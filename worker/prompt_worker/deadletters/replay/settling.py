@@ -13,14 +13,14 @@ from uuid import UUID
 
 from psycopg2.extensions import cursor
 
-from prompt_worker.deadletters.audit import Database
+from prompt_worker.deadletters.sweep import sweep
+from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
 LOOK_SECONDS = 0.3
 
 _OLDEST = statement(__name__, "oldest_unsettled")
 _SETTLED = statement(__name__, "settled")
-_RESOLVE = "SELECT resolve_dead_letters()"
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Settled:
 
 def oldest_unsettled(cursor: cursor, replay: UUID) -> float:
     """Its age in seconds; 0 where all are settled."""
-    cursor.execute(_RESOLVE)
+    sweep(cursor)
     cursor.execute(_OLDEST, {"replay": replay})
     ((age,),) = cursor.fetchall()
     return float(age)
 
 
 def settled(cursor: cursor, replay: UUID) -> Settled:
-    cursor.execute(_RESOLVE)
+    sweep(cursor)
     cursor.execute(_SETTLED, {"replay": replay})
     numbers = {"resolved": 0, "failed": 0, "waiting": 0}
     reasons: dict[str, int] = {}
@@ -53,12 +53,12 @@ def settled(cursor: cursor, replay: UUID) -> Settled:
     return Settled(**numbers, reasons=tuple(sorted(reasons.items(), key=lambda each: -each[1])))
 
 
-def wait_until_settled(database: Database, replay: UUID, patience: float, stop: threading.Event) -> Settled:
+def wait_until_settled(session: Session, replay: UUID, patience: float, stop: threading.Event) -> Settled:
     """Until none waits, `stop` is set, or nothing more was settled for `patience` seconds."""
-    found = database.run(lambda cursor: settled(cursor, replay))
+    found = session.run(lambda cursor: settled(cursor, replay))
     changed_at = time.monotonic()
     while found.waiting and time.monotonic() - changed_at < patience and not stop.wait(LOOK_SECONDS):
-        before, found = found, database.run(lambda cursor: settled(cursor, replay))
+        before, found = found, session.run(lambda cursor: settled(cursor, replay))
         if found.waiting < before.waiting:
             changed_at = time.monotonic()
     return found

@@ -27,7 +27,7 @@ from tenacity.nap import sleep_using_event
 
 from prompt_worker.guardrails.recording.violation import Violation
 from prompt_worker.platform import telemetry
-from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.process import health
 from prompt_worker.platform.pubsub.topic import Topic
 

@@ -2,49 +2,40 @@
 
 from __future__ import annotations
 
-from typing import cast
 from uuid import UUID
 
 from psycopg2.extensions import cursor
-from sqlalchemy import Engine
 
-from prompt_worker.commands.guardrails.tables import print_guardrails
+from prompt_worker.guardrails.guardrail import Guardrail
 from prompt_worker.guardrails.recording.active import read
+from prompt_worker.platform.failures import Failure
+from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
 _MARK = statement(__name__, "mark_false_positive")
 
 
-class NoSuchViolationError(Exception):
+class NoSuchViolationError(Failure):
     """Says where ids are found."""
 
-    exit_code = 66  # EX_NOINPUT of sysexits.h
+    exit_code = 66
 
 
-def list_guardrails(engine: Engine) -> int:
-    """What is active; the exit code: 1 when one of them cannot be used."""
-    connection = engine.raw_connection()
-    try:
-        return print_guardrails(read(cast(cursor, connection.cursor())))
-    finally:
-        connection.close()
+def list_guardrails(session: Session) -> list[Guardrail]:
+    """The active ones. Raises `DeploymentError`."""
+    return session.run(read)
 
 
-def mark_false_positive(engine: Engine, violation_id: str, *, by: str, undo: bool) -> str:
+def mark_false_positive(session: Session, violation_id: str, *, by: str, undo: bool) -> str:
     """Marks a violation as false, or takes that back; says what was done. Counted once, however often it is marked.
 
-    Raises `NoSuchViolationError`.
+    Raises `NoSuchViolationError`, `DeploymentError`.
     """
     try:
         wanted = UUID(violation_id)
     except ValueError:
         raise NoSuchViolationError("not a UUID: give the id of a row of guardrail_violations") from None
-    connection = engine.raw_connection()
-    try:
-        changed, marked_by = _mark(cast(cursor, connection.cursor()), wanted, None if undo else by)
-        connection.commit()
-    finally:
-        connection.close()
+    changed, marked_by = session.run(lambda cursor: _mark(cursor, wanted, None if undo else by))
     if marked_by is None:
         return f"{wanted} is no longer marked as false" if changed else f"{wanted} was not marked as false"
     return (

@@ -10,7 +10,7 @@ from psycopg2.extensions import make_dsn
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError
 
-from prompt_worker.platform.settings import SettingsError
+from prompt_worker.platform.failures import SettingsError
 
 # A statement that waits longer is given up and retried, so that no lock and no hung server holds a batch for good.
 STATEMENT_TIMEOUT_MS = 30_000

@@ -8,6 +8,8 @@ from typing import Literal
 import psycopg2
 from psycopg2 import errorcodes
 
+from prompt_worker.platform.failures import DeploymentError
+
 Kind = Literal["transient", "event", "deployment"]
 
 # SQLSTATE classes, https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -63,7 +65,13 @@ def _copied_column(error: psycopg2.Error) -> str | None:
     return found and found[1]
 
 
-class DeploymentError(Exception):
-    """The database or the broker lacks something that no retry brings. Says what to do."""
-
-    exit_code = 69  # EX_UNAVAILABLE of sysexits.h
+def explain(error: psycopg2.Error) -> DeploymentError:
+    """The one wording for a database that refuses or fails, and what to do next."""
+    if classify(error) == "deployment":
+        return DeploymentError(
+            f"The database refuses: {describe(error)}. Run 'prompt-worker migrate', then 'prompt-worker verify'; "
+            "a login that runs commands needs the role prompt_operator."
+        )
+    return DeploymentError(
+        f"The database failed: {describe(error)}. Completed work is kept; run the command again."
+    )

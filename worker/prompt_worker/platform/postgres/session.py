@@ -1,41 +1,64 @@
-"""A cursor for operators' commands: a transaction, and a database that refuses told in words."""
+"""A command's only way into a transaction: committed or not done, and a database that refuses explained once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import TypeVar, cast
 
 import psycopg2
 from psycopg2.extensions import cursor
 from sqlalchemy import Engine
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from prompt_worker.platform.postgres.errors import DeploymentError, describe
+from prompt_worker.platform.postgres.errors import explain
+from prompt_worker.platform.postgres.transactions import Transactions, is_transient
 
-_SWEEP = "SELECT resolve_dead_letters()"
+Result = TypeVar("Result")
+
+ATTEMPTS = 5  # at a transaction that met a lock or a deadlock: a person waits
+
+
+class Session:
+    """On one engine. Everything here raises `DeploymentError` when the database refuses or fails."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._transactions = Transactions(engine, threading.Event())
+        self._retrying = Retrying(
+            retry=retry_if_exception(is_transient),
+            wait=wait_random_exponential(multiplier=0.05, max=1.0),
+            stop=stop_after_attempt(ATTEMPTS),
+            reraise=True,
+        )
+
+    def once(self, work: Callable[[cursor], Result]) -> Result:
+        """What `work` returns, committed; nothing is done when it fails."""
+        with _explained():
+            return self._transactions.once(work)
+
+    def run(self, work: Callable[[cursor], Result]) -> Result:
+        """`once`, tried a few times against locks and deadlocks."""
+        with _explained():
+            return cast(Result, self._retrying(self._transactions.once, work))
+
+    @contextmanager
+    def streaming(self, name: str) -> Iterator[cursor]:
+        """A cursor of the server's called `name`, for more rows than memory should hold."""
+        with _explained():
+            connection = self.engine.raw_connection()
+            try:
+                with cast(cursor, connection.cursor(name)) as opened:
+                    yield opened
+                connection.commit()
+            finally:
+                connection.close()
 
 
 @contextmanager
-def transaction(engine: Engine, *, streamed: str | None = None) -> Iterator[cursor]:
-    """Committed at its end. `streamed` names a cursor of the server's, for more rows than memory should hold.
-
-    Raises `DeploymentError`.
-    """
-    connection = engine.raw_connection()
+def _explained() -> Iterator[None]:
     try:
-        with cast(cursor, connection.cursor(streamed) if streamed else connection.cursor()) as opened:
-            yield opened
-        connection.commit()
+        yield
     except psycopg2.Error as error:
-        raise DeploymentError(
-            f"The database refuses: {describe(error)}. Is it migrated ('prompt-worker verify'), "
-            "and was this login granted prompt_operator?"
-        ) from None
-    finally:
-        connection.close()
-
-
-def sweep(engine: Engine) -> None:
-    """Resolves those whose event has become a row at the moment they were stored, so that what is told is true."""
-    with transaction(engine) as cursor:
-        cursor.execute(_SWEEP)
+        raise explain(error) from None

@@ -27,7 +27,7 @@ from tenacity import (
 from tenacity.nap import sleep_using_event
 
 from prompt_worker.platform import telemetry
-from prompt_worker.platform.postgres.errors import DeploymentError, classify, describe
+from prompt_worker.platform.postgres.errors import classify, describe, explain
 from prompt_worker.platform.process import health
 
 log = logging.getLogger(__name__)
@@ -64,10 +64,7 @@ class Transactions:
             telemetry.record("write", time.perf_counter() - started)
         except psycopg2.Error as error:
             if classify(error) == "deployment":
-                raise DeploymentError(
-                    f"The database refuses: {describe(error)}. "
-                    "Run 'prompt-worker migrate', then 'prompt-worker verify'."
-                ) from None
+                raise explain(error) from None
             if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
                 connection_.invalidate()  # perhaps dead: the next attempt connects anew
             raise

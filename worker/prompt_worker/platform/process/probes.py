@@ -10,7 +10,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
-from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.process import health
 from prompt_worker.platform.process.readiness import Readiness
 from prompt_worker.platform.settings import ProbeSettings

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from google.api_core.exceptions import AlreadyExists, GoogleAPIError, NotFound
 from google.cloud.pubsub_v1 import SubscriberClient
 
-from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.failures import DeploymentError, Failure
 from prompt_worker.platform.pubsub.topology import RETENTION, Topology
 
 TIMEOUT = 10.0  # seconds for one question to the broker
@@ -21,10 +21,10 @@ _CREATED = "created"  # the label that holds the Unix second: Pub/Sub itself tel
 _FORM = "such as 2026-11-23T08:00:00Z or 2026-11-23T10:00:00+02:00"
 
 
-class SeekError(ValueError):
+class SeekError(Failure, ValueError):
     """What was asked for cannot be done. Says what to do."""
 
-    exit_code = 64  # EX_USAGE of sysexits.h
+    exit_code = 64
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1.types import DeadLetterPolicy, ExpirationPolicy, RetryPolicy, Subscription, Topic
 from msgspec import field
 
-from prompt_worker.platform.postgres.errors import DeploymentError
+from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.settings import Environment, PubSubSettings
 
 ACK_DEADLINE = 60  # seconds; leases of a batch that is being retried are extended

@@ -12,7 +12,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import Meta, field
 
-from prompt_worker.platform.settings import SettingsError
+from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.telemetry.metrics import name_worker
 
 if TYPE_CHECKING:

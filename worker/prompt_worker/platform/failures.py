@@ -1,0 +1,40 @@
+"""Failures that end a command with a sentence for its user, never with a traceback; each has an exit code.
+
+The codes from 64 to 78 are those of sysexits.h; 130 is a shell's for Ctrl-C.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+# By code: what a script that runs prompt-worker may conclude.
+EXIT_CODES = {
+    0: "done",
+    1: "done, and something is not as it should be: a check failed, events were refused, something was found",
+    2: "the command line is wrong",
+    64: "an argument does not fit what it names",
+    65: "the given content is not valid",
+    66: "the thing to work on does not exist or cannot be read",
+    69: "the database, the broker or a local server lacks something or is unavailable",
+    70: "nearly everything was rejected: the worker stopped, since it is the worker that is broken",
+    78: "settings are missing or wrong, or an extra is not installed",
+    130: "interrupted",
+}
+
+
+class Failure(Exception):  # noqa: N818 - the base of errors, each named as one
+    """Its message says what to do next, and holds no prompt text, PII or password."""
+
+    exit_code: ClassVar[int]
+
+
+class SettingsError(Failure):
+    """What is wrong with the environment, one setting a line, and how to fix it."""
+
+    exit_code = 78
+
+
+class DeploymentError(Failure):
+    """The database or the broker lacks something that no retry brings."""
+
+    exit_code = 69
