@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 
+from prompt_worker.commands.consumers import CONSUMERS, PUSHED
 from prompt_worker.commands.dead_letters.group import add_dead_letters
 from prompt_worker.commands.guardrails.group import add_guardrails
 from prompt_worker.commands.operator import Command, add_command
 from prompt_worker.commands.rewind import add_seek, add_snapshot
 from prompt_worker.platform.failures import Failure, SettingsError
+from prompt_worker.platform.process.signals import exit_while_starting
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,23 +82,23 @@ def _topics(_: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it starts, nothing is in hand
-    from prompt_worker.consuming.pull import dead_letters, executions, guardrails, run
+    exit_while_starting()
+    from prompt_worker.consuming.pull import run
     from prompt_worker.platform.telemetry import configure_logs
 
     configure_logs(options.log_level)
-    consumers = {"executions": executions, "guardrails": guardrails, "dead-letters": dead_letters}
-    run(consumers[options.consumer])
+    run(CONSUMERS[options.consumer])
     return 0
 
 
 def _serve(options: argparse.Namespace) -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it starts, nothing is in hand
+    exit_while_starting()
     from prompt_worker.consuming.push.serve import serve
     from prompt_worker.platform.telemetry import configure_logs
 
     configure_logs(options.log_level)
-    serve(options.only)
+    names = [options.only] if options.only else PUSHED
+    serve([CONSUMERS[name] for name in names], options.only or "serve")
     return 0
 
 
@@ -147,13 +148,11 @@ def _parser() -> argparse.ArgumentParser:
     add_command(commands, "topics", _topics, "create or reconcile topics and subscriptions")
 
     run = add_command(commands, "run", _run, "run a consumer until SIGTERM", extra="worker,guardrails")
-    run.add_argument("consumer", choices=["executions", "guardrails", "dead-letters"])
+    run.add_argument("consumer", choices=list(CONSUMERS))
     serve = add_command(
         commands, "serve", _serve, "take Pub/Sub's push requests until SIGTERM", extra="push,guardrails"
     )
-    serve.add_argument(
-        "only", nargs="?", choices=["executions", "guardrails"], help="not given: both, each on its path"
-    )
+    serve.add_argument("only", nargs="?", choices=PUSHED, help="not given: both, each on its path")
     for lasting in (run, serve):
         lasting.add_argument(
             "--log-level",

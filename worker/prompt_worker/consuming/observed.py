@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from prompt_worker.consuming import traces
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
-from prompt_worker.platform.telemetry import traces
 from prompt_worker.platform.telemetry.metrics import record, watch
 
 if TYPE_CHECKING:

@@ -11,12 +11,13 @@ from uuid import UUID
 from psycopg2.extensions import cursor
 from rich.console import Console
 
-from prompt_worker.commands.progress import progress, stopped_by_signal
+from prompt_worker.commands.progress import progress
 from prompt_worker.deadletters.audit import Action, audited
 from prompt_worker.deadletters.filters import Filter
 from prompt_worker.deadletters.replay.selection import FIRST
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
+from prompt_worker.platform.process.signals import stopped_by_signal
 
 PORTION = 2_000  # events in a transaction
 

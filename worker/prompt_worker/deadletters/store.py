@@ -35,7 +35,7 @@ from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions, halving, is_transient
 
 if TYPE_CHECKING:
-    from prompt_worker.consuming.pull import Parts
+    from prompt_worker.consuming.work import Parts
 
 log = logging.getLogger(__name__)
 

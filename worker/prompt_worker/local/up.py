@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from rich.console import Console
@@ -33,6 +30,8 @@ from prompt_worker.local.view import (
 )
 from prompt_worker.local.worker_process import WorkerProcess
 from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.process.signals import stopped_by_signal
+from prompt_worker.platform.process.wakeup import Wakeup
 from prompt_worker.platform.pubsub.topology import Topology, read_topology, reconcile
 from prompt_worker.platform.settings import Environment
 
@@ -55,7 +54,7 @@ def up(*, demo: int, once: bool, data_dir: str | None) -> int:
     find_java()  # what is missing is asked for before anything starts
     find_jar()
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
-    with stop_signals() as stop, ExitStack() as services:
+    with stopped_by_signal() as stop, ExitStack() as services:
         try:
             kept = Path(data_dir) if data_dir else None
             return _up(services, stop, console, demo=demo, once=once, data_dir=kept)
@@ -65,7 +64,7 @@ def up(*, demo: int, once: bool, data_dir: str | None) -> int:
 
 def _up(
     services: ExitStack,
-    stop: threading.Event,
+    stop: Wakeup,
     console: Console,
     *,
     demo: int,
@@ -135,7 +134,7 @@ def _start_pubsub(services: ExitStack, console: Console) -> tuple[Topology, Subs
 
 
 def _follow(
-    run: DemoRun, workers: Sequence[WorkerProcess], engine: Engine, view: View, stop: threading.Event
+    run: DemoRun, workers: Sequence[WorkerProcess], engine: Engine, view: View, stop: Wakeup
 ) -> Ledger | None:
     """Until each message is accounted for, or nothing moves any more; None when stopped before that."""
     run.start(engine)
@@ -171,7 +170,7 @@ def _conclude(ledger: Ledger, engine: Engine, console: Console) -> int:
     return 0 if ledger.holds and not differences else 1
 
 
-def _unless(stop: threading.Event) -> None:
+def _unless(stop: Wakeup) -> None:
     if stop.is_set():
         raise Stopped
 
@@ -180,20 +179,3 @@ def _unless_ended(workers: Sequence[WorkerProcess]) -> None:
     for worker in workers:
         if failure := worker.failure:
             raise ServerError(failure)
-
-
-@contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """Set by the first Ctrl-C or SIGTERM. A second one kills us, and what we started ends with us all the same."""
-    stop = threading.Event()
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -11,12 +11,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from prompt_worker.event.execution import InvalidEventError
+from prompt_worker.platform.process.wakeup import Wakeup
 from prompt_worker.publishing.delivery import AwayError, Post
 from prompt_worker.publishing.losses import Drops, succeed
 from prompt_worker.publishing.message import UnpublishableError, make_message
 from prompt_worker.publishing.outbox import BATCH_EVENTS, Outbox, Pending
 from prompt_worker.publishing.spool.backlog import Backlog
-from prompt_worker.publishing.wakeup import Bell
 
 if TYPE_CHECKING:
     from prompt_worker.publishing.spool.spool import Spool
@@ -36,7 +36,7 @@ class Sender:
         self._post, self._source, self._outbox, self._linger = post, source, outbox, linger
         self._thread: threading.Thread | None = None
         self._lock = threading.RLock()
-        self._bell = Bell()
+        self._wakeup = Wakeup()
         self._stop = threading.Event()
         self._rested = threading.Condition()
         self._deadline = float("inf")
@@ -44,7 +44,7 @@ class Sender:
     def put(self, pending: Pending) -> None:
         """Queues it; what a full outbox does not take goes to the spool, or is given up."""
         if self._outbox.put(pending):
-            self._bell.ring()
+            self._wakeup.set()
             if self._thread is None:
                 self._start()
         else:
@@ -58,7 +58,7 @@ class Sender:
         """Waits until nothing is left in memory or in the spool; False when `timeout` seconds were not enough."""
         self.backlog.look()
         self._start()
-        self._bell.ring()
+        self._wakeup.set()
         with self._rested:
             return self._rested.wait_for(self._nothing_left, timeout)
 
@@ -70,7 +70,7 @@ class Sender:
         self._deadline = time.monotonic() + timeout
         self._post.try_now(self._deadline)
         self._stop.set()
-        self._bell.ring()
+        self._wakeup.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout)
         self.backlog.keep(
@@ -120,10 +120,10 @@ class Sender:
         elif away and self.backlog.spool is None:
             self._stop.wait(away)  # what comes waits in memory
         else:
-            self._bell.wait(away or self.backlog.pause())
+            self._wakeup.wait(away or self.backlog.pause())
             if len(self._outbox) < BATCH_EVENTS:
                 self._stop.wait(self._linger)
-        self._bell.silence()
+        self._wakeup.clear()
 
     def _safe_turn(self) -> None:
         try:
@@ -142,7 +142,7 @@ class Sender:
         if not self._post.away_for():
             self.published += self.backlog.send(self._post)
         if not self._post.away_for() and not self._nothing_left():
-            self._bell.ring()
+            self._wakeup.set()
         self.drops.report()
 
     def _send(self, batch: list[Pending]) -> None:

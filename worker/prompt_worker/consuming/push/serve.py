@@ -12,17 +12,18 @@ from google.cloud.pubsub_v1 import PublisherClient
 from msgspec.structs import replace
 
 from prompt_worker.consuming.consumer import Consumer
-from prompt_worker.consuming.pull import Parts, Work, executions, guardrails, make_consumer, run_until_signal
 from prompt_worker.consuming.push.app import App
 from prompt_worker.consuming.push.inbox import Inbox
 from prompt_worker.consuming.push.keys import SigningKeys
 from prompt_worker.consuming.push.server import Server
 from prompt_worker.consuming.push.tokens import Tokens
+from prompt_worker.consuming.work import Parts, Work, make_consumer
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.process import heap
 from prompt_worker.platform.process.probes import pages
 from prompt_worker.platform.process.readiness import Readiness
+from prompt_worker.platform.process.signals import run_until_signal
 from prompt_worker.platform.pubsub.topology import read_topology
 from prompt_worker.platform.settings import (
     ConsumerSettings,
@@ -40,14 +41,12 @@ LOOK_SECONDS = 0.1  # between looks at whether anything ended
 DRAIN_SECONDS = 1.0  # for requests in hand before their consumers are told to stop
 ANSWER_SECONDS = 0.5  # for the last answers to go out
 
-WORKS: dict[str, Callable[[Environment], Work]] = {"executions": executions, "guardrails": guardrails}
 
-
-def serve(only: str | None) -> None:
-    """Both consumers, or `only` one. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
+def serve(works_of: Sequence[Callable[[Environment], Work]], name: str) -> None:
+    """Each on its own path, in a process called `name`. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
     heap.share_one()
     environment = Environment()
-    works = [work_of(environment) for name, work_of in WORKS.items() if only in (None, name)]
+    works = [work_of(environment) for work_of in works_of]
     database = environment.read(DatabaseSettings)
     push = environment.read(PushSettings)
     settings = replace(environment.read(ConsumerSettings), batch_seconds=push.batch_seconds)
@@ -63,7 +62,7 @@ def serve(only: str | None) -> None:
     consumers: list[Consumer] = []
     with ExitStack() as opened:
         listening = opened.enter_context(_listen(push.port))
-        opened.enter_context(exporting(telemetry, only or "serve"))
+        opened.enter_context(exporting(telemetry, name))
         publisher = opened.enter_context(PublisherClient())
         for work in works:
             engine = connect(
@@ -76,6 +75,7 @@ def serve(only: str | None) -> None:
             consumers.append(make_consumer(inbox, work.make_handler(parts), parts, settings, path))
         app = App(inboxes, _tokens(sender), pages(probes, Readiness(database.url)), push)
         server = Server(app, listening, loop)
+        heap.settle()
         run_until_signal(lambda: _run(server, consumers, asked, stop), asked)
         for failure in (server.failure, *(consumer.failure for consumer in consumers)):
             if failure:

@@ -16,7 +16,7 @@ from prompt_worker.commands.dead_letters.replay_report import (
     print_settled,
     print_settled_as_json,
 )
-from prompt_worker.commands.progress import progress, stopped_by_signal
+from prompt_worker.commands.progress import progress
 from prompt_worker.deadletters.audit import audited
 from prompt_worker.deadletters.filters import Filter
 from prompt_worker.deadletters.replay.pace import Pace
@@ -25,6 +25,7 @@ from prompt_worker.deadletters.replay.selection import Selection
 from prompt_worker.deadletters.replay.sending import Replay
 from prompt_worker.deadletters.replay.settling import settled, wait_until_settled
 from prompt_worker.platform.postgres.session import Session
+from prompt_worker.platform.process.signals import stopped_by_signal
 from prompt_worker.platform.pubsub.topic import Topic
 
 INTERRUPTED = 130

@@ -6,7 +6,6 @@ publishing and commit sends a portion twice: its events are duplicates then.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +23,7 @@ from prompt_worker.deadletters.replay.settling import oldest_unsettled
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
+from prompt_worker.platform.process.wakeup import Wakeup
 from prompt_worker.platform.pubsub.topic import Topic
 
 PUBLISH_TIMEOUT = 5.0  # seconds of one attempt, and of all together: the rows are locked meanwhile
@@ -48,7 +48,7 @@ class Replay:
     selection: Selection
     action: Action
     pace: Pace
-    stop: threading.Event
+    stop: Wakeup
     tell: Tell
 
     def __post_init__(self) -> None:

@@ -6,7 +6,6 @@ which only Cloud Monitoring knows: it grows when the workers do not keep up with
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from uuid import UUID
@@ -16,6 +15,7 @@ from psycopg2.extensions import cursor
 from prompt_worker.deadletters.sweep import sweep
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
+from prompt_worker.platform.process.wakeup import Wakeup
 
 LOOK_SECONDS = 0.3
 
@@ -53,7 +53,7 @@ def settled(cursor: cursor, replay: UUID) -> Settled:
     return Settled(**numbers, reasons=tuple(sorted(reasons.items(), key=lambda each: -each[1])))
 
 
-def wait_until_settled(session: Session, replay: UUID, patience: float, stop: threading.Event) -> Settled:
+def wait_until_settled(session: Session, replay: UUID, patience: float, stop: Wakeup) -> Settled:
     """Until none waits, `stop` is set, or nothing more was settled for `patience` seconds."""
     found = session.run(lambda cursor: settled(cursor, replay))
     changed_at = time.monotonic()

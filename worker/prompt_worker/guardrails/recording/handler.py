@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
 from prompt_worker.consuming.subscription import Message
+from prompt_worker.consuming.traces import annotate
 from prompt_worker.guardrails.evaluation import Result, evaluate
 from prompt_worker.guardrails.finding import HashKey
 from prompt_worker.guardrails.guardrail import Severity
@@ -35,10 +36,9 @@ from prompt_worker.platform.postgres.errors import describe
 from prompt_worker.platform.postgres.transactions import Transactions, halving, is_transient
 from prompt_worker.platform.pubsub.topic import Topic
 from prompt_worker.platform.settings import GuardrailSettings
-from prompt_worker.platform.telemetry.traces import annotate
 
 if TYPE_CHECKING:
-    from prompt_worker.consuming.pull import Parts
+    from prompt_worker.consuming.work import Parts
 
 SEVERITIES = get_args(Severity)
 AT_ONCE = 500  # events that are evaluated together: more are no faster and take more memory

@@ -1,0 +1,47 @@
+"""Signals: their handlers set a flag and do no more, since they may interrupt any lock."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from prompt_worker.platform.process.wakeup import Wakeup
+
+FLAG_SECONDS = 0.1  # between checks of whether a signal came
+
+
+def exit_while_starting() -> None:
+    """SIGTERM ends the process with exit code 0 at once: while a worker starts, nothing is in flight."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+
+@contextmanager
+def stopped_by_signal() -> Iterator[Wakeup]:
+    """Set by the first SIGINT or SIGTERM; a second one kills."""
+    stop = Wakeup()
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_until_signal(run: Callable[[], None], stop: threading.Event) -> None:
+    """Runs it on a thread of its own; the first signal sets `stop`, which asks it for an ordered end."""
+    running = threading.Thread(target=run, name="consumer")
+    with stopped_by_signal() as signalled:
+        running.start()
+        while running.is_alive():
+            running.join(FLAG_SECONDS)
+            if signalled.is_set():
+                stop.set()
