@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import get_args
 
-from prompt_worker.commands.guardrails.judging import read_guardrails
+from prompt_worker.guardrails.defaults import read_guardrails
 from prompt_worker.guardrails.registry import Evaluator, compile_guardrail
 from prompt_worker.platform.failures import SettingsError
 from tests.guardrails_quality.evasions import measure_evasions

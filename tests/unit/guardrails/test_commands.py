@@ -1,22 +1,17 @@
 """The commands: what a text triggers, how well labelled texts are judged, which evasions are seen through."""
 
-import argparse
 from pathlib import Path
 
 import pytest
 
-from prompt_worker.commands.guardrails.group import add_guardrails
+from prompt_worker.commands.cli import main
 from prompt_worker.commands.guardrails.tables import print_guardrails
 from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
 from prompt_worker.guardrails.guardrail import Guardrail
 
 
 def run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_guardrails(parser)
-    options = parser.parse_args(arguments)
-    code: int = options.command(options)
-    return code
+    return main(["guardrails", *arguments])
 
 
 def test_test_shows_what_a_text_triggers(capsys: pytest.CaptureFixture[str]) -> None:

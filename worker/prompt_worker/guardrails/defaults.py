@@ -1,6 +1,11 @@
 """The guardrails that a new database starts with, for use without one. Personal data: all entities that are known."""
 
+from pathlib import Path
+
+import msgspec
+
 from prompt_worker.guardrails.guardrail import Guardrail
+from prompt_worker.platform.failures import SettingsError
 
 DEFAULT_GUARDRAILS = (
     Guardrail(
@@ -25,3 +30,13 @@ DEFAULT_GUARDRAILS = (
         action="warn",
     ),
 )
+
+
+def read_guardrails(path: Path | None) -> list[Guardrail]:
+    """The guardrails in a file. Raises `SettingsError` that names the file."""
+    if path is None:
+        return list(DEFAULT_GUARDRAILS)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[Guardrail])
+    except (OSError, msgspec.MsgspecError) as error:
+        raise SettingsError(f"{path}: {error}") from None

@@ -1,25 +1,22 @@
-"""`prompt-worker dead-letters replay`, and `history`."""
+"""`prompt-worker dead-letters replay`."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from uuid import UUID
 
-from prompt_worker.commands.dead_letters.filters import add_filters, filter_of
-from prompt_worker.commands.operator import (
+from prompt_worker.commands.command import (
     Commands,
     add_command,
     add_confirmation,
     open_console,
-    open_session,
     positive,
     who,
 )
+from prompt_worker.commands.dead_letters.filters import add_filters, filter_of
 
 
-def add_replay(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Each sets `command` to a function of its options."""
+def add(commands: Commands) -> None:
     replaying = add_command(
         commands, "replay", _replay, "what would happen if they were sent again now; --yes sends them"
     )
@@ -52,17 +49,11 @@ def add_replay(commands: Commands[argparse.ArgumentParser]) -> None:
 
     add("--json", action="store_true", help="print JSON, a group a line")
 
-    history = add_command(commands, "history", _history, "who did what, and what came of it")
-    history.add_argument(
-        "id", metavar="ID", type=UUID, nargs="?", help="of a dead letter, its event, or an action"
-    )
-    history.add_argument("--limit", type=positive(int), default=50, metavar="N", help="at most so many (50)")
-    history.add_argument("--json", action="store_true", help="print a JSON object a line")
-
 
 def _replay(options: argparse.Namespace) -> int:
     from google.cloud.pubsub_v1 import PublisherClient
 
+    from prompt_worker.commands.database import open_session
     from prompt_worker.deadletters.replay.replaying import Options, dry_run, send
     from prompt_worker.platform.pubsub.topic import Topic
     from prompt_worker.platform.pubsub.topology import read_topology
@@ -84,15 +75,9 @@ def _replay(options: argparse.Namespace) -> int:
         options.wait,
         options.json,
     )
-    session, console = open_session(), open_console(stderr=options.json)
+    session, console = open_session("dead-letters"), open_console(stderr=options.json)
     if topology is None:
         return dry_run(session, filter_, how, console)
     with PublisherClient() as publisher:
         topic = Topic(publisher, topology.topic_path(topology.names.topic))
         return send(session, topic, filter_, how, by=who(options), console=console)
-
-
-def _history(options: argparse.Namespace) -> int:
-    from prompt_worker.deadletters.history import history
-
-    return history(open_session(), options.id, options.limit, as_json=options.json, console=open_console())

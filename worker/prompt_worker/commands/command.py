@@ -1,4 +1,4 @@
-"""What operators' commands share: who gives one, its database, its console, and arguments that are checked."""
+"""What commands share: how one is added, who runs it, its console, and arguments that are checked."""
 
 from __future__ import annotations
 
@@ -6,24 +6,30 @@ import argparse
 import getpass
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from prompt_worker.platform.postgres.session import Session
 
 Command = Callable[[argparse.Namespace], int]
-Commands = argparse._SubParsersAction  # argparse has no public name for it
+# argparse has no public name for it.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_command(
-    commands: Commands[argparse.ArgumentParser], name: str, run: Command, about: str, *, extra: str = "worker"
+    commands: Commands, name: str, run: Command, about: str, *, extra: str = "worker"
 ) -> argparse.ArgumentParser:
     """A command that sets `command` to a function of its options, and `extra` to what it needs installed."""
     added = commands.add_parser(name, help=about, description=about)
     added.set_defaults(command=run, extra=extra)
     return added
+
+
+def add_group(commands: Commands, name: str, about: str) -> Commands:
+    """A command that is nothing but others."""
+    group = commands.add_parser(name, help=about, description=about)
+    return group.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
 
 def add_confirmation(parser: argparse.ArgumentParser, what: str) -> None:
@@ -44,17 +50,17 @@ def who(options: argparse.Namespace) -> str:
     return "unknown"
 
 
-def open_session(name: str = "dead-letters") -> Session:
-    from prompt_worker.commands.engine import open_engine
-    from prompt_worker.platform.postgres.session import Session
-
-    return Session(open_engine(name))
-
-
 def open_console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(highlight=False, markup=False, soft_wrap=True, stderr=stderr)
+
+
+def count(text: str) -> int:
+    """A number from 0, as argparse reads one."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: expected a number, 0 or more")
+    return int(text)
 
 
 def positive(kind: Callable[[str], float]) -> Callable[[str], float]:

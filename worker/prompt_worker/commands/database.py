@@ -1,4 +1,4 @@
-"""The database of a command: connected, or refused in words for the one who typed the command."""
+"""The database of a command: connected, or refused in a sentence for the one who typed the command."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.errors import describe
+from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.settings import DatabaseSettings, read
 
 
@@ -24,3 +25,8 @@ def open_engine(name: str, *, statement_timeout_ms: int = 30_000, lock_timeout_m
     except psycopg2.Error as error:
         raise DeploymentError(f"No connection to the database in DATABASE_URL: {describe(error)}") from None
     return engine
+
+
+def open_session(name: str) -> Session:
+    """For the commands of operators and owners. Raises `SettingsError`, `DeploymentError`."""
+    return Session(open_engine(name))

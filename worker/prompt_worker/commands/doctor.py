@@ -1,0 +1,20 @@
+"""`prompt-worker doctor`."""
+
+from __future__ import annotations
+
+import argparse
+
+from prompt_worker.commands.command import Commands, add_command
+
+
+def add(commands: Commands) -> None:
+    add_command(
+        commands, "doctor", _doctor, "check settings, database, topics and permissions of a deployment"
+    )
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from prompt_worker.commands.report import print_checks
+    from prompt_worker.doctor.examination import examine
+
+    return print_checks(examine())

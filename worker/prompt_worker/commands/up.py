@@ -1,0 +1,22 @@
+"""`prompt-worker up`."""
+
+from __future__ import annotations
+
+import argparse
+
+from prompt_worker.commands.command import Commands, add_command
+
+
+def add(commands: Commands) -> None:
+    up = add_command(
+        commands, "up", _up, "the whole system on this machine, with nothing configured", extra="local"
+    )
+    up.add_argument("--demo", type=int, default=0, metavar="N", help="publish N realistic events")
+    up.add_argument("--once", action="store_true", help="stop when the demo is counted")
+    up.add_argument("--data", metavar="DIR", help="keep the database in DIR")
+
+
+def _up(options: argparse.Namespace) -> int:
+    from prompt_worker.local.up import up
+
+    return up(demo=options.demo, once=options.once, data_dir=options.data)

@@ -1,0 +1,1 @@
+"""The commands that consume until they are stopped."""

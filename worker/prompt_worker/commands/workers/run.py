@@ -1,0 +1,26 @@
+"""`prompt-worker run`: one consumer that pulls."""
+
+from __future__ import annotations
+
+import argparse
+
+from prompt_worker.commands.command import Commands, add_command
+from prompt_worker.commands.workers.consumers import CONSUMERS
+from prompt_worker.commands.workers.log_level import add_log_level
+from prompt_worker.platform.process.signals import exit_while_starting
+
+
+def add(commands: Commands) -> None:
+    run = add_command(commands, "run", _run, "run a consumer until SIGTERM", extra="worker,guardrails")
+    run.add_argument("consumer", choices=list(CONSUMERS))
+    add_log_level(run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    exit_while_starting()
+    from prompt_worker.consuming.pull import run
+    from prompt_worker.platform.telemetry import configure_logs
+
+    configure_logs(options.log_level)
+    run(CONSUMERS[options.consumer])
+    return 0
