@@ -32,8 +32,9 @@ def add_group(commands: Commands, name: str, about: str) -> Commands:
     return group.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
 
-def add_confirmation(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument("--yes", action="store_true", help=f"{what}; without it, only told")
+def add_confirmation(parser: argparse.ArgumentParser) -> None:
+    """`--yes`, and `--by` as it is read back by `who`."""
+    parser.add_argument("--yes", action="store_true", help="actually do it (default: dry run)")
     add_by(parser)
 
 
