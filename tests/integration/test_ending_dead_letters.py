@@ -13,6 +13,11 @@ from uuid import uuid4
 
 import pytest
 
+from prompt_worker.deadletters.ending import Ended, carry_out, prepare_discard
+from prompt_worker.deadletters.filters import Filter
+from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.postgres.session import Session
+from prompt_worker.platform.process.wakeup import Wakeup
 from tests.support.events import body, event
 from tests.support.pipeline import Pipeline
 from tests.support.replaying import letter, sent, statuses, store
@@ -288,3 +293,22 @@ def test_audit_of_an_edit_names_only_fields_of_events(pipeline: Pipeline, prompt
     id_ = only_id(pipeline)
     prompt_worker("dead-letters", "edit", id_, "--set", "template_version=1", "--unset", "a secret")
     assert pipeline.query("SELECT details FROM dead_letter_actions") == [({"fields": ["template_version"]},)]
+
+
+def test_discard_stops_between_two_batches_and_is_audited(pipeline: Pipeline) -> None:
+    store(pipeline.database, [letter(body()) for _ in range(2500)])
+    engine = connect(pipeline.database, application_name="tests")
+    session, stop, sizes = Session(engine), Wakeup(), list[int]()
+
+    def stop_after_the_first(size: int) -> None:
+        sizes.append(size)
+        stop.set()
+
+    ending = prepare_discard(session, Filter(), "too many")
+    ended = carry_out(session, ending, by="ada", stop=stop, progress=stop_after_the_first)
+    engine.dispose()
+    assert (ended, sizes) == (Ended(2500, 2000, stopped=True), [2000])
+    assert statuses(pipeline) == {"pending": 500, "discarded": 2000}
+    assert pipeline.query("SELECT by, counts, ended_at IS NOT NULL FROM dead_letter_actions") == [
+        ("ada", {"discarded": 2000}, True)
+    ]
