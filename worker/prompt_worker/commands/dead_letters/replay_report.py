@@ -108,7 +108,7 @@ def _print_step(step: Step, console: Console, *, as_json: bool) -> int:
     """The exit code of a replay for which this is the last step."""
     match step:
         case Interrupted(sent, wanted):
-            console.print(f"stopped: {sent:,} of {wanted:,} sent; the same command goes on with the rest")
+            console.print(f"stopped: {sent:,} of {wanted:,} sent; run the command again to send the rest")
             return INTERRUPTED
         case CanarySettled(id_, sent, unsent, settled):
             _print_settled(f"canary of {sent:,}", settled, console)

@@ -61,7 +61,7 @@ class CanarySettled:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """The last step where `stop` was set before all were sent; the same replay goes on with the rest."""
+    """The last step where `stop` was set before all were sent; another replay of the same filter sends the rest."""
 
     sent: int
     wanted: int

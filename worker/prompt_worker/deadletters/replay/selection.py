@@ -51,7 +51,7 @@ class Selection:
 
     @property
     def size(self) -> int:
-        """How many of those that match are wanted."""
+        """How many are to be sent: those that match, `limit` at most."""
         return min(self.matching, self.limit or self.matching)
 
     def read(self, cursor: cursor, after: UUID, number: int) -> list[DeadLetter]:

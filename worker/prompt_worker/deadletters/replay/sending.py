@@ -95,7 +95,7 @@ class Sending:
         except GoogleAPIError as error:
             raise DeploymentError(
                 f"Pub/Sub does not accept the events: {type(error).__name__} from {self.topic.path}. "
-                f"{self.sent:,} were sent before and are marked, no other is; run the command again to go on. "
+                f"{self.sent:,} were sent before and are marked, no other is; run the command again to send the rest. "
                 "'prompt-worker doctor' checks the topic and the right to publish to it."
             ) from None
 
