@@ -79,13 +79,13 @@ class ExecutionEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     session_id: Text255 | None = None
     request_id: UUID | None = None
     model_response: str | None = None
-    model: Annotated[Text100 | None, Meta(description="OpenTelemetry `gen_ai.request.model`.")] = None
-    provider: Annotated[Text100 | None, Meta(description="OpenTelemetry `gen_ai.provider.name`.")] = None
-    input_tokens: Annotated[Count | None, Meta(description="OpenTelemetry `gen_ai.usage.input_tokens`.")] = (
-        None
-    )
+    model: Annotated[Text100 | None, Meta(description="In OpenTelemetry: `gen_ai.request.model`.")] = None
+    provider: Annotated[Text100 | None, Meta(description="In OpenTelemetry: `gen_ai.provider.name`.")] = None
+    input_tokens: Annotated[
+        Count | None, Meta(description="In OpenTelemetry: `gen_ai.usage.input_tokens`.")
+    ] = None
     output_tokens: Annotated[
-        Count | None, Meta(description="OpenTelemetry `gen_ai.usage.output_tokens`.")
+        Count | None, Meta(description="In OpenTelemetry: `gen_ai.usage.output_tokens`.")
     ] = None
     token_count: Annotated[Count | None, Meta(description="The sum of the two where absent.")] = None
     cost_usd: Annotated[
