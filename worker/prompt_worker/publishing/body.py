@@ -15,24 +15,25 @@ from msgspec.json import encode as to_json
 
 from prompt_worker.event.execution import ExecutionEvent, InvalidEventError, encode
 
-# Pub/Sub takes 10,000,000 bytes a request; the rest is for attributes: ours, and those a dead letter gets.
+# Pub/Sub accepts 10,000,000 bytes a request; the rest is for attributes: ours, and those a dead letter gets.
 BODY_LIMIT = 9_950_000
 TRUNCATED = "_truncated"
 _TEXTS = ("rendered_prompt", "model_response", "error_message")
-_JSON_FIELDS: dict[str, Any] = {
-    "input_variables": {},
-    "guardrail_violations": [],
-}  # and what is left without them
+# Each with what is left when its content is left out.
+_JSON_FIELDS: dict[str, Any] = {"input_variables": {}, "guardrail_violations": []}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-_KEPT = 1_000  # bytes: no text is cut below this
+# Bytes: no text is cut below this.
+_KEPT = 1_000
+# Bytes of JSON that one character needs at most.
+_LONGEST_CHARACTER = 6
 
 
 def make_body(event: ExecutionEvent) -> tuple[bytes, list[str]]:
     """The JSON of `event`, and the names of the fields that were cut to make it fit.
 
-    Lone surrogates become U+FFFD, NaN and infinities null, values JSON has no form for their `str()`. What was cut
-    stands in `input_variables._truncated`: the path of each text with its length before, in characters.
+    Lone surrogates become U+FFFD, NaN and infinities null, values that JSON cannot express their `str()`.
+    `input_variables._truncated` names what was cut: the path of each text with its length before, in characters.
     Raises `InvalidEventError` when it cannot fit, and whatever encoding a value raises.
     """
     fields: dict[str, Any] | None = None
@@ -61,7 +62,8 @@ def plain(value: Any) -> Any:
         case list() | tuple() | set() | frozenset():
             made = [plain(item) for item in value]
         case Raw():
-            made = json.loads(bytes(value))  # msgspec would round integers beyond 64 bits
+            # msgspec would round integers beyond 64 bits.
+            made = json.loads(bytes(value))
         case _:
             try:
                 made = plain(to_builtins(value))
@@ -113,7 +115,7 @@ def _cut(fields: dict[str, Any]) -> tuple[bytes, list[str]]:
 def _texts(value: Any, path: str) -> Iterator[_Text]:
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        if isinstance(item, str) and len(item) > _KEPT // 6:  # a character takes 6 bytes at most
+        if isinstance(item, str) and len(item) > _KEPT // _LONGEST_CHARACTER:
             yield _Text(value, key, f"{path}.{key}")
         else:
             yield from _texts(item, f"{path}.{key}")
@@ -136,7 +138,7 @@ def _cut_texts(texts: list[_Text], excess: int, lengths: dict[str, int]) -> bool
 
 
 def _prefix(text: str, limit: int) -> str:
-    """The longest beginning of `text` that takes at most `limit` bytes of JSON."""
+    """The longest beginning of `text` that is at most `limit` bytes of JSON."""
     lengths = range(min(len(text), limit) + 1)
     return text[: bisect_right(lengths, limit, key=lambda length: len(to_json(text[:length]))) - 1]
 

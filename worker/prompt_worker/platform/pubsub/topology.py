@@ -14,6 +14,7 @@ from google.pubsub_v1.types import DeadLetterPolicy, ExpirationPolicy, RetryPoli
 from msgspec import field
 
 from prompt_worker.platform.failures import DeploymentError
+from prompt_worker.platform.pubsub.names import EXECUTIONS_TOPIC
 from prompt_worker.platform.settings import Environment, PubSubSettings
 
 ACK_DEADLINE = 60  # seconds; leases of a batch that is being retried are extended
@@ -25,7 +26,7 @@ MAX_DELIVERY_ATTEMPTS = 100  # the most there is: restarts and outages count as 
 class Names(msgspec.Struct, frozen=True, kw_only=True):
     """Each can be changed by an environment variable."""
 
-    topic: str = field(name="PROMPT_EXECUTIONS_TOPIC", default="prompt-executions")
+    topic: str = field(name="PROMPT_EXECUTIONS_TOPIC", default=EXECUTIONS_TOPIC)
     writer: str = field(name="PROMPT_EXECUTIONS_WRITER_SUBSCRIPTION", default="prompt-executions-writer")
     guardrails: str = field(
         name="PROMPT_EXECUTIONS_GUARDRAILS_SUBSCRIPTION", default="prompt-executions-guardrails"
