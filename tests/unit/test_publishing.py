@@ -17,7 +17,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -25,9 +24,10 @@ from prompt_worker import ExecutionEvent, Publisher
 from prompt_worker.event.execution import InvalidEventError, parse
 from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.pubsub.topology import Names
+from prompt_worker.platform.settings import PublisherSettings
 from prompt_worker.publishing.body import BODY_LIMIT, make_body
 from prompt_worker.publishing.message import make_message
-from prompt_worker.publishing.target import PublisherSettings, read_target
+from prompt_worker.publishing.target import read_target
 from prompt_worker.publishing.tracing import carry_on
 from tests.support.topic import an_event
 
@@ -365,8 +365,7 @@ def test_unusable_spool_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_publisher_and_topology_name_the_same_default_topic() -> None:
-    defaults = {setting.name: setting.default for setting in msgspec.structs.fields(PublisherSettings)}
-    assert Names().topic == defaults["topic"]
+    assert Names().topic == PublisherSettings().topic
 
 
 @pytest.mark.parametrize("name", ["a", "no spaces", "projects/p/topics/t", "../up", "1st", "t" * 256])

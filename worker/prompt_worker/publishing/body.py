@@ -14,10 +14,11 @@ from msgspec import Raw, to_builtins
 from msgspec.json import encode as to_json
 
 from prompt_worker.event.execution import ExecutionEvent, InvalidEventError, encode
+from prompt_worker.platform.pubsub.limits import MESSAGE_BYTES
 
-# Pub/Sub accepts 10,000,000 bytes a request; the rest is for attributes: ours, and those a dead letter gets.
-BODY_LIMIT = 9_950_000
-TRUNCATED = "_truncated"
+# The rest is for attributes: ours, and those a dead letter gets.
+BODY_LIMIT = MESSAGE_BYTES - 50_000
+_TRUNCATED = "_truncated"
 _TEXTS = ("rendered_prompt", "model_response", "error_message")
 # Each with what is left when its content is left out.
 _JSON_FIELDS: dict[str, Any] = {"input_variables": {}, "guardrail_violations": []}
@@ -45,7 +46,7 @@ def make_body(event: ExecutionEvent) -> tuple[bytes, list[str]]:
     return (body, []) if len(body) <= BODY_LIMIT else _cut(fields or _event_plain(event))
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """`value` made of dict, list, str, int, float, bool and None only, as JSON in UTF-8 can hold them."""
     made: Any = value
     match value:
@@ -57,18 +58,18 @@ def plain(value: Any) -> Any:
             made = value if math.isfinite(value) else None
         case dict():
             made = {
-                plain(key if isinstance(key, str) else str(key)): plain(item) for key, item in value.items()
+                _plain(key if isinstance(key, str) else str(key)): _plain(item) for key, item in value.items()
             }
         case list() | tuple() | set() | frozenset():
-            made = [plain(item) for item in value]
+            made = [_plain(item) for item in value]
         case Raw():
             # msgspec would round integers beyond 64 bits.
             made = json.loads(bytes(value))
         case _:
             try:
-                made = plain(to_builtins(value))
+                made = _plain(to_builtins(value))
             except TypeError:
-                made = plain(str(value))
+                made = _plain(str(value))
     return made
 
 
@@ -78,7 +79,7 @@ def _join(pair: re.Match[str]) -> str:
 
 def _event_plain(event: ExecutionEvent) -> dict[str, Any]:
     values = ((name, getattr(event, name)) for name in event.__struct_fields__)
-    return {name: plain(value) for name, value in values if value not in (None, Raw(b""))}
+    return {name: _plain(value) for name, value in values if value not in (None, Raw(b""))}
 
 
 class _Text(NamedTuple):
@@ -148,4 +149,4 @@ def _excess(fields: dict[str, Any], lengths: dict[str, int]) -> int:
 
 
 def _noted(fields: dict[str, Any], lengths: dict[str, int]) -> dict[str, Any]:
-    return {**fields, "input_variables": {**fields["input_variables"], TRUNCATED: lengths}}
+    return {**fields, "input_variables": {**fields["input_variables"], _TRUNCATED: lengths}}

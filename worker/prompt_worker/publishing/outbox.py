@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from prompt_worker.platform.pubsub.limits import REQUEST_MESSAGES
 from prompt_worker.publishing.message import Message
 
-# Pub/Sub accepts no more in a request.
-BATCH_EVENTS = 1_000
+BATCH_EVENTS = REQUEST_MESSAGES
 # Of bodies; a larger one travels alone.
 BATCH_BYTES = 4_000_000
 
