@@ -15,6 +15,6 @@ def add(commands: Commands) -> None:
 
 def _doctor(_: argparse.Namespace) -> int:
     from prompt_worker.commands.report import print_checks
-    from prompt_worker.doctor.examination import examine
+    from prompt_worker.doctor import examine
 
     return print_checks(examine())
