@@ -9,7 +9,12 @@ from prompt_worker.commands.command import Commands, add_command
 
 def add(commands: Commands) -> None:
     add_command(
-        commands, "doctor", _doctor, "check settings, database, topics and permissions of a deployment"
+        commands,
+        "doctor",
+        _doctor,
+        "check settings, database, topics and permissions of a deployment",
+        details="One line for each check, with what to do where one fails; it changes nothing. "
+        "Exit code 1 when a check failed.",
     )
 
 

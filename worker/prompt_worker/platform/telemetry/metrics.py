@@ -47,12 +47,12 @@ ABOUT: dict[Metric, About] = {
     "retries": About("database transactions tried again", "{transaction}", ("sqlstate",)),
     "replaced_characters": About("NULs and lone surrogates that became U+FFFD", "{character}"),
     "evaluations": About("events recorded as evaluated, by the strictest action", "{event}", ("outcome",)),
-    "checks": About("events that a guardrail looked at", "{event}", ("guardrail",)),
+    "checks": About("events that a guardrail checked", "{event}", ("guardrail",)),
     "violations": About("violations recorded", "{violation}", ("guardrail_type", "severity", "source")),
     "unusable_guardrails": About(
-        "looks at a guardrail whose config cannot be used", "{look}", ("guardrail",)
+        "checks of a guardrail whose config cannot be used", "{check}", ("guardrail",)
     ),
-    "alerts": About("violations told to the topic of alerts", "{violation}"),
+    "alerts": About("violations published to the topic of alerts", "{violation}"),
     "alert_errors": About("publishes of alerts that failed", "{request}", ("error",)),
     "pull_errors": About("pulls that failed", "{request}", ("code",)),
     "refused_requests": About(
