@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -23,7 +21,6 @@ from msgspec import Raw
 from opentelemetry.sdk.trace import TracerProvider
 
 from prompt_worker import Publisher
-from prompt_worker.commands import publish as publish_file
 from prompt_worker.event.execution import InvalidEventError, encode, parse
 from prompt_worker.publishing.connection import Connection
 from prompt_worker.publishing.delivery import Delivery
@@ -159,6 +156,36 @@ def test_events_of_any_size_arrive(publisher: Publisher, topic: Topic) -> None:
     assert cut > 9_900_000
     assert stored[cut].attributes["truncated-fields"] == "rendered_prompt"
     assert json.loads(stored[cut].data)["input_variables"]["_truncated"] == {"rendered_prompt": 25_000_000}
+
+
+# --- what operators see ---
+
+GAUGES = """
+import sys
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from tests.support.topic import an_event
+from prompt_worker import Publisher
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader]))
+publishers = [Publisher(sys.argv[1], spool=sys.argv[2]) for _ in range(2)]
+for publisher in publishers:
+    assert publisher.publish(an_event()).result(20).isdigit()
+    assert publisher.flush(20)
+for resource in reader.get_metrics_data().resource_metrics:
+    for scope in resource.scope_metrics:
+        for metric in scope.metrics:
+            print(metric.name, [point.value for point in metric.data.data_points])
+"""
+
+
+def test_waiting_events_of_all_publishers_are_one_metric(topic: Topic, tmp_path: Path) -> None:
+    printed = script(GAUGES, topic.project, str(tmp_path)).stdout
+    assert sorted(printed.splitlines()) == [
+        "prompt_worker_spool_bytes [0]",
+        "prompt_worker_unsent_events [0]",
+    ]
 
 
 # --- the end of a process ---
@@ -305,105 +332,6 @@ def test_publish_costs_the_caller_no_more_than_the_client(topic: Topic) -> None:
             bare.append(median_us(lambda: client.publish(topic.path, body, **attributes)))
     print(f"publish() on the caller's thread: {min(ours):.0f} µs, the bare client {min(bare):.0f} µs")
     assert min(ours) <= 1.3 * min(bare)
-
-
-# --- prompt-worker publish ---
-
-
-def lines(count: int) -> list[bytes]:
-    return [encode(an_event()) for _ in range(count)]
-
-
-def test_publish_command_reports_refused_lines_by_number(
-    topic: Topic, capfd: pytest.CaptureFixture[str]
-) -> None:
-    good = lines(2500)
-    mixed = [*good[:10], b"{SECRET", b"", b"  ", *good[10:], good[0].replace(b'"success"', b'"SECRET"')]
-    code = publish_file.run(BytesIO(b"\n".join(mixed)), Publisher(topic.project))
-    out, err = capfd.readouterr()
-    assert code == 1
-    assert out == "2,500 of 2,502 events published, 2 refused\n"
-    assert [line.partition(":")[0] for line in err.splitlines()] == ["line 11", "line 2504"]
-    assert "SECRET" not in err
-    assert topic.receive_ids(2500) == {json.loads(line)["event_id"] for line in good}
-
-
-def test_publish_command_exits_with_0_when_all_arrived(
-    topic: Topic, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert (
-        publish_file.run(BytesIO(b"\n".join(lines(10)) + b"\n"), Publisher(topic.project), as_json=True) == 0
-    )
-    out, err = capfd.readouterr()
-    assert json.loads(out) == {
-        "lines": 10,
-        "published": 10,
-        "spooled": 0,
-        "refused": 0,
-        "lost": 0,
-        "interrupted": False,
-    }
-    assert err == ""
-
-
-def test_publish_command_uses_the_same_memory_for_any_file(topic: Topic, tmp_path: Path) -> None:
-    code = """
-    import psutil, sys
-    from prompt_worker import Publisher
-    from prompt_worker.commands import publish as publish_file
-    with publish_file.source(sys.argv[2]) as file:
-        assert publish_file.run(file, Publisher(sys.argv[1])) == 0
-    print(psutil.Process().memory_info().rss)
-    """
-    block = b"\n".join(lines(1000)) + b"\n"
-    sizes = []
-    for name, repeats in (("short", 10), ("long", 50)):
-        (tmp_path / name).write_bytes(block * repeats)
-        sizes.append(int(script(code, topic.project, str(tmp_path / name)).stdout.split()[-1]))
-    short, long = sizes
-    assert long - short < 10_000_000, "bytes more for a file 60 MB longer"
-
-
-def test_interrupted_publish_command_prints_its_counts(topic: Topic, tmp_path: Path) -> None:
-    code = """
-    import itertools, sys
-    from tests.support.topic import an_event
-    from prompt_worker import Publisher
-    from prompt_worker.commands import publish as publish_file
-    from prompt_worker.event.execution import encode
-    sys.exit(publish_file.run((encode(an_event()) for _ in itertools.count()), Publisher(sys.argv[1]), as_json=True))
-    """
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code), topic.project],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        stdout=subprocess.PIPE,
-    )
-    received = {body["event_id"] for body in topic.receive_bodies(1000)}
-    process.send_signal(signal.SIGINT)
-    try:
-        out, _ = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    said = json.loads(out)
-    assert process.returncode == 130
-    assert said["interrupted"]
-    assert said["lines"] - said["published"] in (0, 1)
-    while more := topic.receive_ids(1, timeout=2):
-        received |= more
-    assert len(received) in (said["published"], said["published"] + 1)
-
-
-def test_publish_command_names_a_file_it_cannot_read(tmp_path: Path) -> None:
-    with pytest.raises(publish_file.SourceError, match=r"cannot read .*missing: No such file"):
-        publish_file.source(str(tmp_path / "missing")).__enter__()
-
-
-def test_publish_command_stops_waiting_for_a_missing_topic(
-    project: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    assert publish_file.run(BytesIO(lines(1)[0]), Publisher(project), patience=1.0) == 1
-    assert "1 given up" in capfd.readouterr().out
-    assert "run `prompt-worker topics`" in caplog.text
 
 
 def test_futures_are_those_of_the_standard_library(publisher: Publisher) -> None:

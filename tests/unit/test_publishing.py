@@ -387,7 +387,7 @@ print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
 """
 
 
-def test_publisher_imports_no_heavy_library_until_it_sends(tmp_path: Path) -> None:
+def test_making_a_publisher_imports_no_heavy_library(tmp_path: Path) -> None:
     command = [sys.executable, "-c", NOT_IMPORTED, str(tmp_path)]
     assert subprocess.check_output(command, text=True).strip() == "[]"
 
