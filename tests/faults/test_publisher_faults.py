@@ -375,7 +375,7 @@ def test_script_ends_in_time_and_logs_what_it_gave_up(nowhere: None, tmp_path: P
     assert lines.count(b"\n") == 250
 
 
-# --- P7 ---
+# --- no text of an event leaves the service but in its message ---
 
 SECRETS = (
     "SECRET-PROMPT",

@@ -105,9 +105,8 @@ def test_many_threads_share_one_publisher(publisher: Publisher, topic: Topic) ->
 def test_task_can_await_the_future(publisher: Publisher, topic: Topic) -> None:
     async def task() -> tuple[str, object]:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(
-                asyncio.wrap_future(publisher.publish(an_event())), 0
-            )  # cancelled, but handed over
+            # Cancelled, but handed over.
+            await asyncio.wait_for(asyncio.wrap_future(publisher.publish(an_event())), 0)
         first, bad = await asyncio.gather(
             asyncio.wrap_future(publisher.publish(an_event())),
             asyncio.wrap_future(publisher.publish(an_event(template_version=0))),

@@ -123,7 +123,7 @@ def _texts(value: Any, path: str) -> Iterator[_Text]:
 
 
 def _cut_texts(texts: list[_Text], excess: int, lengths: dict[str, int]) -> bool:
-    """Takes `excess` bytes off the longest of `texts`; False when none can be cut any further."""
+    """Removes `excess` bytes from the longest of `texts`; False when none can be cut any further."""
     sizes = sorted((text.size() for text in texts), reverse=True)
     limit, freed = _KEPT, 0
     for count, (size, following) in enumerate(pairwise([*sizes, _KEPT]), start=1):

@@ -76,6 +76,7 @@ class Backlog:
         return None if self.spool is None else _CHECK_SECONDS
 
     def sync(self) -> None:
+        """Waits until what was kept is on the disk itself."""
         if self.spool is not None:
             self.spool.sync()
 

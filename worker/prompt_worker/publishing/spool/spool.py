@@ -1,8 +1,7 @@
 """Lines that wait on disk: append-only segments in a folder that several processes may share.
 
 A segment belongs to the process that holds its lock. The kernel releases it when that process dies, and the next one
-claims the segment.
-Lines survive a killed process as soon as `append` returns, and a power cut after `sync`.
+claims the segment. Lines survive a killed process as soon as `append` returns, and a power cut after `sync`.
 """
 
 from __future__ import annotations
@@ -37,10 +36,12 @@ class Segment:
                 yield line.rstrip(b"\n")
 
     def remove(self) -> None:
+        """Deletes it: all its lines are settled."""
         self.path.unlink(missing_ok=True)
         self.release()
 
     def release(self) -> None:
+        """Unlocks it, for anyone to claim."""
         os.close(self._fd)
 
 
