@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from prompt_worker.guardrails.detectors.texts import Texts
 from prompt_worker.guardrails.registry import Evaluator
-from prompt_worker.guardrails.text.views import Text, WrittenText
-from prompt_worker.guardrails.texts import Batch
+from prompt_worker.guardrails.text.lazy import lazy
+from prompt_worker.guardrails.text.views import Text, View
 
 _CYRILLIC = str.maketrans("aceiopsxyABCEHIKMOPSTX", "асеіорѕхуАВСЕНІКМОРЅТХ")
 _LEET = str.maketrans("aeioAEIO", "43104310")
@@ -42,6 +43,22 @@ EVASIONS: dict[str, Callable[[str], str]] = {
 }
 
 
+class WrittenText(Text):
+    """A text of which only the written view exists: to measure what the others are worth."""
+
+    @lazy
+    def folded(self) -> View:
+        return self.written
+
+    @lazy
+    def spelled(self) -> View:
+        return self.written
+
+    @lazy
+    def hidden(self) -> tuple[View, ...]:
+        return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Evasion:
     """Of `texts` that are flagged when written plainly, the parts still flagged: as written, and normalised too."""
@@ -66,4 +83,4 @@ def measure_evasions(evaluator: Evaluator, positives: Sequence[str]) -> list[Eva
 
 
 def _flagged(evaluator: Evaluator, texts: Sequence[str], kind: type[Text]) -> list[bool]:
-    return [bool(matches) for matches in evaluator.detector.detect(Batch(texts, kind))]
+    return [bool(matches) for matches in evaluator.detector.detect(Texts(texts, kind))]

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from prompt_worker.guardrails.detectors.detector import Match
 from prompt_worker.guardrails.detectors.entities import ENTITIES, entity_named
-from prompt_worker.guardrails.finding import Match
+from prompt_worker.guardrails.detectors.texts import Texts
 from prompt_worker.guardrails.registry import Evaluator
-from prompt_worker.guardrails.texts import Batch
 from tests.guardrails_quality.labelled import LabelledText
 
 SAME_PLACE = 0.5  # of the union of two spans that both must cover to be the same finding
@@ -60,7 +60,7 @@ def judge(
     """Each text with what the guardrail finds in it."""
     pending = iter(rows)
     while some := list(islice(pending, _BATCH)):
-        yield from zip(some, evaluator.detector.detect(Batch([row.text for row in some])), strict=True)
+        yield from zip(some, evaluator.detector.detect(Texts([row.text for row in some])), strict=True)
 
 
 def count_texts(judged: Iterable[tuple[LabelledText, Sequence[Match]]]) -> Counts:

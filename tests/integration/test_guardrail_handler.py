@@ -152,7 +152,7 @@ def test_after_a_redelivery_what_is_recorded_is_not_evaluated_again(
         evaluated.append(len(executions))
         return evaluate(evaluators, executions, key)
 
-    monkeypatch.setattr("prompt_worker.guardrails.recording.handler.evaluate", counting)
+    monkeypatch.setattr("prompt_worker.guardrails.recording.evaluating.evaluate", counting)
     bodies = [body(), body()]
     with guarding.handler() as handler:
         for _ in range(3):
@@ -171,7 +171,7 @@ def test_a_recorded_event_that_nothing_survives_any_more_is_a_duplicate(
     def failing(*_: Any) -> Any:
         raise ValueError
 
-    monkeypatch.setattr("prompt_worker.guardrails.recording.handler.evaluate", failing)
+    monkeypatch.setattr("prompt_worker.guardrails.recording.evaluating.evaluate", failing)
     assert guarding.handle(one, other) == [Verdict.DUPLICATE, Rejected("evaluation_failed", "ValueError")]
 
 

@@ -217,7 +217,7 @@ def test_an_owner_marks_a_violation_as_false_and_takes_it_back(guarding: Guardin
     (violation,) = guarding.violations()
     mark = ("guardrails", "false-positive", violation["id"], "--by", "ana")
     assert "is marked as false" in run(guarding.pipeline, *mark).output
-    assert "was marked as false by ana already" in run(guarding.pipeline, *mark).output
+    assert "was already marked as false by ana" in run(guarding.pipeline, *mark).output
     assert guarding.counters() == (1, 1, 1)
     assert guarding.violations()[0]["false_positive_by"] == "ana"
     assert "is no longer marked" in run(guarding.pipeline, *mark, "--undo").output

@@ -6,7 +6,7 @@ from typing import Any
 
 from prompt_worker.guardrails import Guardrail, check
 from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
-from prompt_worker.guardrails.fields import flatten
+from prompt_worker.guardrails.variables import flatten
 
 POLICY = Guardrail(name="policy", type="content_policy", config={"phrases": ["red apple"]})
 PII = Guardrail(name="pii", type="pii_detection", config={})

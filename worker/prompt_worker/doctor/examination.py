@@ -64,14 +64,13 @@ def _examine_database() -> Iterator[Check]:
 
 def _examine_guardrails(engine: Engine) -> Iterator[Check]:
     try:
-        from prompt_worker.guardrails.recording.active import compile_or_explain
-        from prompt_worker.guardrails.recording.active import read as read_guardrails
+        from prompt_worker.guardrails.recording.active import compile_or_explain, find_active
     except ModuleNotFoundError as error:
         hint = f"{error.name} is not installed: pip install 'prompt-worker[guardrails]'"
         yield Check("guardrails", False, hint)
         return
     with closing(engine.raw_connection()) as connection:
-        guardrails = read_guardrails(cast(cursor, connection.cursor()))
+        guardrails = find_active(cast(cursor, connection.cursor()))
     refused = 0
     for guardrail in guardrails:
         if isinstance(reason := compile_or_explain(guardrail), str):
