@@ -14,7 +14,7 @@ SQUEEZED_LEAST = 5  # letters: shorter terms would be found inside other words w
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word or phrase of a list. `strong`: rude in any context; otherwise evidence that is not enough without a score."""
+    """A word or phrase of a list. `strong`: rude in any context; otherwise evidence beside a score."""
 
     words: str
     strong: bool

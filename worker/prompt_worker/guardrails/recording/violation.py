@@ -115,7 +115,7 @@ def _inline(event: Received, executed_at: datetime, found: set[str]) -> Iterator
 def violation_id(event_id: UUID, *place: object) -> UUID:
     """An id that is the same at every delivery.
 
-    A UUID of version 7 (RFC 9562, 5.7): the event's milliseconds, then a hash of the event's id and the violation's place.
+    A UUID of version 7 (RFC 9562, 5.7): the event's milliseconds, then a hash of its id and the violation's place.
     """
     digest = hashlib.sha256(repr((event_id.hex, *place)).encode("utf-8", "surrogatepass")).digest()
     number = int.from_bytes(event_id.bytes[:6] + digest[:10])
