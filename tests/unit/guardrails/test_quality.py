@@ -9,9 +9,9 @@ from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
 from prompt_worker.guardrails.registry import compile_guardrail
 from prompt_worker.platform.failures import SettingsError
 from tests.guardrails_quality.__main__ import main
-from tests.guardrails_quality.evasions import measure_evasions
+from tests.guardrails_quality.evading import measure_evasions
+from tests.guardrails_quality.judging import count_spans, count_texts, judge
 from tests.guardrails_quality.labelled import LabelledText, part
-from tests.guardrails_quality.measure import count_spans, count_texts, judge
 
 
 def test_evaluate_prints_measures_of_each_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
