@@ -1,4 +1,4 @@
-"""The guardrails of a new database, for use without one. For personal data: all entities that are known."""
+"""The guardrails of a new database, for use without one. Personal data: all known entities."""
 
 from pathlib import Path
 

@@ -93,7 +93,7 @@ def _selected(config: Config) -> Sequence[Entity]:
         elif not config.strings("patterns"):
             known = ", ".join(entity.name for entity in ENTITIES)
             raise config.refuse(
-                f"entity_types[{index}]", f"is not known, and no pattern stands for it; known: {known}"
+                f"entity_types[{index}]", f"is not known, and there are no patterns for it; known: {known}"
             )
     if not wanted and not config.strings("patterns"):
         raise config.refuse("entity_types", "selects nothing, and there are no patterns")
