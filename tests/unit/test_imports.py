@@ -37,5 +37,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_importing_the_package_is_fast() -> None:
     bare = cpu(CPU)
     seconds = cpu(f"{IMPORT}; {CPU}") - bare
-    print(f"import prompt_worker: {seconds * 1000:.0f} ms of CPU beyond a bare interpreter's {bare * 1000:.0f} ms")
+    print(
+        f"import prompt_worker: {seconds * 1000:.0f} ms of CPU beyond a bare interpreter's {bare * 1000:.0f} ms"
+    )
     assert seconds <= max(CPU_LIMIT, BARE_STARTS * bare)

@@ -21,7 +21,9 @@ SOURCES = "".join(
 def test_settings_document_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["settings", "--markdown"]) == 0
     document = (REPOSITORY / "deploy" / "settings.md").read_text(encoding="utf-8")
-    assert document == capsys.readouterr().out, "make it: prompt-worker settings --markdown > deploy/settings.md"
+    assert document == capsys.readouterr().out, (
+        "make it: prompt-worker settings --markdown > deploy/settings.md"
+    )
 
 
 def test_every_declared_setting_is_listed_and_described() -> None:
