@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from prompt_worker.consuming.push.app import App
-from prompt_worker.consuming.push.envelope import NotAnEnvelopeError, PushedMessage, read
+from prompt_worker.consuming.push.envelope import NotAnEnvelopeError, PushedMessage, read_envelope
 from prompt_worker.consuming.push.inbox import Inbox
 from prompt_worker.consuming.push.settings import PushSettings, TokenSettings
 from prompt_worker.platform.failures import SettingsError
@@ -24,7 +24,7 @@ PATH = "/push/executions"
 
 
 def test_an_envelope_becomes_a_message_like_a_pulled_one() -> None:
-    message = read(envelope(b'{"a": 1}', "77", template_name="t"))
+    message = read_envelope(envelope(b'{"a": 1}', "77", template_name="t"))
     assert message.data == b'{"a": 1}'
     assert message.attributes == {"template_name": "t"}
     assert message.message_id == "77"
@@ -34,7 +34,7 @@ def test_an_envelope_becomes_a_message_like_a_pulled_one() -> None:
 
 def test_message_without_data_has_no_bytes() -> None:
     bare = {"messageId": "1", "publishTime": "2026-11-23T04:00:00Z", "attributes": {"a": "b"}}
-    message = read(json.dumps({"message": bare, "subscription": "s"}).encode())
+    message = read_envelope(json.dumps({"message": bare, "subscription": "s"}).encode())
     assert (message.data, message.delivery_attempt) == (b"", 0)
 
 
@@ -55,7 +55,7 @@ def test_message_without_data_has_no_bytes() -> None:
 )
 def test_body_that_is_no_envelope_is_not_quoted(body: bytes) -> None:
     with pytest.raises(NotAnEnvelopeError) as raised:
-        read(body)
+        read_envelope(body)
     assert "secret" not in str(raised.value)
 
 
@@ -231,7 +231,7 @@ def test_largest_message_with_the_widest_attributes_fits() -> None:
     room = 10_000_000 - sum(len(name) + len(value) for name, value in attributes.items())
     body = envelope(b"x" * room, **attributes)
     assert len(body) < PUSHED_BYTES
-    assert len(read(body).data) == room
+    assert len(read_envelope(body).data) == room
 
 
 def test_app_serves_pages_and_refuses_other_methods() -> None:
@@ -279,6 +279,6 @@ def test_missing_token_settings_are_named_at_once() -> None:
 
 
 def test_messages_are_distinct_by_identity() -> None:
-    one, same = read(envelope(b"1")), read(envelope(b"1"))
+    one, same = read_envelope(envelope(b"1")), read_envelope(envelope(b"1"))
     assert len({one, same}) == 2
     assert isinstance(one, PushedMessage)
