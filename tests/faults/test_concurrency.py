@@ -34,7 +34,7 @@ def test_four_workers_share_a_subscription(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.embedded_only
-def test_workers_fed_the_same_events_in_other_orders_write_each_once(pipeline: Pipeline) -> None:
+def test_workers_with_the_same_shuffled_events_write_each_once(pipeline: Pipeline) -> None:
     """Published three times, each time shuffled: what a publisher's retries and a seek look like."""
     published = bodies(2000)
     for seed in range(3):

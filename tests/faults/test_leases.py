@@ -19,7 +19,7 @@ sys.exit(main(["run", "executions"]))
 
 
 @pytest.mark.embedded_only
-def test_what_a_worker_holds_while_the_database_is_away_comes_to_no_other(
+def test_messages_held_during_an_outage_come_to_no_other_worker(
     database: str, project: str, postgres: Postgres
 ) -> None:
     pipeline = Pipeline(project, database, ack_deadline=ACK_DEADLINE)
@@ -37,7 +37,7 @@ def test_what_a_worker_holds_while_the_database_is_away_comes_to_no_other(
     pipeline.close()
 
 
-def test_what_is_handed_back_or_left_at_the_end_comes_again_at_once(project: str) -> None:
+def test_messages_handed_back_or_left_come_again_at_once(project: str) -> None:
     pipeline = Pipeline(project, "no database")
     pipeline.publish(bodies(300))
     client = open_client()

@@ -44,7 +44,7 @@ def assert_handed_back(pipeline: Pipeline, published: list[bytes]) -> WorkerProc
     return second
 
 
-def test_an_idle_worker_ends(pipeline: Pipeline) -> None:
+def test_idle_worker_ends_on_sigterm(pipeline: Pipeline) -> None:
     with pipeline.worker() as worker:
         worker.wait_for(lambda w: w.logs)
         stop(worker)
@@ -53,9 +53,7 @@ def test_an_idle_worker_ends(pipeline: Pipeline) -> None:
 
 @pytest.mark.embedded_only
 @pytest.mark.parametrize("after", [0.0, 0.3])
-def test_a_worker_under_load_finishes_its_batch_and_hands_back_the_rest(
-    pipeline: Pipeline, after: float
-) -> None:
+def test_worker_under_load_ends_its_batch_and_returns_the_rest(pipeline: Pipeline, after: float) -> None:
     published = bodies(40_000)  # more than a worker writes before it is stopped
     pipeline.publish(published)
     with pipeline.worker(PROMPT_WORKER_BATCH_MESSAGES="500") as worker:
@@ -67,14 +65,14 @@ def test_a_worker_under_load_finishes_its_batch_and_hands_back_the_rest(
 
 
 @pytest.mark.embedded_only
-def test_sigint_is_an_ordered_stop_too(pipeline: Pipeline) -> None:
+def test_sigint_stops_the_worker_in_order(pipeline: Pipeline) -> None:
     with pipeline.worker() as worker:
         worker.wait_for(lambda w: w.logs)
         os.kill(worker.pid, signal.SIGINT)
         assert worker.wait(LIMIT) == 0
 
 
-def test_a_second_signal_kills(pipeline: Pipeline, postgres: Postgres) -> None:
+def test_second_signal_kills_the_worker(pipeline: Pipeline, postgres: Postgres) -> None:
     with pipeline.worker() as worker:
         worker.wait_for(lambda w: w.logs)
         os.kill(worker.pid, signal.SIGTERM)
@@ -86,7 +84,7 @@ def test_a_second_signal_kills(pipeline: Pipeline, postgres: Postgres) -> None:
 
 
 @pytest.mark.embedded_only
-def test_a_worker_whose_database_is_away_ends_too(pipeline: Pipeline, postgres: Postgres) -> None:
+def test_worker_ends_while_its_database_is_down(pipeline: Pipeline, postgres: Postgres) -> None:
     published = bodies(3000)
     pipeline.publish(published)
     postgres.stop()
@@ -98,7 +96,7 @@ def test_a_worker_whose_database_is_away_ends_too(pipeline: Pipeline, postgres: 
 
 
 @pytest.mark.embedded_only
-def test_a_worker_that_waits_for_a_lock_ends_too(pipeline: Pipeline) -> None:
+def test_worker_ends_while_it_waits_for_a_lock(pipeline: Pipeline) -> None:
     published = bodies(3000)
     pipeline.publish(published)
     locking = psycopg2.connect(pipeline.database)
@@ -111,7 +109,7 @@ def test_a_worker_that_waits_for_a_lock_ends_too(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.embedded_only
-def test_a_worker_whose_database_hangs_ends_too(pipeline: Pipeline, postgres: Postgres) -> None:
+def test_worker_ends_while_its_database_hangs(pipeline: Pipeline, postgres: Postgres) -> None:
     """The server neither answers nor refuses, as when its machine is paused or the network drops every packet."""
     published = [body() for _ in range(10_000)]
     pipeline.publish(published)

@@ -68,7 +68,7 @@ def deployment(pipeline: Pipeline) -> Iterator[Deployment]:
 
 
 def test_the_document_gives_every_account_but_the_owner_a_role() -> None:
-    assert set(ROLES) == set(terraform()["local.accounts"]) - {"migrations"}
+    assert set(ROLES) == set(terraform()["local.secrets"]) - {"migrations"}
 
 
 @pytest.mark.embedded_only

@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector for tests: takes OTLP over HTTP from any process, and keeps what came."""
+"""An OpenTelemetry collector for tests: accepts OTLP over HTTP from any process, and keeps what came."""
 
 from __future__ import annotations
 

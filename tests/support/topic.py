@@ -21,7 +21,7 @@ RETENTION = timedelta(hours=1)
 class Topic:
     def __init__(self, project: str, name: str = "prompt-executions") -> None:
         self.project = project
-        # The library's own channel to an emulator takes answers of 4 MB at most.
+        # The library's own channel to an emulator accepts answers of 4 MB at most.
         channel = grpc.insecure_channel(
             os.environ["PUBSUB_EMULATOR_HOST"], options=[("grpc.max_receive_message_length", -1)]
         )

@@ -24,9 +24,9 @@ from prompt_worker import ExecutionEvent, Publisher
 from prompt_worker.event.execution import InvalidEventError, parse
 from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.pubsub.topology import Names
+from prompt_worker.platform.settings import PublisherSettings
 from prompt_worker.publishing.body import BODY_LIMIT, make_body
 from prompt_worker.publishing.message import make_message
-from prompt_worker.publishing.target import TOPIC
 from prompt_worker.publishing.tracing import carry_on
 from tests.support.topic import an_event
 
@@ -336,7 +336,7 @@ def test_a_spool_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 
 def test_the_topics_default_name_is_the_one_declared() -> None:
-    assert Names().topic == TOPIC
+    assert Names().topic == PublisherSettings().topic
 
 
 @pytest.mark.parametrize("name", ["a", "no spaces", "projects/p/topics/t", "../up", "1st", "t" * 256])

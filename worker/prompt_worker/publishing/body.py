@@ -14,9 +14,10 @@ from msgspec import Raw, to_builtins
 from msgspec.json import encode as to_json
 
 from prompt_worker.event.execution import ExecutionEvent, InvalidEventError, encode
+from prompt_worker.platform.pubsub.limits import MESSAGE_BYTES
 
-# Pub/Sub takes 10,000,000 bytes a request; the rest is for attributes: ours, and those a dead letter gets.
-BODY_LIMIT = 9_950_000
+# The rest is for attributes: ours, and those a dead letter gets.
+BODY_LIMIT = MESSAGE_BYTES - 50_000
 TRUNCATED = "_truncated"
 _TEXTS = ("rendered_prompt", "model_response", "error_message")
 _JSON_FIELDS: dict[str, Any] = {

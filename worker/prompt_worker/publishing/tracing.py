@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from prompt_worker.publishing.message import ATTRIBUTE_LIMIT
+from prompt_worker.platform.pubsub.limits import ATTRIBUTE_VALUE_BYTES
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -33,7 +33,7 @@ def carry_on(future: Future[str], event_id: UUID | None) -> dict[str, str]:
         if span.is_recording():
             span = _publishing(future, event_id)
         TraceContextTextMapPropagator().inject(carrier, set_span_in_context(span))
-    return {name: value for name, value in carrier.items() if len(value.encode()) <= ATTRIBUTE_LIMIT}
+    return {name: value for name, value in carrier.items() if len(value.encode()) <= ATTRIBUTE_VALUE_BYTES}
 
 
 def _publishing(future: Future[str], event_id: UUID | None) -> Span:
