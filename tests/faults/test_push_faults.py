@@ -1,4 +1,4 @@
-"""P1, P4 and P5 for pushed events: whatever happens, 204 means settled, and all else is sent again."""
+"""P1, P4 and P5 for pushed events: whatever happens, 204 means settled, and Pub/Sub sends everything else again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tests.support.pushing import EXECUTIONS, Serving, Signer, envelope
 
 pytestmark = pytest.mark.embedded_only
 
-SLOW_BATCH = {"PROMPT_WORKER_PUSH_BATCH_SECONDS": "2"}  # requests wait for company for so long
+# How long requests wait for others to share their commit.
+SLOW_BATCH = {"PROMPT_WORKER_PUSH_BATCH_SECONDS": "2"}
 STOP_SECONDS = 8.0
 
 
@@ -30,7 +31,7 @@ def signer() -> Iterator[Signer]:
 
 
 class InFlight:
-    """Requests under way, on a thread of their own."""
+    """Requests in flight, sent by a thread."""
 
     def __init__(self, serving: Serving, published: Sequence[bytes]) -> None:
         self.published = published

@@ -20,8 +20,10 @@ from tests.support.events import bodies, body
 from tests.support.pipeline import Pipeline
 from tests.support.worker_process import WorkerProcess
 
-LIMIT = 8.0  # seconds; Cloud Run kills at 10
-AT_ONCE = 15.0  # seconds: a start of the second worker and the broker's back-off, far from 60
+# Seconds; Cloud Run kills at 10.
+LIMIT = 8.0
+# Seconds: the start of the second worker and the broker's back-off, far below 60.
+AT_ONCE = 15.0
 
 
 def stop(worker: WorkerProcess) -> None:
@@ -54,7 +56,8 @@ def test_idle_worker_ends_on_sigterm(pipeline: Pipeline) -> None:
 @pytest.mark.embedded_only
 @pytest.mark.parametrize("after", [0.0, 0.3])
 def test_worker_under_load_ends_its_batch_and_returns_the_rest(pipeline: Pipeline, after: float) -> None:
-    published = bodies(40_000)  # more than a worker writes before it is stopped
+    # More than a worker writes before it is stopped.
+    published = bodies(40_000)
     pipeline.publish(published)
     with pipeline.worker(PROMPT_WORKER_BATCH_MESSAGES="500") as worker:
         pipeline.wait_for_rows(1)
@@ -139,7 +142,8 @@ def frozen(postgres: Postgres) -> Iterator[None]:
     server = psutil.Process(postgres.pid)
     family = [server, *server.children(recursive=True)]
     for process in family:
-        with suppress(psutil.NoSuchProcess):  # an autovacuum worker that was just done
+        # An autovacuum worker may just have ended.
+        with suppress(psutil.NoSuchProcess):
             process.suspend()
     try:
         yield

@@ -51,7 +51,8 @@ def test_next_batch_grows_while_a_commit_waits(pipeline: Pipeline) -> None:
         cursor.execute("BEGIN; LOCK TABLE prompt_templates IN EXCLUSIVE MODE")
         for published in bodies(21):
             pipeline.publish([published])
-            time.sleep(0.05)  # each is older than a batch may grow while nothing is written
+            # Each is older than a batch may grow while nothing is written.
+            time.sleep(0.05)
         cursor.execute("ROLLBACK")
         pipeline.wait_for_rows(21)
     assert pipeline.query("SELECT count(DISTINCT xmin::text) FROM prompt_executions") == [(2,)]

@@ -238,7 +238,7 @@ def test_duplicate_of_a_rejected_event_is_rejected_too(writer: ExecutionWriter) 
 
 
 def test_writers_that_hold_the_same_events_write_each_once(database: str) -> None:
-    """Four at a time, each in an order of its own and batches of its own: what redelivery at its worst looks like."""
+    """Four at a time, each with another order and other batches: the worst case of redelivery."""
     published = bodies(2000)
     counts: Counter[Outcome] = Counter()
     engines = [connect(database, application_name=f"tests {n}") for n in range(4)]

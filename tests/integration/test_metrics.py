@@ -1,4 +1,4 @@
-"""What a worker's Prometheus endpoint says is what happened, under the names and labels that are declared."""
+"""A worker's metrics page reports what happened, under the names and labels that are declared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVERYWHERE = {"worker", "otel_scope_name", "otel_scope_version", "otel_scope_sch
 
 
 class Endpoint:
-    """Of a worker to be started with `settings`."""
+    """The metrics page of a worker that is started with `settings`."""
 
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -35,7 +35,7 @@ class Endpoint:
             return list(text_string_to_metric_families(answer.read().decode()))
 
     def value(self, sample_name: str, **labels: str) -> float:
-        """The sum over all that have these labels."""
+        """The sum of all samples with these labels."""
         return sum(
             sample.value
             for family in self.scrape()

@@ -1,4 +1,4 @@
-"""`prompt-worker serve` as a process: what Pub/Sub pushes becomes rows, each request answered as its event ends."""
+"""`prompt-worker serve` as a process: what Pub/Sub pushes becomes rows; each request is answered by its outcome."""
 
 from __future__ import annotations
 

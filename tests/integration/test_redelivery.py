@@ -1,4 +1,4 @@
-"""P1 and P2 under redelivery: what was committed and comes again is a duplicate, and is counted once."""
+"""P1 and P2 under redelivery: what is redelivered after its commit is a duplicate, and is counted once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def receive(subscription: Subscription, count: int) -> list[Message]:
 
 
 def test_unacknowledged_batch_comes_again_as_duplicates(pipeline: Pipeline) -> None:
-    """The worker that died between its commit and its acknowledgement."""
+    """A worker that dies between its commit and its acknowledgement."""
     published = bodies(500)
     pipeline.publish(published)
     engine = connect(pipeline.database, application_name="tests")

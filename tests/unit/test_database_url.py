@@ -95,7 +95,7 @@ def test_engine_is_shown_without_its_password() -> None:
 
 
 def driver_arguments(url: str) -> dict[str, object]:
-    """What psycopg2 is given."""
+    """The arguments that psycopg2 gets."""
     engine = connect(url, application_name="tests")
     _, arguments = engine.dialect.create_connect_args(parse_url(url))
     return dict(arguments)

@@ -1,4 +1,4 @@
-"""Silence is that of the thread which has work in flight and moved the longest ago."""
+"""The silence of a process is that of the thread in flight that moved the longest ago."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from prompt_worker.platform.process import health
 
 
 def test_silence_is_zero_with_nothing_in_flight() -> None:
-    health.moved()  # by a thread without work
+    # Called by a thread without work.
+    health.moved()
     assert health.silence() == 0.0
 
 

@@ -18,7 +18,7 @@ log = logging.getLogger("prompt_worker.test")
 
 @pytest.fixture(autouse=True)
 def root_logger(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As it was, afterwards; settings of the developer's own shell do not count."""
+    """Restores the root logger afterwards, and hides the settings of the developer's shell."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
     for setting in ("PROMPT_WORKER_LOG_LEVEL", "PROMPT_WORKER_LOG_FORMAT", "PUBSUB_PROJECT_ID"):

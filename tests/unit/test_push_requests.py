@@ -1,4 +1,4 @@
-"""Push without a network: the envelope, the token, the limits, and the way of an answer back to its request."""
+"""Push without a network: the envelope, the token, the limits, and how an answer gets back to its request."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def request(
 
 
 class Lane(threading.Thread):
-    """Settles what comes as a consumer's lane does, once it is let."""
+    """Settles what comes, as a consumer's lane does, once it may."""
 
     def __init__(self, inbox: Inbox, *, settled: bool = True) -> None:
         super().__init__(daemon=True)
@@ -211,7 +211,8 @@ def test_body_that_does_not_arrive_is_refused() -> None:
         unfinished = {"type": "http", "path": PATH, "method": "POST", "headers": []}
         sent: list[Any] = []
 
-        async def receive() -> dict[str, Any]:  # a trickle without an end
+        # A trickle without an end.
+        async def receive() -> dict[str, Any]:
             await asyncio.sleep(0.01)
             return {"type": "http.request", "body": b" ", "more_body": True}
 

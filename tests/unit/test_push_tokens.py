@@ -1,4 +1,4 @@
-"""Whose requests are believed: tokens signed with a key of the tests' own, and every way in which one can be wrong."""
+"""Whose requests are accepted: tokens signed with a test key, and every way in which one can be wrong."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_signed_token_is_verified_once_and_its_key_fetched_once(signer: Signer) 
 
 
 def hmac_with_the_public_key(signer: Signer) -> str:
-    """The classic confusion: the public key taken for a shared secret."""
+    """The classic confusion: a public key used as a shared secret."""
     public = signer.keys["key-1"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     claims = signer.token().split(".")[1]
     head = urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT","kid":"key-1"}').decode().rstrip("=")
@@ -162,7 +162,8 @@ def test_connection_that_breaks_during_a_key_fetch_is_an_outage() -> None:
         connection, _ = listening.accept()
         connection.recv(65_536)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST, no FIN
+        # Closing it sends RST, no FIN.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         time.sleep(0.1)
         connection.close()
 

@@ -21,7 +21,8 @@ def test_both_consumers_have_the_topic_and_a_dead_letter_policy() -> None:
         assert subscription.topic == "projects/project/topics/prompt-executions"
         policy = subscription.dead_letter_policy
         assert policy.dead_letter_topic == "projects/project/topics/prompt-executions-dead-letter"
-        assert policy.max_delivery_attempts == 100  # restarts and outages count as attempts
+        # Restarts and outages count as attempts.
+        assert policy.max_delivery_attempts == 100
 
 
 def test_dead_letter_subscription_keeps_a_month_never_expires() -> None:
@@ -47,9 +48,9 @@ def test_changed_names_are_used_everywhere() -> None:
 
 
 def test_differing_policy_is_named() -> None:
-    wanted = TOPOLOGY.subscriptions()[0]
-    found = Subscription(wanted)
-    assert differences(wanted, found) == []
+    declared = TOPOLOGY.subscriptions()[0]
+    found = Subscription(declared)
+    assert differences(declared, found) == []
     found.ack_deadline_seconds = 10
     found.retry_policy.minimum_backoff = timedelta(seconds=9)
-    assert differences(wanted, found) == ["ack_deadline_seconds", "retry_policy"]
+    assert differences(declared, found) == ["ack_deadline_seconds", "retry_policy"]

@@ -1,6 +1,6 @@
-"""P4: while the database is down nothing is dead-lettered or lost, memory stays flat, and the worker recovers alone.
+"""P4: while the database is down nothing is dead-lettered or lost, memory stays flat, and the worker recovers itself.
 
-The outages are seconds here; `OUTAGE_SECONDS=60 pytest tests/faults/test_database_away.py` makes them a minute.
+The outages are seconds here; `OUTAGE_SECONDS=60 pytest tests/faults/test_database_down.py` makes them a minute.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MEGABYTE = 1_000_000
 
 @contextmanager
 def load(pipeline: Pipeline) -> Iterator[list[bytes]]:
-    """About 1,000 events a second, collected in the list, for as long as the context lasts."""
+    """Publishes about 1,000 events a second while it lasts; yields the list of them."""
     published: list[bytes] = []
     stop = threading.Event()
 
@@ -152,7 +152,7 @@ def test_too_many_connections_are_waited_for(pipeline: Pipeline) -> None:
 
 @pytest.mark.embedded_only
 def test_full_disk_is_waited_for(pipeline: Pipeline, postgres: Postgres) -> None:
-    """The kernel lets no file of the server grow beyond 20 MB: "File too large" where a full disk has another errno."""
+    """The kernel lets no file of the server grow beyond 20 MB: as a full disk, but the error is "File too large"."""
     published = [body(model_response=os.urandom(15_000).hex()) for _ in range(1000)]
     postgres.stop()
     # The server inherits it; a soft limit can be raised again.
