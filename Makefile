@@ -12,7 +12,7 @@ up: .venv/installed ## the whole system on this machine with 5,000 events, shown
 	@$(PYTHON) -m prompt_worker up --demo 5000 $$([ -t 0 ] && [ -t 1 ] || echo --once) $(ARGS)
 
 test: .venv/installed ## every test, on a real PostgreSQL and Google's Pub/Sub emulator
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest -n auto --dist loadgroup $(ARGS)
 
 lint: .venv/installed ## ruff, mypy --strict, and the linters of what is not Python
 	@$(PYTHON) -m ruff check .

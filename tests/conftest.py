@@ -1,12 +1,15 @@
-"""Real services for the tests: started when first asked for, shared by the session; a missing one fails it.
+"""Real services for the tests: started when first requested, shared by the session; a missing one fails it.
 
+With `-n`, every worker process is a session with servers of its own: a test may stop, freeze or reconfigure them.
 `database` clones a template that is migrated once per server; `project` is a project id of the test's own.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -24,10 +27,13 @@ from tests.support.pipeline import Pipeline
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 TEMPLATE = "migrated_template"
+# Those that wait longest first, so that no worker process is left alone with one at the end.
+FOLDERS = ("faults", "integration", "unit")
 # Tests crash servers and workers, never the machine: what is written survives without waiting for the disk.
 FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
 
 
+@cache
 def servers_to_test() -> dict[str, Path | None]:
     """By test id: the embedded server (None) and the newest installed one of another major version."""
     embedded = Postgres().version.partition(".")[0]
@@ -38,6 +44,17 @@ def servers_to_test() -> dict[str, Path | None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "embedded_only: long; runs on the embedded PostgreSQL alone")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Of `-n auto`: a worker process more than there are cores, as tests wait for a third of their time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: [name not in item.path.parts for name in FOLDERS])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -68,7 +85,7 @@ def postgres(
     """The embedded server, then the system's; each starts once and stays until the session ends."""
     bin_dir: Path | None = request.param
     if bin_dir not in started_servers:
-        started_servers[bin_dir] = start(Postgres(bin_dir=bin_dir, settings=FAST), services)
+        started_servers[bin_dir] = start(Postgres(bin_dir=bin_dir, settings=FAST), services, request)
     return started_servers[bin_dir]
 
 
@@ -87,8 +104,8 @@ def database(postgres: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def emulator(services: ExitStack) -> Emulator:
-    return start(Emulator(), services)
+def emulator(request: pytest.FixtureRequest, services: ExitStack) -> Emulator:
+    return start(Emulator(), services, request)
 
 
 @pytest.fixture
@@ -98,13 +115,14 @@ def project(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"test-{uuid4().hex[:12]}"
 
 
-def start(server: AnyServer, services: ExitStack) -> AnyServer:
+def start(server: AnyServer, services: ExitStack, request: pytest.FixtureRequest) -> AnyServer:
     """A server that is missing ends the run: every test after this one would need it too."""
     try:
-        services.enter_context(server)
+        return services.enter_context(server)
     except ServerError as error:
-        pytest.exit(str(error), returncode=1)
-    return server
+        # Not `pytest.exit`, which a worker process of pytest-xdist does not hand on.
+        request.session.shouldfail = str(error)
+        pytest.fail(str(error), pytrace=False)
 
 
 def execute(server: Postgres, statement: str) -> list[tuple[object, ...]]:

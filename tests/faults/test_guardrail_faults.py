@@ -9,6 +9,7 @@ import pytest
 
 from prompt_worker.consuming.outcome import Verdict
 from prompt_worker.local.servers.postgres import Postgres
+from tests.faults import kill
 from tests.faults.test_bad_input import BAD, ODD
 from tests.faults.test_secrets import SAMPLED, counted
 from tests.support.collector import Collector
@@ -189,9 +190,11 @@ def test_a_worker_started_without_a_database_waits_and_stops_when_told(
 
 
 @pytest.mark.embedded_only
-def test_killed_workers_lose_and_double_nothing(guarding: Guarding) -> None:
+def test_killed_workers_lose_and_double_nothing(database: str, project: str) -> None:
     """P1 and P2: every event is evaluated once, each violation told at least once, under ids that tell repeats."""
-    pipeline = guarding.pipeline
+    pipeline = Pipeline(project, database, ack_deadline=kill.ACK_DEADLINE)
+    guarding = Guarding(pipeline)
+    guarding.add_guardrail()
     pipeline.query("UPDATE prompt_guardrails SET action = 'block' WHERE name = 'policy'")
     published = [body(model_response=WORD) for _ in range(3000)]
     pipeline.publish(published)
@@ -202,9 +205,8 @@ def test_killed_workers_lose_and_double_nothing(guarding: Guarding) -> None:
             worker.kill()
     pipeline.publish(published)  # what the killed held comes again after its lease: here at once
     with pipeline.guardrail_worker() as worker:
-        pipeline.wait_for_evaluations(
-            3000, 90
-        )  # what a killed one's open pull still took comes after its lease
+        # What a killed one's open pull still took comes after its lease.
+        pipeline.wait_for_evaluations(3000, 90)
         assert worker.terminate()[0] == 0
     assert guarding.counters() == (3000, 3000, 0)
     assert pipeline.wrong_counters() == []
@@ -212,3 +214,4 @@ def test_killed_workers_lose_and_double_nothing(guarding: Guarding) -> None:
     while alerts := guarding.alerts(1, seconds=2):
         told |= {json.loads(alert.data)["id"] for alert in alerts}
     assert told == {violation["id"] for violation in guarding.violations()}
+    pipeline.close()

@@ -52,9 +52,11 @@ def wait_for(worker: WorkerProcess, port: int, path: str, status: int, seconds: 
 @pytest.mark.parametrize("consumer", ["executions", "guardrails", "dead-letters"])
 def test_an_idle_worker_is_alive_and_ready(pipeline: Pipeline, consumer: str) -> None:
     port = free_port()
-    with pipeline.command("run", consumer, **probed(port)) as worker:
+    stuck_seconds = 0.5
+    settings = probed(port) | {"PROMPT_WORKER_STUCK_SECONDS": str(stuck_seconds)}
+    with pipeline.command("run", consumer, **settings) as worker:
         wait_for(worker, port, "/healthz", 200)
-        time.sleep(2 * STUCK_SECONDS)
+        time.sleep(2 * stuck_seconds)
         assert probe(port, "/healthz") == (200, "alive\n")
         assert probe(port, "/readyz") == (200, "ready\n")
         assert probe(port, "/") == (404, "no such page\n")

@@ -28,7 +28,7 @@ HMAC_KEY = "a secret of the tests, 32 characters and more"
 class Pipeline:
     """The project's topics and subscriptions, made anew.
 
-    `ack_deadline` is for tests of redelivery: the writer's subscription then has this one, in seconds, and no retry
+    `ack_deadline` is for tests of redelivery: the workers' subscriptions then have this one, in seconds, and no retry
     policy, with which the emulator delivers expired messages late or never again.
     """
 
@@ -38,10 +38,11 @@ class Pipeline:
         self.publisher, self.subscriber = PublisherClient(), open_client()
         list(reconcile(self.topology, self.publisher, self.subscriber))
         self.writer = self.topology.subscription_path(self.topology.names.writer)
-        if ack_deadline != ACK_DEADLINE:
+        guardrails = self.topology.subscription_path(self.topology.names.guardrails)
+        for path in (self.writer, guardrails) if ack_deadline != ACK_DEADLINE else ():
             self.subscriber.update_subscription(
                 request={
-                    "subscription": Subscription(name=self.writer, ack_deadline_seconds=ack_deadline),
+                    "subscription": Subscription(name=path, ack_deadline_seconds=ack_deadline),
                     "update_mask": FieldMask(paths=["ack_deadline_seconds", "retry_policy"]),
                 }
             )
