@@ -22,10 +22,6 @@ INSTALLED = "/opt/prompt-worker"
 LARGEST = 125_000_000  # bytes without the guardrails; with the base image, about 125 MB too, at most 250 MB
 
 
-# Building takes a quarter of a minute: once, by the one worker process that runs the tests of this group.
-pytestmark = pytest.mark.xdist_group("image")
-
-
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     return follow(DOCKERFILE, tmp_path_factory.mktemp("image"))

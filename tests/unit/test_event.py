@@ -131,7 +131,8 @@ def test_not_utf8_is_refused(field: str, value: bytes) -> None:
         ("executed_at", "1999-12-31T23:59:59Z"),
         ("executed_at", "9999-12-31T23:59:59Z"),
         ("executed_at", "9999-12-31T23:59:59-23:59"),
-        ("executed_at", ahead(days=2)),
+        # Named, as every worker process of pytest-xdist must find the same tests.
+        pytest.param("executed_at", ahead(days=2), id="executed_at-in two days"),
         ("environment", "e" * 51),
     ],
 )
