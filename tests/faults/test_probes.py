@@ -13,7 +13,7 @@ from tests.faults.test_shutdown import frozen
 from tests.support.events import bodies
 from tests.support.pipeline import Pipeline
 from tests.support.probing import probe
-from tests.support.worker_process import WorkerProcess
+from tests.support.worker_process import PATIENCE, WorkerProcess
 
 STUCK_SECONDS = 1.5
 
@@ -44,7 +44,7 @@ def probed(port: int) -> dict[str, str]:
     return {"PROMPT_WORKER_PROBE_PORT": str(port), "PROMPT_WORKER_STUCK_SECONDS": str(STUCK_SECONDS)}
 
 
-def wait_for(worker: WorkerProcess, port: int, path: str, status: int, seconds: float = 15) -> str:
+def wait_for(worker: WorkerProcess, port: int, path: str, status: int, seconds: float = PATIENCE) -> str:
     worker.wait_for(lambda _: probe(port, path)[0] == status, seconds)
     return probe(port, path)[1]
 

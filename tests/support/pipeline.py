@@ -19,7 +19,7 @@ from google.pubsub_v1.types import PubsubMessage, ReceivedMessage, Subscription
 from prompt_worker.consuming.subscription import open_client
 from prompt_worker.platform.pubsub.topology import ACK_DEADLINE, Names, Topology, reconcile
 from tests.support.events import id_of
-from tests.support.worker_process import WorkerProcess
+from tests.support.worker_process import PATIENCE, WorkerProcess
 
 REQUEST_BYTES = 9_000_000
 HMAC_KEY = "a secret of the tests, 32 characters and more"
@@ -93,26 +93,26 @@ class Pipeline:
     def rows(self) -> int:
         return int(self.query("SELECT count(*) FROM prompt_executions")[0][0])
 
-    def wait_for_rows(self, count: int, seconds: float = 20) -> None:
+    def wait_for_rows(self, count: int, seconds: float = PATIENCE) -> None:
         wait_until(lambda: self.rows() >= count, seconds, lambda: f"{self.rows()} of {count} rows")
 
     def evaluations(self) -> int:
         return int(self.query("SELECT count(*) FROM guardrail_evaluations")[0][0])
 
-    def wait_for_evaluations(self, count: int, seconds: float = 30) -> None:
+    def wait_for_evaluations(self, count: int, seconds: float = PATIENCE) -> None:
         wait_until(
             lambda: self.evaluations() >= count,
             seconds,
             lambda: f"{self.evaluations()} of {count} evaluations",
         )
 
-    def dead_letters(self, count: int, seconds: float = 10) -> list[PubsubMessage]:
+    def dead_letters(self, count: int, seconds: float = 30) -> list[PubsubMessage]:
         """Pulled and acknowledged: `count` of them, and what comes with them."""
         return self.pull_all(
             self.topology.subscription_path(self.topology.names.dead_letter_store), count, seconds
         )
 
-    def pull_all(self, path: str, count: int, seconds: float = 10) -> list[PubsubMessage]:
+    def pull_all(self, path: str, count: int, seconds: float = 30) -> list[PubsubMessage]:
         """`count` messages of a subscription, and what comes with them; acknowledged."""
         found: list[PubsubMessage] = []
         deadline = time.monotonic() + seconds
