@@ -46,10 +46,6 @@ def servers_to_test() -> dict[str, Path | None]:
     return {f"postgresql-{embedded}": None} | ({f"postgresql-{other[0]}": other[1]} if other else {})
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "embedded_only: long; runs on the embedded PostgreSQL alone")
-
-
 def pytest_xdist_auto_num_workers() -> int:
     """Of `-n auto`: a worker process more than there are cores, as tests wait for a third of their time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
