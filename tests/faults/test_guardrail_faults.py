@@ -9,6 +9,7 @@ import pytest
 
 from prompt_worker.consuming.outcome import Verdict
 from prompt_worker.local.servers.postgres import Postgres
+from tests.faults import kill
 from tests.faults.test_bad_input import BAD, ODD
 from tests.faults.test_secrets import SAMPLED, counted
 from tests.support.collector import Collector
@@ -187,9 +188,11 @@ def test_worker_without_a_database_waits_and_stops_on_sigterm(guarding: Guarding
 
 
 @pytest.mark.embedded_only
-def test_killed_workers_lose_and_duplicate_nothing(guarding: Guarding) -> None:
+def test_killed_workers_lose_and_duplicate_nothing(database: str, project: str) -> None:
     """P1 and P2: each event is evaluated once, each violation announced at least once, repeats under the same id."""
-    pipeline = guarding.pipeline
+    pipeline = Pipeline(project, database, ack_deadline=kill.ACK_DEADLINE)
+    guarding = Guarding(pipeline)
+    guarding.add_guardrail()
     pipeline.query("UPDATE prompt_guardrails SET action = 'block' WHERE name = 'policy'")
     published = [body(model_response=WORD) for _ in range(3000)]
     pipeline.publish(published)
@@ -210,3 +213,4 @@ def test_killed_workers_lose_and_duplicate_nothing(guarding: Guarding) -> None:
     while alerts := guarding.alerts(1, seconds=2):
         announced |= {json.loads(alert.data)["id"] for alert in alerts}
     assert announced == {violation["id"] for violation in guarding.violations()}
+    pipeline.close()

@@ -51,7 +51,7 @@ class Guarding:
         with self.handler() as handler:
             return handler(messages(*bodies))
 
-    def alerts(self, count: int, seconds: float = 10) -> list[PubsubMessage]:
+    def alerts(self, count: int, seconds: float = 30) -> list[PubsubMessage]:
         return self.pipeline.pull_all(self._alerts, count, seconds)
 
     def add_guardrail(self, name: str = "policy", **columns: Any) -> str:

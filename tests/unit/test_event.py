@@ -131,7 +131,8 @@ def test_not_utf8_is_refused(field: str, value: bytes) -> None:
         ("executed_at", "1999-12-31T23:59:59Z"),
         ("executed_at", "9999-12-31T23:59:59Z"),
         ("executed_at", "9999-12-31T23:59:59-23:59"),
-        ("executed_at", ahead(days=2)),
+        # Named, as every worker process of pytest-xdist must find the same tests.
+        pytest.param("executed_at", ahead(days=2), id="executed_at-in two days"),
         ("environment", "e" * 51),
     ],
 )
@@ -303,9 +304,9 @@ def test_a_clock_that_is_ahead_is_forgiven() -> None:
 
 def best_of(times: int, action: Callable[[], object]) -> float:
     def seconds() -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         action()
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     return min(seconds() for _ in range(times))
 
@@ -324,9 +325,9 @@ def test_the_largest_body_takes_no_longer_than_reading_it_as_json_twice() -> Non
 
 def test_a_body_full_of_bad_characters_takes_seconds_at_most() -> None:
     count = 1_500_000
-    started = time.perf_counter()
+    started = time.process_time()
     assert parse(with_raw("rendered_prompt", '"' + "\\u0000" * count + '"'))[1] == count
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_an_event_survives_the_journey() -> None:

@@ -77,17 +77,17 @@ def test_ten_thousand_variables_are_judged_in_bounded_time() -> None:
     variables = {f"v{number}": f"some words and the number {number}" for number in range(10_000)}
     variables["v7777"] = "card 4111 1111 1111 1111"
     prompt = "\n".join(variables.values())
-    started = time.perf_counter()
+    started = time.process_time()
     found = check(DEFAULT_GUARDRAILS, prompt=prompt, variables=variables)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
     assert [(one.field, one.preview) for one in found.findings] == [("variable:v7777", "<CREDIT_CARD …1111>")]
 
 
 def test_five_megabytes_are_read_to_the_end() -> None:
     text = "The quick brown fox jumps over the lazy dog, twice. " * 100_000 + "SSN 536-90-4399"
-    started = time.perf_counter()
+    started = time.process_time()
     found = check(DEFAULT_GUARDRAILS, prompt=text)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert [(one.rule, one.start) for one in found.findings] == [("US_SSN", len(text) - 11)]
 
 
