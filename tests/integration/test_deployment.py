@@ -67,12 +67,12 @@ def deployment(pipeline: Pipeline) -> Iterator[Deployment]:
     connection.close()
 
 
-def test_the_document_gives_every_account_but_the_owner_a_role() -> None:
+def test_document_gives_every_account_but_the_owner_a_role() -> None:
     assert set(ROLES) == set(terraform()["local.secrets"]) - {"migrations"}
 
 
 @pytest.mark.embedded_only
-def test_from_workers_with_the_least_rights_to_a_verified_first_event(deployment: Deployment) -> None:
+def test_first_event_is_verified_with_the_least_rights(deployment: Deployment) -> None:
     pipeline = deployment.pipeline
     assert "no execution stored yet" in deployment.job("doctor")
     pipeline.publish([FIRST_EVENT, b'{"event_id": "not one"}'])
