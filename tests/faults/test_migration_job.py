@@ -37,9 +37,9 @@ def start(database: str) -> subprocess.Popen[str]:
 def run(database: str) -> tuple[int, str]:
     """Its exit code, and the last line of what it said."""
     job = start(database)
-    told, complained = job.communicate(timeout=120)
+    printed, complained = job.communicate(timeout=120)
     assert "Traceback" not in complained
-    return job.returncode, (told + complained).splitlines()[-1]
+    return job.returncode, (printed + complained).splitlines()[-1]
 
 
 @contextmanager

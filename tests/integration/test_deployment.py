@@ -42,7 +42,7 @@ class Deployment:
         return WorkerProcess(self.environment(name), "-m", "prompt_worker", "run", name)
 
     def job(self, name: str) -> str:
-        """What it told; it must end with 0."""
+        """What it printed; it must end with 0."""
         job = terraform()["local.jobs"][name]
         done = subprocess.run(
             [sys.executable, "-m", "prompt_worker", *job["args"]],
@@ -86,7 +86,7 @@ def test_first_event_is_verified_with_the_least_rights(deployment: Deployment) -
         wait_until(lambda: dead_letters(pipeline) == ["pending"], 20, lambda: f"{dead_letters(pipeline)}")
         assert "newest stored execution is" in deployment.job("doctor")
         assert deployment.job("replay")
-    assert dead_letters(pipeline) == ["pending"]  # a replay without --yes only tells
+    assert dead_letters(pipeline) == ["pending"]  # a replay without --yes is a dry run
 
 
 def dead_letters(pipeline: Pipeline) -> list[str]:

@@ -102,7 +102,7 @@ def test_gap_in_the_numbers_is_refused(engine: Engine, folder: Path) -> None:
 
 def test_number_used_twice_is_refused(engine: Engine, folder: Path) -> None:
     (folder / "0003_another.sql").write_text("SELECT 1;")
-    with pytest.raises(MigrationError, match="0003 stands there twice"):
+    with pytest.raises(MigrationError, match="0003 is used twice"):
         migrate(engine, silent, folder)
 
 

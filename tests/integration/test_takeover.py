@@ -1,4 +1,4 @@
-"""A live database, as schema.md § 6 describes it, is taken over: no row lost, every fault mended."""
+"""A live database of phase 1, live_database.sql, is taken over: no row lost, every fault fixed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from prompt_worker.platform.postgres.engine import connect
 
 LIVE = (Path(__file__).parent / "live_database.sql").read_text(encoding="utf-8")
 CONTENT = {
-    # What must be the same before and after: everything but what the takeover mends.
+    # What must be the same before and after: everything but what the takeover fixes.
     "prompt_executions": "id, template_id, template_name, template_version, ab_test_group, user_id, request_id, "
     "input_variables, rendered_prompt, model_response, execution_time_ms, token_count, cost_usd, error_type, "
     "guardrail_violations, guardrail_action, environment",

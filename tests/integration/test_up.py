@@ -71,7 +71,7 @@ def test_demo_is_counted_and_adds_up() -> None:
     ) in done.stdout
     assert "every counter equals a recount of the rows" in done.stdout
     assert f"{plan.bad} dead letters of " in done.stdout
-    assert "violations: as planted, and no other" in done.stdout
+    assert "violations: exactly those planted" in done.stdout
     assert re.search(rf"pii_detection_basic +CREDIT_CARD worker +{plan.planted} +{plan.planted}", done.stdout)
     runs = {name: int(count) for name, count in re.findall(r"^ *(\w+) v1 +(\d+) ", done.stdout, re.MULTILINE)}
     assert sum(runs.values()) == plan.rows

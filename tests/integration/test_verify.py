@@ -45,7 +45,7 @@ def test_migrated_database_passes_and_is_left_as_it_was(engine: Engine) -> None:
 
 
 def test_every_object_of_the_contract_has_a_check(engine: Engine) -> None:
-    """The names of schema.md, counted: other programs query them."""
+    """The indexes that phase 1 promised by name: other programs query them."""
     names = {check.name for check in verify(engine)}
     contract_indexes = re.findall(
         r"idx_\w+", (MIGRATIONS / "0004_indexes.sql").read_text().partition("CREATE INDEX")[0]
@@ -103,7 +103,7 @@ def test_edited_migration_fails_verification(engine: Engine) -> None:
         (
             "DROP TRIGGER trigger_count_guardrail_violations ON guardrail_violations",
             "guardrail statistics, exercised: checks, violations, redelivery, false positives",
-            "3 violations, one told twice, were counted as 0",
+            "3 violations, one reported twice, were counted as 0",
         ),
         (
             "CREATE OR REPLACE FUNCTION update_template_statistics() RETURNS trigger LANGUAGE plpgsql AS "
@@ -215,7 +215,7 @@ def test_unreachable_database_is_reported_without_traceback(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://somebody:s3cr3t@127.0.0.1:1/nowhere")
     assert main(["verify"]) == DeploymentError.exit_code
-    told = capsys.readouterr().err
-    assert "DATABASE_URL" in told
-    assert "Traceback" not in told
-    assert "s3cr3t" not in told
+    printed = capsys.readouterr().err
+    assert "DATABASE_URL" in printed
+    assert "Traceback" not in printed
+    assert "s3cr3t" not in printed
