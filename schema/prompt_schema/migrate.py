@@ -35,7 +35,7 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True)
 class Migration:
-    """One file `NNNN_version.sql`. Its version is its key in the ledger, where phase 1 recorded its own without a number."""
+    """One file `NNNN_version.sql`. The ledger's key is the version: phase 1 recorded its own without a number."""
 
     file: str
     version: str
@@ -89,7 +89,7 @@ def read(folder: Path = MIGRATIONS) -> list[Migration]:
 
 
 def pending(engine: Engine, migrations: Sequence[Migration]) -> list[Migration]:
-    """Those that the database lacks, in order; only reads. Raises `MigrationError` when its history is not the files'."""
+    """Those that the database lacks, in order; only reads. Raises `MigrationError` when its history is another."""
     recorded = _ledger(engine)
     applied = [migration for migration in migrations if migration.version in recorded]
     for migration in applied:

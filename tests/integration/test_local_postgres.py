@@ -110,7 +110,7 @@ def test_database_of_another_version_is_refused(reachable: Path) -> None:
 
 
 def test_directory_that_only_its_owner_can_enter(reachable: Path) -> None:
-    """Root's server runs as another account, so root gets an error that says what to do; an ordinary user's server starts."""
+    """Root's server runs as another account, so root gets an error with advice; an ordinary user's server starts."""
     closed = reachable / "closed"
     closed.mkdir(mode=0o700)
     if os.geteuid() == 0:
