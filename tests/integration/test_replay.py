@@ -138,7 +138,10 @@ def test_canary_that_fails_again_stops_the_replay(pipeline: Pipeline, prompt_wor
     ]
 
 
-def test_canary_that_is_not_settled_stops_the_replay(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_canary_that_is_not_settled_stops_the_replay(
+    pipeline: Pipeline, prompt_worker: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "CANARY_WAIT", 1.0)
     store(pipeline.database, [letter(body()) for _ in range(5)])
     printed = prompt_worker(
         "dead-letters", "replay", "--yes", "--canary", "2", "--wait", "0", "--json", code=1

@@ -41,7 +41,9 @@ def test_summary_waits_for_every_part_of_the_verification() -> None:
 def test_every_named_file_exists() -> None:
     for path, text in texts().items():
         named = re.findall(r"(?<![\w/.-])(?:tests|worker|schema|deploy)/[\w/.-]+\.(?:py|sh|yaml|sql)\b", text)
-        assert [name for name in named if not (REPOSITORY / name).exists()] == [], path.name
+        # In capitals: a name that is the reader's to choose.
+        fixed = [name for name in named if not re.search(r"[A-Z]{4}", name)]
+        assert [name for name in fixed if not (REPOSITORY / name).exists()] == [], path.name
 
 
 def test_every_named_make_target_exists() -> None:
