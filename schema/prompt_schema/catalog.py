@@ -35,4 +35,4 @@ def expected() -> Catalog:
 
 if __name__ == "__main__":
     with create_engine(sys.argv[1]).connect() as database:
-        print(json.dumps(actual(database), indent=1, sort_keys=True))
+        sys.stdout.write(json.dumps(actual(database), indent=1, sort_keys=True) + "\n")

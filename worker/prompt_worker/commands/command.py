@@ -39,9 +39,9 @@ def _sentence(about: str) -> str:
     return f"{about[0].upper()}{about[1:]}."
 
 
-def add_confirmation(parser: argparse.ArgumentParser, what: str) -> None:
-    """`--yes` and `--by`, for a command that changes something; `what` is what it does then."""
-    parser.add_argument("--yes", action="store_true", help=f"actually {what} (default: dry run)")
+def add_confirmation(parser: argparse.ArgumentParser) -> None:
+    """`--yes`, and `--by` as it is read back by `who`."""
+    parser.add_argument("--yes", action="store_true", help="actually do it (default: dry run)")
     add_by(parser)
 
 

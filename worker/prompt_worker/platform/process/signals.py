@@ -46,3 +46,22 @@ def run_until_signal(run: Callable[[], None], stop: threading.Event) -> None:
             running.join(FLAG_SECONDS)
             if signalled.is_set():
                 stop.set()
+
+
+@contextmanager
+def interrupts() -> Iterator[Wakeup]:
+    """Set by SIGINT, which raises KeyboardInterrupt as well, for work that ends at once.
+
+    Check it between two steps: raised inside a finalizer or a callback from C, the exception alone would be lost.
+    """
+    interrupted = Wakeup()
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)

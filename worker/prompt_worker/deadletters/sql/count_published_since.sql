@@ -1,5 +1,5 @@
--- How many messages of a topic are known since a moment, up to a limit: of the events' topic the rows, by the time in
--- their ids (UUID version 7), and the dead letters that are no rows; of the dead-letter topic the dead letters.
+-- How many messages of a topic are known since a moment, up to a limit. Of the events' topic: the rows, by the time in
+-- their ids (UUID version 7), and the dead letters that are not rows. Of the dead-letter topic: the dead letters.
 SELECT count(*)
 FROM (
     SELECT FROM prompt_executions WHERE %(events)s AND id BETWEEN %(first)s AND %(last)s

@@ -13,8 +13,8 @@ REPLAY = UUID(int=7)
 ADA = Provenance("ada", REPLAY)
 
 
-def test_its_own_attributes_stay_those_of_its_failure_go_and_the_replay_is_told() -> None:
-    told = ADA.attributes(
+def test_provenance_replaces_attributes_of_the_failure() -> None:
+    attributes = ADA.attributes(
         {
             "ce-type": "prompt.execution.v1",
             "own": "é",
@@ -26,8 +26,8 @@ def test_its_own_attributes_stay_those_of_its_failure_go_and_the_replay_is_told(
         1,
         100,
     )
-    assert told.pop("replay-at")
-    assert told == {
+    assert attributes.pop("replay-at")
+    assert attributes == {
         "ce-type": "prompt.execution.v1",
         "own": "é",
         "replay-id": str(REPLAY),
@@ -36,20 +36,20 @@ def test_its_own_attributes_stay_those_of_its_failure_go_and_the_replay_is_told(
     }
 
 
-def test_a_full_message_keeps_its_own_attributes_and_gives_up_provenance() -> None:
+def test_full_message_keeps_its_own_attributes_only() -> None:
     own = {f"a{n:03}": "v" for n in range(MESSAGE_ATTRIBUTES)}
     assert ADA.attributes(own, 0, 100) == own
     room = 60
-    told = ADA.attributes({"ce-type": "prompt.execution.v1"}, 0, MESSAGE_BYTES - room)
-    assert told == {"ce-type": "prompt.execution.v1"}
+    attributes = ADA.attributes({"ce-type": "prompt.execution.v1"}, 0, MESSAGE_BYTES - room)
+    assert attributes == {"ce-type": "prompt.execution.v1"}
 
 
-def test_a_message_is_never_larger_than_the_service_takes() -> None:
+def test_replayed_message_is_within_the_service_limit() -> None:
     body = b"x" * (MESSAGE_BYTES - 200)
     message = PubsubMessage(data=body, attributes=ADA.attributes({"ce-id": "1"}, 0, len(body)))
     assert PubsubMessage.pb(message).ByteSize() <= MESSAGE_BYTES
 
 
-def test_a_long_name_is_cut_to_what_an_attribute_holds() -> None:
-    told = Provenance("é" * 2000, REPLAY).attributes({}, 0, 0)
-    assert told["replay-by"] == "é" * 512
+def test_long_operator_name_is_cut_to_an_attribute() -> None:
+    attributes = Provenance("é" * 2000, REPLAY).attributes({}, 0, 0)
+    assert attributes["replay-by"] == "é" * 512

@@ -1,4 +1,4 @@
--- The next dead letters to replay, up to a number and a size. What changed since it began is left alone.
+-- The next dead letters to replay, up to a number and a size. What changed since the replay began is left out.
 WITH next AS (
     SELECT d.id, d.replay_count, octet_length(d.payload) AS bytes
     FROM dead_letter_events AS d

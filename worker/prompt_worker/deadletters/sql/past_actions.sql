@@ -1,4 +1,4 @@
--- Actions upon dead letters, the newest first, and what has become of a replay's events until now.
+-- Actions upon dead letters, the newest first, and the statuses that the events of a replay have now.
 SELECT a.id, a.action, a.by, a.started_at, a.ended_at, a.filter, a.details, a.counts, now.counts
 FROM dead_letter_actions AS a
 LEFT JOIN LATERAL (
@@ -8,4 +8,4 @@ LEFT JOIN LATERAL (
     ) AS replayed
 ) AS now ON a.action = 'replay'
 ORDER BY a.id DESC
-LIMIT %(number)s
+LIMIT %(limit)s

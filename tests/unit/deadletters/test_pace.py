@@ -16,7 +16,7 @@ class Clock:
 
 
 def sent_within(pace: Pace, clock: Clock, seconds: float) -> int:
-    """How many a sender gets through that sends whatever there is room for."""
+    """How many a sender sends that always sends as much as there is room for."""
     end, number = clock.now + seconds, 0
     while clock.now + pace.wait() < end:
         clock.now += pace.wait()
@@ -26,34 +26,34 @@ def sent_within(pace: Pace, clock: Clock, seconds: float) -> int:
     return number
 
 
-def test_without_a_rate_nothing_waits() -> None:
+def test_pace_without_a_rate_never_waits() -> None:
     pace = Pace(None, 30, Clock())
     pace.sent(10_000)
     assert (pace.wait(), pace.room(500), pace.limit) == (0, 500, math.inf)
 
 
-def test_a_rate_is_kept_in_small_portions() -> None:
+def test_pace_keeps_a_rate_in_small_batches() -> None:
     clock = Clock()
     pace = Pace(100, 30, clock)
     assert pace.room(500) == 50
     assert 1000 <= sent_within(pace, clock, 10) <= 1050
 
 
-def test_less_than_one_a_second_still_sends_one_at_a_time() -> None:
+def test_pace_below_one_a_second_sends_one_at_a_time() -> None:
     clock = Clock()
     pace = Pace(0.5, 30, clock)
     assert pace.room(500) == 1
     assert 5 <= sent_within(pace, clock, 10) <= 6
 
 
-def test_time_in_which_nothing_was_sent_is_not_made_up_for() -> None:
+def test_pace_does_not_make_up_for_idle_time() -> None:
     clock = Clock()
     pace = Pace(100, 30, clock)
     clock.now += 60
     assert sent_within(pace, clock, 1) <= 200
 
 
-def test_it_looks_once_a_second() -> None:
+def test_pace_checks_once_a_second() -> None:
     clock = Clock()
     pace = Pace(None, 30, clock)
     assert not pace.due()
@@ -61,7 +61,7 @@ def test_it_looks_once_a_second() -> None:
     assert (pace.due(), pace.due()) == (True, False)
 
 
-def test_old_events_halve_it_down_to_one_a_second_and_young_ones_bring_it_back() -> None:
+def test_pace_halves_while_events_are_old_and_recovers() -> None:
     clock = Clock()
     pace = Pace(400, 30, clock)
     pace.adapt(29)
@@ -81,7 +81,7 @@ def test_old_events_halve_it_down_to_one_a_second_and_young_ones_bring_it_back()
     assert (pace.limit, pace.slowed) == (400, False)
 
 
-def test_without_a_rate_it_slows_to_half_of_what_it_did() -> None:
+def test_pace_without_a_rate_slows_to_half_its_speed() -> None:
     clock = Clock()
     pace = Pace(None, 30, clock)
     pace.sent(10_000)
