@@ -52,7 +52,7 @@ def test_the_contract_is_all_there(engine: Engine) -> None:
     )
     assert len(contract_indexes) == 16
     assert {f"index {name}" for name in contract_indexes} <= names
-    assert sum(name.startswith("table ") for name in names) == 11
+    assert sum(name.startswith("table ") for name in names) == 12
 
 
 def test_an_empty_database_is_told_to_migrate(empty_engine: Engine) -> None:
