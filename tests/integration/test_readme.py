@@ -125,6 +125,18 @@ def test_commands_of_look_after_it_end_with_a_row(
     assert printed[3] == "every counter equals a recount of the rows\n"
 
 
+@pytest.mark.embedded_only
+def test_commands_of_the_schemas_readme_run(prompt_worker: Callable[..., str]) -> None:
+    commands = [
+        command
+        for block in blocks(REPOSITORY / "schema" / "README.md")
+        for command in prompt_worker_commands(block)
+    ]
+    assert ["rebuild-statistics"] in commands
+    for command in commands:
+        prompt_worker(*command)
+
+
 def test_readme_shows_what_make_up_prints() -> None:
     """`Plan` is what `make up` publishes; tests/integration/test_up.py runs it with fewer events."""
     (shown,) = (block.text for block in blocks(README) if "nothing is lost" in block.text)

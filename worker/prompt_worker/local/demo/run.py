@@ -65,7 +65,7 @@ class DemoRun:
         self._slots = threading.Semaphore(UNDER_WAY)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._publish, name="demo", daemon=True)
-        # A subscription of our own sees each dead letter and takes none from whoever stores them.
+        # A subscription of our own sees each dead letter, and the worker that stores them still gets all.
         self._dead_letter_copy = topology.subscription_path(f"up-{self._id}")
         subscriber.create_subscription(
             name=self._dead_letter_copy, topic=topology.topic_path(topology.names.dead_letter_topic)
