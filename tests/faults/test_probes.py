@@ -115,7 +115,7 @@ def test_a_batch_that_a_frozen_server_holds_is_reported_and_forgotten_once_it_go
         with frozen(postgres):
             pipeline.publish(bodies(100, seed=1))
             message = wait_for(worker, port, "/healthz", 503)
-            assert message.startswith("a batch has been in hand for ")
+            assert message.startswith("a batch has made no progress for ")
         wait_for(worker, port, "/healthz", 200)
         pipeline.wait_for_rows(200)
 
@@ -151,4 +151,4 @@ def test_a_port_that_is_taken_is_named(pipeline: Pipeline) -> None:
         port = taken.getsockname()[1]
         with pipeline.worker(PROMPT_WORKER_PROBE_PORT=str(port)) as worker:
             assert worker.wait() == 69
-            assert f"PROMPT_WORKER_PROBE_PORT: port {port} cannot be had" in worker.output
+            assert f"PROMPT_WORKER_PROBE_PORT: cannot listen on port {port}" in worker.output

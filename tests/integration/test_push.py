@@ -211,7 +211,7 @@ def test_a_port_that_is_taken_is_named(pipeline: Pipeline, signer: Signer) -> No
         port = str(taken.getsockname()[1])
         with pipeline.command("serve", "executions", PORT=port, **signer.settings) as serving:
             assert serving.wait() == 69
-            assert f"PORT: port {port} cannot be had" in serving.output
+            assert f"PORT: cannot listen on port {port}" in serving.output
 
 
 def test_keys_that_cannot_be_fetched_send_requests_back(pipeline: Pipeline, signer: Signer) -> None:

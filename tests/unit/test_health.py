@@ -16,7 +16,7 @@ def test_with_nothing_in_hand_there_is_no_silence() -> None:
 
 
 def test_silence_grows_until_the_work_moves_and_ends_with_it() -> None:
-    with health.in_hand():
+    with health.in_flight():
         time.sleep(0.05)
         assert health.silence() >= 0.05
         health.moved()
@@ -25,7 +25,7 @@ def test_silence_grows_until_the_work_moves_and_ends_with_it() -> None:
 
 
 def test_work_that_fails_is_in_hand_no_longer() -> None:
-    with pytest.raises(ValueError, match="failed"), health.in_hand():
+    with pytest.raises(ValueError, match="failed"), health.in_flight():
         raise ValueError("failed")
     assert health.silence() == 0.0
 
@@ -34,14 +34,14 @@ def test_one_thread_that_moves_does_not_hide_another_that_does_not() -> None:
     started, end = threading.Event(), threading.Event()
 
     def stick() -> None:
-        with health.in_hand():
+        with health.in_flight():
             started.set()
             end.wait(10)
 
     stuck = threading.Thread(target=stick)
     stuck.start()
     started.wait(10)
-    with health.in_hand():
+    with health.in_flight():
         time.sleep(0.05)
         health.moved()
         assert health.silence() >= 0.05

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from google.pubsub_v1.types import PubsubMessage
 
-from prompt_worker.consuming.rejection import MESSAGE_ATTRIBUTES, MESSAGE_BYTES
 from prompt_worker.deadletters.replay.provenance import Provenance
+from prompt_worker.platform.pubsub.limits import MESSAGE_ATTRIBUTES, MESSAGE_BYTES
 
 REPLAY = UUID(int=7)
 ADA = Provenance("ada", REPLAY)

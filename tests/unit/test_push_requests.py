@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from prompt_worker.consuming.push.app import App
-from prompt_worker.consuming.push.envelope import MAX_BYTES, NotAnEnvelopeError, PushedMessage, read
+from prompt_worker.consuming.push.envelope import NotAnEnvelopeError, PushedMessage, read
 from prompt_worker.consuming.push.inbox import Inbox
+from prompt_worker.consuming.push.settings import PushSettings, TokenSettings
 from prompt_worker.platform.failures import SettingsError
-from prompt_worker.platform.process.probes import Page
-from prompt_worker.platform.settings import Environment, PushSettings, TokenSettings
+from prompt_worker.platform.process.pages import Page
+from prompt_worker.platform.pubsub.limits import PUSHED_BYTES
+from prompt_worker.platform.settings import Environment
 from tests.support.pushing import envelope
 
 PATH = "/push/executions"
@@ -197,7 +199,7 @@ def test_a_body_of_unknown_length_takes_room_while_it_comes() -> None:
 def test_a_body_larger_than_any_message_is_refused() -> None:
     async def check() -> None:
         app, _ = await opened()
-        assert await request(app, b"", content_length=str(MAX_BYTES + 1)) == 413
+        assert await request(app, b"", content_length=str(PUSHED_BYTES + 1)) == 413
         assert await request(app, *[b"x" * 1_000_000] * 15) == 413
 
     asyncio.run(check())
@@ -228,7 +230,7 @@ def test_the_largest_message_with_the_widest_attributes_fits() -> None:
     attributes = {f"{n:02}" + "\x01" * 254: "\x02" * 1024 for n in range(100)}
     room = 10_000_000 - sum(len(name) + len(value) for name, value in attributes.items())
     body = envelope(b"x" * room, **attributes)
-    assert len(body) < MAX_BYTES
+    assert len(body) < PUSHED_BYTES
     assert len(read(body).data) == room
 
 

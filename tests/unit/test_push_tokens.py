@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from prompt_worker.consuming.push import keys as keys_module
-from prompt_worker.consuming.push.keys import KeysAwayError, SigningKeys
+from prompt_worker.consuming.push.keys import KeysUnavailableError, SigningKeys
 from prompt_worker.consuming.push.tokens import Tokens, UnknownSenderError, WrongSenderError
 from tests.support.pushing import ACCOUNT, AUDIENCE, Signer
 
@@ -69,7 +69,7 @@ def unsigned(signer: Signer) -> str:
 
 UNKNOWN: dict[str, tuple[Callable[[Signer], str], str]] = {
     "none": (lambda _: "", "no token"),
-    "no token at all": (lambda _: "secret", "not sound"),
+    "no token at all": (lambda _: "secret", "invalid token"),
     "expired": (lambda s: s.token(exp=int(time.time()) - 60), "expired"),
     "from the future": (lambda s: s.token(iat=int(time.time()) + 600), "not valid yet"),
     "without expiry": (lambda s: s.token(exp=None), "MissingRequiredClaim"),
@@ -171,7 +171,7 @@ def test_a_connection_that_breaks_while_keys_are_fetched_is_an_outage() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=break_off, args=(listening,), daemon=True).start()
         keys = SigningKeys(f"http://127.0.0.1:{listening.getsockname()[1]}/certs")
-        with pytest.raises(KeysAwayError):
+        with pytest.raises(KeysUnavailableError):
             asyncio.run(keys.find("key-1"))
 
 
@@ -186,7 +186,7 @@ def test_without_any_key_no_token_is_judged_and_old_keys_outlive_an_outage(
             keys = SigningKeys(ending.url)
             assert await keys.find("key-1")
         assert await keys.find("key-1"), "kept while its source is away"
-        with pytest.raises(KeysAwayError):
+        with pytest.raises(KeysUnavailableError):
             await SigningKeys(ending.url).find("key-1")
 
     asyncio.run(check())

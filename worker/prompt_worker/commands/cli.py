@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from prompt_worker.commands import dead_letters, doctor, guardrails, publish, up
+from prompt_worker.commands import dead_letters, doctor, guardrails, publish, settings, up
 from prompt_worker.commands.command import Command
 from prompt_worker.commands.pubsub import seek, snapshot, topics
 from prompt_worker.commands.schema import migrate, rebuild_statistics, verify
@@ -28,11 +28,12 @@ COMMANDS = (
     seek,
     snapshot,
     doctor,
+    settings,
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; its exit code."""
+    """Runs one command and returns its exit code, one of `EXIT_CODES`."""
     options = _parser().parse_args(arguments)
     command: Command = options.command
     try:
@@ -57,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="prompt-worker",
         description="Records LLM prompt executions: Pub/Sub in, exact rows and statistics out.",
+        epilog="'prompt-worker COMMAND --help' describes a command, "
+        "'prompt-worker settings' the environment variables and exit codes.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:

@@ -13,7 +13,8 @@ import msgspec
 
 from prompt_worker.consuming.subscription import Message
 from prompt_worker.deadletters.filters import Source
-from prompt_worker.event.execution import COUNT_LIMIT, EARLIEST, LATEST_AHEAD, replace_unstorable
+from prompt_worker.event.execution import COUNT_LIMIT, EARLIEST, LATEST_AHEAD
+from prompt_worker.event.unstorable import replace_unstorable
 
 # https://cloud.google.com/pubsub/docs/handling-failures
 _FORWARDED = "CloudPubSubDeadLetterSource"

@@ -19,6 +19,7 @@ from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
 from prompt_worker.consuming.outcome import Outcome, Verdict
+from prompt_worker.consuming.settling import settling
 from prompt_worker.consuming.subscription import Message
 from prompt_worker.deadletters.filters import Consumer
 from prompt_worker.deadletters.reading import (
@@ -32,7 +33,7 @@ from prompt_worker.deadletters.reading import (
 from prompt_worker.deadletters.sweep import sweeping
 from prompt_worker.platform.postgres.errors import describe
 from prompt_worker.platform.postgres.statements import statement
-from prompt_worker.platform.postgres.transactions import Transactions, halving, is_transient
+from prompt_worker.platform.postgres.transactions import Transactions, halving
 
 if TYPE_CHECKING:
     from prompt_worker.consuming.work import Parts
@@ -91,7 +92,6 @@ class DeadLetterStore:
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
         """Written, or a duplicate where it is known; retry while the database is away. Raises `DeploymentError`."""
-        outcomes: list[Outcome] = [Verdict.RETRY] * len(messages)
         rows = [self._read(message, position) for position, message in enumerate(messages)]
 
         def write(rows: Sequence[Row]) -> None:
@@ -99,12 +99,9 @@ class DeadLetterStore:
             for row in rows:
                 outcomes[row.position] = Verdict.WRITTEN if row.position in changed else Verdict.DUPLICATE
 
-        try:
+        with settling(len(messages)) as (outcomes, _):
             # In the order of the keys: two workers that hold the same events then cannot deadlock.
             halving(sorted(rows, key=attrgetter("key")), write, _refuse)
-        except psycopg2.Error as error:
-            if not is_transient(error):
-                raise
         return outcomes
 
     def cancel(self) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from prompt_worker.consuming.rejection import ATTRIBUTE_BYTES, fitting
+from prompt_worker.consuming.rejection import fitting
+from prompt_worker.platform.pubsub.limits import ATTRIBUTE_VALUE_BYTES
 
 # Of its last failure: a worker or Pub/Sub writes them anew when it fails again.
 _OF_THE_FAILURE = ("dead-letter-", "CloudPubSubDeadLetterSource")
@@ -34,6 +35,6 @@ class Provenance:
             "replay-id": str(self.replay),
             "replay-count": str(times_replayed + 1),
             "replay-at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "replay-by": self.by.encode()[:ATTRIBUTE_BYTES].decode(errors="ignore"),
+            "replay-by": self.by.encode()[:ATTRIBUTE_VALUE_BYTES].decode(errors="ignore"),
         }
         return fitting(own | ours, body_bytes)

@@ -18,6 +18,7 @@ import psycopg2
 from sqlalchemy import Engine
 
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
+from prompt_worker.consuming.settling import settling
 from prompt_worker.consuming.subscription import Message
 from prompt_worker.consuming.traces import annotate
 from prompt_worker.guardrails.evaluation import Result, evaluate
@@ -33,7 +34,7 @@ from prompt_worker.guardrails.recording.violation import violations
 from prompt_worker.guardrails.registry import TYPES, Evaluator
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.postgres.errors import describe
-from prompt_worker.platform.postgres.transactions import Transactions, halving, is_transient
+from prompt_worker.platform.postgres.transactions import Transactions, halving
 from prompt_worker.platform.pubsub.topic import Topic
 from prompt_worker.platform.settings import GuardrailSettings
 
@@ -93,25 +94,18 @@ class GuardrailHandler:
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
         """One outcome for each message. Raises `DeploymentError`."""
-        outcomes: list[Outcome] = [Verdict.RETRY] * len(messages)
         events: dict[int, Event] = {}
-        repeats: list[tuple[int, int]] = []
-        for position, message in enumerate(messages):
-            received = read(message)
-            if received is None:
-                outcomes[position] = Verdict.SKIPPED  # the execution worker dead-letters it
-                continue
-            event = Event(received.event_id, received, position)
-            first = events.setdefault(received.event_id.int, event).position
-            if first != position:
-                repeats.append((position, first))
-        try:
+        with settling(len(messages)) as (outcomes, repeats):
+            for position, message in enumerate(messages):
+                received = read(message)
+                if received is None:
+                    outcomes[position] = Verdict.SKIPPED  # the execution worker dead-letters it
+                    continue
+                event = Event(received.event_id, received, position)
+                first = events.setdefault(received.event_id.int, event).position
+                if first != position:
+                    repeats.append((position, first))
             self._handle(list(events.values()), outcomes)
-        except psycopg2.Error as error:
-            if not is_transient(error):
-                raise
-        for position, first in repeats:
-            outcomes[position] = Verdict.DUPLICATE if outcomes[first] is Verdict.WRITTEN else outcomes[first]
         return outcomes
 
     def cancel(self) -> None:

@@ -12,7 +12,8 @@ from uuid import UUID
 import msgspec
 
 from prompt_worker.consuming.subscription import Message
-from prompt_worker.event.execution import EARLIEST, EVENT_TYPE, LATEST_AHEAD, Offset, now, replace_unstorable
+from prompt_worker.event.execution import EARLIEST, EVENT_TYPE, LATEST_AHEAD, Offset, now
+from prompt_worker.event.unstorable import replace_unstorable
 from prompt_worker.guardrails.fields import Execution
 from prompt_worker.guardrails.recording.templates import LONGEST_ID, Served, TemplateKey
 from prompt_worker.platform import telemetry

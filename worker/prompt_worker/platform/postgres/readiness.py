@@ -17,14 +17,15 @@ from prompt_worker.platform.postgres.statements import statement
 
 log = logging.getLogger(__name__)
 
-KEPT_SECONDS = 1.0  # an answer, however many ask
+# How long an answer is kept, however many ask.
+KEPT_SECONDS = 1.0
 STATEMENT_TIMEOUT_MS = 3_000
 
 _APPLIED = statement(__name__, "applied_migrations")
 
 
 class Readiness:
-    """Asks on a connection made for it: one that is open says nothing of a server that freezes."""
+    """Asks on a new connection each time: an open one says nothing about a server that freezes."""
 
     def __init__(self, database_url: str) -> None:
         self._engine = connect(
@@ -39,7 +40,7 @@ class Readiness:
         self._asked = float("-inf")
 
     def problem(self) -> str | None:
-        """What is missing, without addresses or names of the database; None when all is there. May take seconds."""
+        """What is missing, without addresses or names of the database; None when nothing is. May take seconds."""
         with self._asking:
             if time.monotonic() - self._asked >= KEPT_SECONDS:
                 before, self._problem = self._problem, self._ask()
