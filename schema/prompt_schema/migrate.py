@@ -15,6 +15,8 @@ from pathlib import Path
 import psycopg2
 from sqlalchemy import Engine, text
 
+from prompt_schema.errors import MigrationError
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_SERVER = 15
 
@@ -25,12 +27,6 @@ _LEDGER = """
         version varchar(255) PRIMARY KEY, description text, executed_at timestamp DEFAULT now());
     ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS checksum varchar(64);
 """
-
-
-class MigrationError(Exception):
-    """The schema could not be brought up to date; the message says what to do next."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, text
 
-from prompt_schema.migrate import MigrationError, pending, read
+from prompt_schema.errors import MigrationError
+from prompt_schema.migrate import pending, read
 
 _RECOUNT = (Path(__file__).parent / "verify" / "recount.sql").read_text(encoding="utf-8")
 _REBUILD = {

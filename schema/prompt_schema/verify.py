@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from prompt_schema.catalog import Catalog, actual, expected
-from prompt_schema.migrate import MigrationError, pending, read
+from prompt_schema.errors import MigrationError
+from prompt_schema.migrate import pending, read
 
 _EXERCISES = Path(__file__).parent / "verify" / "exercises"
 

@@ -22,7 +22,7 @@ from prompt_worker.local.demo.broken import Raw
 from prompt_worker.local.demo.events import Plan, messages
 from prompt_worker.local.servers.server import free_port
 from prompt_worker.platform.process.pages import serving
-from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting, metrics_port
+from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting, metrics_listener
 from tests.benchmarks.services import Database, session, start
 from tests.dashboard.page import Answer, draw, screenshot
 from tests.dashboard.prometheus import Prometheus, check_alerts, check_query, started
@@ -79,7 +79,7 @@ def running(database: Database) -> Iterator[tuple[Prometheus, Pipeline]]:
         pipeline.wait_for_evaluations(int(HISTORY * 0.95), 120)
         telemetry = TelemetrySettings(metrics_port=ports["publisher"])
         pages = stack.enter_context(exporting(telemetry, "publisher"))
-        stack.enter_context(serving(metrics_port(telemetry, pages)))
+        stack.enter_context(serving(metrics_listener(telemetry, pages)))
         with started(ports) as prometheus:
             yield prometheus, pipeline
 

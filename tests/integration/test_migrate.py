@@ -12,7 +12,8 @@ import pytest
 from queries import rows, run_script, scalar
 from sqlalchemy import Engine, text
 
-from prompt_schema.migrate import MIGRATIONS, MigrationError, migrate, pending, read
+from prompt_schema.errors import MigrationError
+from prompt_schema.migrate import MIGRATIONS, migrate, pending, read
 from prompt_schema.verify import verify
 from prompt_worker.platform.postgres.engine import connect
 

@@ -16,7 +16,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from prompt_schema.catalog import actual
-from prompt_schema.migrate import MigrationError, migrate, read
+from prompt_schema.errors import MigrationError
+from prompt_schema.migrate import migrate, read
 from prompt_schema.statistics import recount
 from prompt_schema.verify import verify
 from prompt_worker.local.servers.postgres import Postgres

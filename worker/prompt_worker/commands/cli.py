@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from prompt_schema.errors import MigrationError
 from prompt_worker.commands import dead_letters, doctor, guardrails, publish, settings, up
 from prompt_worker.commands.command import Command
 from prompt_worker.commands.pubsub import seek, snapshot, topics
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{error.name} is not installed: pip install 'prompt-worker[{options.extra}]'",
             SettingsError.exit_code,
         )
-    except Failure as error:
+    except (Failure, MigrationError) as error:
         return _fail(error, error.exit_code)
 
 

@@ -24,7 +24,7 @@ from prompt_worker.platform.process import health
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[Sequence[Message]], list[Outcome]]
+Handle = Callable[[Sequence[Message]], list[Outcome]]
 
 # Seconds between checks of the stop flag while nothing comes, and of whether the other lanes are done.
 IDLE_WAIT = 0.5
@@ -57,12 +57,12 @@ class Source(Protocol):
 
 
 class Consumer:
-    """A source, a handler and a dead-letter topic; `cancel` ends what the handler waits for."""
+    """Joins a source, a handler (`handle`) and a dead-letter topic; `cancel` ends what the handler waits for."""
 
     def __init__(
         self,
         source: Source,
-        handler: Handler,
+        handle: Handle,
         dead_letters: DeadLetterTopic,
         *,
         limits: Limits,
@@ -73,7 +73,7 @@ class Consumer:
         cancel: Callable[[], None],
     ) -> None:
         self._source = source
-        self._handler = handler
+        self._run_handler = handle
         self._dead_letters = dead_letters
         self._limits = limits
         self._breaker = breaker
@@ -143,7 +143,7 @@ class Consumer:
         lane = threading.get_ident()
         self._handling.add(lane)
         try:
-            outcomes = self._handler(messages)
+            outcomes = self._run_handler(messages)
             if len(outcomes) != len(messages):
                 raise RuntimeError(f"the handler settled {len(outcomes)} of {len(messages)} messages")
             self._breaker.record(outcomes)

@@ -13,12 +13,12 @@ from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.readiness import Readiness
 from prompt_worker.platform.process import heap
-from prompt_worker.platform.process.pages import Port, serving
+from prompt_worker.platform.process.pages import Listener, serving
 from prompt_worker.platform.process.probes import probes
 from prompt_worker.platform.process.signals import run_until_signal
 from prompt_worker.platform.pubsub.topology import ACK_DEADLINE, read_topology
 from prompt_worker.platform.settings import ConsumerSettings, DatabaseSettings, Environment, ProbeSettings
-from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting, metrics_port
+from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting, metrics_listener
 
 
 def run(work_of: Callable[[Environment], Work]) -> None:
@@ -41,8 +41,8 @@ def run(work_of: Callable[[Environment], Work]) -> None:
             open_client() as subscriber,
             PublisherClient() as publisher,
             serving(
-                metrics_port(telemetry, metrics),
-                Port(
+                metrics_listener(telemetry, metrics),
+                Listener(
                     "PROMPT_WORKER_PROBE_PORT",
                     probing.port,
                     probes(probing, Readiness(database.url).problem),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
+import psycopg2
 from psycopg2.extensions import cursor
+from sqlalchemy.exc import DBAPIError
 
 from prompt_schema.verify import Check, verify
 from prompt_worker.platform.failures import DeploymentError, SettingsError
 from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.postgres.errors import explain
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.settings import DatabaseSettings, read
@@ -37,6 +41,15 @@ def examine_database() -> Iterator[Check]:
         version >= OLDEST_VERSION,
         f"PostgreSQL {version // 10000} is too old: 15 to 18 are supported",
     )
+    try:
+        yield from _examine_contents(session)
+    except DeploymentError as error:
+        yield Check("database readable", False, str(error))
+    except DBAPIError as error:
+        yield Check("database readable", False, str(explain(cast(psycopg2.Error, error.orig))))
+
+
+def _examine_contents(session: Session) -> Iterator[Check]:
     failed = [check for check in verify(session.engine, exercise=False) if not check.ok]
     yield from failed
     if not failed:

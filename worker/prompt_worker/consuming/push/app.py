@@ -9,7 +9,7 @@ from typing import Any
 
 from prompt_worker.consuming.push import answers
 from prompt_worker.consuming.push.answers import Answer, Receive, Send
-from prompt_worker.consuming.push.envelope import NotAnEnvelopeError, PushedMessage, read
+from prompt_worker.consuming.push.envelope import NotAnEnvelopeError, PushedMessage, read_envelope
 from prompt_worker.consuming.push.inbox import Inbox
 from prompt_worker.consuming.push.keys import KeysUnavailableError
 from prompt_worker.consuming.push.refusals import Refusals
@@ -153,7 +153,7 @@ class App:
 
 def _message(body: bytes) -> PushedMessage:
     try:
-        return read(body)
+        return read_envelope(body)
     except NotAnEnvelopeError as error:
         reason = "not an envelope of Pub/Sub: is payload unwrapping on? Turn it off"
         raise RefusedError(answers.NO_ENVELOPE, reason, str(error)) from None

@@ -50,7 +50,7 @@ class NotAnEnvelopeError(ValueError):
 _decode = msgspec.json.Decoder(_Envelope).decode
 
 
-def read(body: bytes) -> PushedMessage:
+def read_envelope(body: bytes) -> PushedMessage:
     """The message of a request's body. Raises `NotAnEnvelopeError`."""
     try:
         envelope = _decode(body)

@@ -34,7 +34,7 @@ from prompt_worker.platform.settings import (
     ProbeSettings,
     PubSubSettings,
 )
-from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting, metrics_port
+from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting, metrics_listener
 
 # Connections that wait to be accepted.
 BACKLOG = 2048
@@ -74,7 +74,7 @@ def serve(works_of: Sequence[Callable[[Environment], Work]], name: str) -> None:
         if telemetry.metrics_port == push.port:
             pages |= metrics
         else:
-            opened.enter_context(serving(metrics_port(telemetry, metrics)))
+            opened.enter_context(serving(metrics_listener(telemetry, metrics)))
         publisher = opened.enter_context(PublisherClient())
         for work in works:
             engine = connect(

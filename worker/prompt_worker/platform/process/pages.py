@@ -26,40 +26,40 @@ class Page(NamedTuple):
 Pages = Mapping[str, Callable[[], Page]]  # by path
 
 
-class Port(NamedTuple):
-    """Where pages are answered. Where that is impossible, `failure` is raised and names `setting`."""
+class Listener(NamedTuple):
+    """A port where pages are answered. When it is taken, `failure` is raised and names `setting`."""
 
     setting: str
-    number: int | None
+    port: int | None
     pages: Pages
     failure: type[Failure]
 
 
 @contextmanager
-def serving(*ports: Port) -> Iterator[None]:
-    """On every interface, in threads of their own. Ports with the same number share a server.
+def serving(*listeners: Listener) -> Iterator[None]:
+    """Answers on every interface, in threads of their own. Listeners with the same port share a server.
 
-    A port without a number or without pages is not listened on. Raises the `failure` of a port that is taken.
+    One without a port or without pages is left out. Raises the `failure` of a listener whose port is taken.
     """
-    servers: dict[int, dict[str, Callable[[], Page]]] = {}
-    with ExitStack() as listening:
-        for port in ports:
-            if port.number is None or not port.pages:
+    answered: dict[int, dict[str, Callable[[], Page]]] = {}
+    with ExitStack() as servers:
+        for listener in listeners:
+            if listener.port is None or not listener.pages:
                 continue
-            if port.number not in servers:
-                servers[port.number] = {}
-                listening.enter_context(_listening(port, servers[port.number]))
-            servers[port.number].update(port.pages)
+            if listener.port not in answered:
+                answered[listener.port] = {}
+                servers.enter_context(_server(listener.port, answered[listener.port], listener))
+            answered[listener.port].update(listener.pages)
         yield
 
 
 @contextmanager
-def _listening(port: Port, pages: Pages) -> Iterator[None]:
+def _server(port: int, pages: Pages, listener: Listener) -> Iterator[None]:
     try:
-        server = _Server(("", port.number or 0), _handler(pages))
+        server = _Server(("", port), _handler(pages))
     except OSError as error:
-        raise port.failure(
-            f"{port.setting}: cannot listen on port {port.number}: {error.strerror}. Choose another one"
+        raise listener.failure(
+            f"{listener.setting}: cannot listen on port {port}: {error.strerror}. Choose another one"
         ) from None
     threading.Thread(target=server.serve_forever, name="pages", daemon=True).start()
     try:
@@ -76,7 +76,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+    class PageHandler(BaseHTTPRequestHandler):
         timeout = REQUEST_SECONDS
 
         def do_GET(self) -> None:
@@ -91,4 +91,4 @@ def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             log.debug(format, *args)
 
-    return Handler
+    return PageHandler

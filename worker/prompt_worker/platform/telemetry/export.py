@@ -13,8 +13,7 @@ import msgspec
 from msgspec import Meta, field
 
 from prompt_worker.platform.failures import SettingsError
-from prompt_worker.platform.process import pages
-from prompt_worker.platform.process.pages import Page, Pages
+from prompt_worker.platform.process.pages import Listener, Page, Pages
 from prompt_worker.platform.settings.environment import Port
 from prompt_worker.platform.telemetry.metrics import name_worker
 
@@ -83,9 +82,9 @@ def exporting(settings: TelemetrySettings, worker: str) -> Iterator[Pages]:
         _end(ends)
 
 
-def metrics_port(settings: TelemetrySettings, metrics: Pages) -> pages.Port:
+def metrics_listener(settings: TelemetrySettings, metrics: Pages) -> Listener:
     """Where `metrics` are answered; `SettingsError` if that port is taken."""
-    return pages.Port("PROMPT_WORKER_METRICS_PORT", settings.metrics_port, metrics, SettingsError)
+    return Listener("PROMPT_WORKER_METRICS_PORT", settings.metrics_port, metrics, SettingsError)
 
 
 def _start(settings: TelemetrySettings, worker: str) -> list[Callable[[], object]]:

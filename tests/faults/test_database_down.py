@@ -1,6 +1,6 @@
-"""P4: while the database is away nothing is dead-lettered or lost, memory stays flat, and the worker recovers alone.
+"""P4: while the database is down nothing is dead-lettered or lost, memory stays flat, and the worker recovers itself.
 
-The outages are seconds here; `OUTAGE_SECONDS=60 pytest tests/faults/test_database_away.py` makes them a minute.
+The outages are seconds here; `OUTAGE_SECONDS=60 pytest tests/faults/test_database_down.py` makes them a minute.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MEGABYTE = 1_000_000
 
 @contextmanager
 def load(pipeline: Pipeline) -> Iterator[list[bytes]]:
-    """About 1,000 events a second, collected in the list, for as long as the context lasts."""
+    """Publishes about 1,000 events a second while it lasts; yields the list of them."""
     published: list[bytes] = []
     stop = threading.Event()
 
@@ -58,7 +58,7 @@ def assert_recovered(pipeline: Pipeline, worker: WorkerProcess, published: list[
 
 @pytest.mark.embedded_only
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
-def test_a_stopped_database_costs_nothing_but_time(
+def test_stopped_database_costs_nothing_but_time(
     pipeline: Pipeline, postgres: Postgres, mode: Literal["fast", "immediate"]
 ) -> None:
     with pipeline.worker() as worker:
@@ -74,12 +74,12 @@ def test_a_stopped_database_costs_nothing_but_time(
             assert worker.running
             postgres.start()
         assert_recovered(pipeline, worker, published)
-        assert most - before < 15 * MEGABYTE, "memory grew while the database was away"
+        assert most - before < 15 * MEGABYTE, "memory grew while the database was down"
         assert most < 150 * MEGABYTE
 
 
 @pytest.mark.embedded_only
-def test_a_worker_started_without_a_database_waits_for_it(pipeline: Pipeline, postgres: Postgres) -> None:
+def test_worker_started_without_a_database_waits_for_it(pipeline: Pipeline, postgres: Postgres) -> None:
     published = bodies(300)
     pipeline.publish(published)
     postgres.stop()
@@ -103,7 +103,7 @@ def test_killed_connections_are_replaced(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.embedded_only
-def test_a_locked_template_row_holds_its_events_and_loses_none(pipeline: Pipeline) -> None:
+def test_locked_template_row_delays_its_events_and_loses_none(pipeline: Pipeline) -> None:
     """The lock outlives several lock timeouts; each is a retry."""
     published = bodies(500)
     locking = psycopg2.connect(pipeline.database)
@@ -117,7 +117,7 @@ def test_a_locked_template_row_holds_its_events_and_loses_none(pipeline: Pipelin
     locking.close()
 
 
-def test_a_read_only_database_is_waited_for(pipeline: Pipeline) -> None:
+def test_read_only_database_is_waited_for(pipeline: Pipeline) -> None:
     """As after a failover, or when a managed server has filled its disk."""
     published = bodies(300)
     name = pipeline.database.rsplit("/", 1)[1]
@@ -151,8 +151,8 @@ def test_too_many_connections_are_waited_for(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.embedded_only
-def test_a_disk_that_takes_no_more_is_waited_for(pipeline: Pipeline, postgres: Postgres) -> None:
-    """The kernel lets no file of the server grow beyond 20 MB: "File too large" where a full disk has another errno."""
+def test_full_disk_is_waited_for(pipeline: Pipeline, postgres: Postgres) -> None:
+    """The kernel lets no file of the server grow beyond 20 MB: as a full disk, but the error is "File too large"."""
     published = [body(model_response=os.urandom(15_000).hex()) for _ in range(1000)]
     postgres.stop()
     # The server inherits it; a soft limit can be raised again.
