@@ -10,7 +10,7 @@ from typing import ClassVar
 # What each means to a script that runs prompt-worker.
 EXIT_CODES = {
     0: "done",
-    1: "done, and something is wrong: a check failed, events were refused, or a violation was found",
+    1: "something is wrong: a check or a migration failed, events were refused, or a violation was found",
     2: "the command line is wrong",
     64: "an argument does not match what it names",
     65: "the given content is not valid",
