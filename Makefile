@@ -1,6 +1,7 @@
-# The environment is .venv: made by the first command that needs it, and again when pyproject.toml or constraints.txt change.
+# The environment is .venv: made by the first command that needs it, and made again when pyproject.toml or
+# constraints.txt change.
 .DEFAULT_GOAL := help
-.PHONY: help up test lint bench clean
+.PHONY: help up test check unit lint bench clean
 
 PYTHON := .venv/bin/python
 ARGS :=
@@ -11,13 +12,21 @@ help: ## show this list
 up: .venv/installed ## the whole system on this machine with 5,000 events, shown live; Ctrl-C stops it
 	@$(PYTHON) -m prompt_worker up --demo 5000 $$([ -t 0 ] && [ -t 1 ] || echo --once) $(ARGS)
 
-test: .venv/installed ## every test, on a real PostgreSQL and Google's Pub/Sub emulator
-	@$(PYTHON) -m pytest $(ARGS)
+# ARGS="-n 0 -k name" runs some tests in one process.
+test: .venv/installed ## every test, on real PostgreSQLs and Google's Pub/Sub emulator, in parallel
+	@$(PYTHON) -m pytest -n auto $(ARGS)
 
-lint: .venv/installed ## ruff, mypy --strict, and the linters of what is not Python
+check: .venv/installed ## lint, types and the unit tests: the loop while working
+	@$(MAKE) --no-print-directory --jobs=2 lint unit
+
+unit: .venv/installed
+	@$(PYTHON) -m pytest -q -n auto tests/unit $(ARGS)
+
+lint: .venv/installed ## ruff, mypy --strict, who may import whom, and the linters of what is not Python
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
+	@printed=$$(.venv/bin/lint-imports 2>&1) || { echo "$$printed"; exit 1; }
 	@.venv/bin/hadolint Dockerfile
 	@.venv/bin/shellcheck .ci/environment .ci/run deploy/deploy.sh
 	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -25,11 +34,11 @@ lint: .venv/installed ## ruff, mypy --strict, and the linters of what is not Pyt
 	@.venv/bin/check-jsonschema --quiet --builtin-schema vendor.cloudbuild deploy/cloudbuild.yaml
 	@.venv/bin/zizmor --quiet --offline .github
 
-bench: .venv/installed ## speed and memory, each as a ratio within the run
+bench: .venv/installed ## speed and memory against their goals, written to tests/benchmarks/README.md
 	@$(PYTHON) -m tests.benchmarks $(ARGS)
 
 clean: ## remove the environment and caches
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/installed: pyproject.toml constraints.txt

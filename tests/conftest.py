@@ -1,18 +1,23 @@
-"""Real services for the tests: started when first asked for, shared by the session; a missing one fails it.
+"""Real services for the tests: started when first requested, shared by the session; a missing one fails it.
 
+With `-n`, every worker process is a session with servers of its own: a test may stop, freeze or reconfigure them.
 `database` clones a template that is migrated once per server; `project` is a project id of the test's own.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
 import psycopg2
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from prompt_worker.commands.cli import main
 from prompt_worker.local import ServerError
@@ -24,10 +29,15 @@ from tests.support.pipeline import Pipeline
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 TEMPLATE = "migrated_template"
+# Those that wait longest first, so that no worker process is left alone with one at the end.
+FOLDERS = ("faults", "integration", "unit")
+# Their fixtures take a quarter of a minute: the image is built once.
+IN_ONE_PROCESS = ("test_image.py",)
 # Tests crash servers and workers, never the machine: what is written survives without waiting for the disk.
 FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
 
 
+@cache
 def servers_to_test() -> dict[str, Path | None]:
     """By test id: the embedded server (None) and the newest installed one of another major version."""
     embedded = Postgres().version.partition(".")[0]
@@ -36,8 +46,30 @@ def servers_to_test() -> dict[str, Path | None]:
     return {f"postgresql-{embedded}": None} | ({f"postgresql-{other[0]}": other[1]} if other else {})
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "embedded_only: long; runs on the embedded PostgreSQL alone")
+def pytest_xdist_auto_num_workers() -> int:
+    """Of `-n auto`: a worker process more than there are cores, as tests wait for a third of their time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1
+
+
+class Scheduling(LoadScopeScheduling):
+    """The next test to whichever worker process is free; a file of `IN_ONE_PROCESS` as a whole, and first.
+
+    The marker `xdist_group` would do it, but pytest-xdist 3.8 ignores it under pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, _ = nodeid.partition("::")
+        return file if file.endswith(IN_ONE_PROCESS) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return Scheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: [name not in item.path.parts for name in FOLDERS])
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -68,7 +100,7 @@ def postgres(
     """The embedded server, then the system's; each starts once and stays until the session ends."""
     bin_dir: Path | None = request.param
     if bin_dir not in started_servers:
-        started_servers[bin_dir] = start(Postgres(bin_dir=bin_dir, settings=FAST), services)
+        started_servers[bin_dir] = start(Postgres(bin_dir=bin_dir, settings=FAST), services, request)
     return started_servers[bin_dir]
 
 
@@ -87,8 +119,8 @@ def database(postgres: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def emulator(services: ExitStack) -> Emulator:
-    return start(Emulator(), services)
+def emulator(request: pytest.FixtureRequest, services: ExitStack) -> Emulator:
+    return start(Emulator(), services, request)
 
 
 @pytest.fixture
@@ -98,13 +130,14 @@ def project(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"test-{uuid4().hex[:12]}"
 
 
-def start(server: AnyServer, services: ExitStack) -> AnyServer:
+def start(server: AnyServer, services: ExitStack, request: pytest.FixtureRequest) -> AnyServer:
     """A server that is missing ends the run: every test after this one would need it too."""
     try:
-        services.enter_context(server)
+        return services.enter_context(server)
     except ServerError as error:
-        pytest.exit(str(error), returncode=1)
-    return server
+        # Not `pytest.exit`, which a worker process of pytest-xdist does not hand on.
+        request.session.shouldfail = str(error)
+        pytest.fail(str(error), pytrace=False)
 
 
 def execute(server: Postgres, statement: str) -> list[tuple[object, ...]]:
@@ -126,7 +159,8 @@ def new_database(server: Postgres, template: str) -> Iterator[str]:
     name = f"test_{uuid4().hex[:12]}"
     execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield url_of(server, name)
-    server.start()  # a test may have stopped it
+    # A test may have stopped it.
+    server.start()
     execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 

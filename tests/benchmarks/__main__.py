@@ -1,4 +1,7 @@
-"""`python -m tests.benchmarks`: prints the table of the design's "Speed and memory"; reports, and fails on no time."""
+"""`python -m tests.benchmarks`: measures speed and memory against their goals; reports, and fails on no time.
+
+A whole run of the usual size writes its table to the README beside this file; any other only prints it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
@@ -16,36 +20,34 @@ from rich.console import Console
 
 from tests.benchmarks import (
     cpu,
-    draining,
     growth,
     guarding,
     latency,
-    naive,
+    long_backlog,
     observing,
     publishing,
     pushing,
     replaying,
     scaling,
     services,
-    shorter,
+    short_backlog,
     storing,
     write_path,
 )
 from tests.benchmarks.broker import Backlog
-from tests.benchmarks.drain import drain
+from tests.benchmarks.draining import drain, memory_row
 from tests.benchmarks.events import bodies
 from tests.benchmarks.services import Database, Services
 from tests.benchmarks.stage import Report, Stage
-from tests.benchmarks.table import Row, show
+from tests.benchmarks.table import README, Row, show, write
 
 PARTS = (
     "drain",
     "write-path",
-    "naive",
-    "shorter",
+    "scaling",
+    "short-drain",
     "latency",
     "publisher",
-    "scaling",
     "guardrails",
     "push",
     "replay",
@@ -53,7 +55,9 @@ PARTS = (
     "telemetry",
 )
 
-PUSHED_EVENTS = OBSERVED_EVENTS = 30_000  # more take longer and say the same
+# More of them cost time and show the same.
+PUSHED_EVENTS = OBSERVED_EVENTS = 30_000
+EVENTS = 100_000
 DEAD_LETTERS, SUMMED_UP = 30_000, 1_000_000
 
 
@@ -72,32 +76,38 @@ def main() -> None:
 
         report("starting PostgreSQL and the emulator")
         rows: list[Row] = []
-        with (
-            services.start(stock_broker=options.stock_broker) as running,
-            suppress(KeyboardInterrupt),
-        ):  # what is measured by then is shown
+        complete = False
+        with services.start(stock_broker=options.stock_broker) as running:
             version = running.postgres.version
-            for row in measure(running, options, report):
-                rows.append(row)
+            # What is measured by Ctrl-C is shown.
+            with suppress(KeyboardInterrupt):
+                for row in measure(running, options, report):
+                    rows.append(row)
+                complete = set(options.only) == set(PARTS) and options.events == EVENTS
+    minutes = (monotonic() - started) / 60
     about = (
-        f"{cpu.cores()} cores, PostgreSQL {version}, Google's emulator, Python {platform.python_version()}"
+        f"{datetime.now(UTC):%Y-%m-%d}, in {minutes:.0f} min: {cpu.cores()} cores, PostgreSQL {version}, "
+        f"Google's emulator, Python {platform.python_version()}; medians of {options.turns}."
     )
-    console.print(f"{about}; {monotonic() - started:.0f} s\n")
+    console.print(f"{about}\n")
     show(rows, console)
     if options.json:
         result = {"machine": about, "events": options.events, "rows": [asdict(row) for row in rows]}
         options.json.write_text(json.dumps(result, indent=1, ensure_ascii=False))
+    if complete:
+        write(rows, about)
+        print(f"written to {README}", file=sys.stderr)
 
 
 def measure(running: Services, options: argparse.Namespace, report: Report) -> Iterator[Row]:
     only = set(options.only)
     database = running.new_database("bench").migrate()
-    if only & {"drain", "write-path", "naive", "scaling"}:
+    if only & {"drain", "write-path", "scaling"}:
         stage = Stage.set(running, database, report, options.events)
-        yield from on_stage(stage, only, options)
+        yield from on_stage(stage, only, options.turns)
         stage.backlog.delete()
-    if "shorter" in only:
-        yield from shorter.measure(running, database, options.turns, report)
+    if "short-drain" in only:
+        yield from short_backlog.measure(running, database, options.turns, report)
     if "latency" in only:
         report(f"latency, for {options.latency_seconds:.0f} s")
         database.empty()
@@ -123,23 +133,14 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
         yield growth.measure(running, database, options.events, options.rows, report)
 
 
-def on_stage(stage: Stage, only: set[str], options: argparse.Namespace) -> Iterator[Row]:
+def on_stage(stage: Stage, only: set[str], turns: int) -> Iterator[Row]:
     """What drains or writes the same events."""
-    if only & {"drain", "naive"}:
-        turns = draining.take_turns(stage, options.turns)
-        yield from draining.rows(turns)
-        yield draining.memory_row(turns[-1].worker)
+    if "drain" in only:
+        yield from long_backlog.measure(stage, turns)
     if "write-path" in only:
-        yield write_path.measure(stage, options.turns)
-    if "naive" in only:
-        number = options.events if options.equal_backlogs else min(options.naive_events, options.events)
-        stage.report(f"the usual consumer, {number:,} events")
-        own = stage.services.new_database("naive", template="bench")
-        naively = naive.drain_naively(stage.services, own, number)
-        rates = draining.middle_rate(turns), draining.middle_broker_rate(turns)
-        yield naive.row(*rates, naively, equal_backlogs=options.equal_backlogs)
+        yield write_path.measure(stage, turns)
     if "scaling" in only:
-        yield scaling.measure(stage, options.turns)
+        yield scaling.measure(stage, turns)
 
 
 def long_drain(running: Services, database: Database, number: int, report: Report) -> Row:
@@ -148,7 +149,7 @@ def long_drain(running: Services, database: Database, number: int, report: Repor
     backlog = Backlog(running.emulator.host)
     backlog.publish(bodies(number, database.templates()))
     report(f"draining {number:,} events")
-    row = draining.memory_row(drain(running, database, backlog))
+    row = memory_row(drain(running, database, backlog))
     backlog.delete()
     return row
 
@@ -156,14 +157,14 @@ def long_drain(running: Services, database: Database, number: int, report: Repor
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     add = parser.add_argument
-    add("--events", type=int, default=100_000, metavar="N", help="the backlog that is drained (100,000)")
+    add("--events", type=int, default=EVENTS, metavar="N", help="the backlog that is drained (100,000)")
     add("--turns", type=int, default=3, metavar="N", help="repetitions whose median is shown (3)")
-    add("--only", type=lambda text: text.split(","), default=PARTS, metavar="PART,…", help=", ".join(PARTS))
-    add("--naive-events", type=int, default=5_000, metavar="N", help="the usual consumer's backlog (5,000)")
     add(
-        "--equal-backlogs",
-        action="store_true",
-        help="the usual consumer drains as many as the worker; minutes",
+        "--only",
+        type=lambda text: text.split(","),
+        default=list(PARTS),
+        metavar="PART,…",
+        help=", ".join(PARTS),
     )
     add("--latency-seconds", type=float, default=22.0, metavar="S", help="at 100 events/s (22)")
     add("--calls", type=int, default=3_000, metavar="N", help="calls of publish() (3,000)")

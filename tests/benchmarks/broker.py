@@ -26,7 +26,8 @@ from prompt_worker.platform.pubsub.topology import Names, Topology
 
 REQUEST_MESSAGES = 1000
 OPEN_PULLS = 4
-TAIL_MESSAGES = 800  # the emulator answers a pull with at most 100
+# The emulator answers a pull with at most 100.
+TAIL_MESSAGES = 800
 PULL_TIMEOUT = 10.0
 ACK_IDS = 2000
 SEEK_TIMEOUT = 300.0
@@ -115,7 +116,7 @@ class Backlog:
     def pull_and_acknowledge(self) -> None:
         """Drains it with a consumer that does nothing else: what the broker itself can deliver.
 
-        No pull stays open at the end, which would take messages of the next run: the last ones are one at a time.
+        No pull stays open at the end, which would receive messages of the next run: the last ones are one at a time.
         """
         puller = Puller(self._channel, self.subscription)
         open_pulls: deque[Any] = deque()

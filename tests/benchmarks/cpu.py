@@ -35,7 +35,8 @@ def of_family(pid: int) -> float:
 def of_machine() -> float:
     """All cores together, everything but idling."""
     times = psutil.cpu_times()
-    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # within user and nice already
+    # Within user and nice already.
+    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - guests)
 
 

@@ -14,12 +14,15 @@ from tests.benchmarks.stage import Report
 from tests.benchmarks.table import Row
 from tests.benchmarks.worker_process import ChildProcess, worker
 
-LOOK_SECONDS = 0.04
+CHECK_SECONDS = 0.04
 STALLED_SECONDS = 120.0
 MEMORY_GOAL = 250_000_000
 TOGETHER_GOAL = 5_000
+SHORT = 30_000
+# Of the execution worker's rate: over a short backlog that worker does not wait for the broker.
+SHORT_GOAL, LONG_GOAL = 0.60, 0.70
 KEY = {"PROMPT_WORKER_HMAC_KEY": "of the benchmarks, 32 characters and more"}
-# Counters, committed with the rows they count: a look costs next to nothing.
+# Counters, committed with the rows they count: a check costs next to nothing.
 DONE = {
     "executions": "SELECT coalesce(sum(total_executions), 0) FROM prompt_templates",
     "guardrails": "SELECT max(total_checks) FROM prompt_guardrails",
@@ -36,6 +39,13 @@ class Drained:
 
 
 def measure(services: Services, database: Database, events: int, report: Report) -> Iterator[Row]:
+    yield from _measure(services, database, events, report)
+    if events > SHORT:
+        [against_executions, *_] = _measure(services, database, SHORT, report)
+        yield against_executions
+
+
+def _measure(services: Services, database: Database, events: int, report: Report) -> Iterator[Row]:
     report(f"making and publishing {events:,} events for both workers")
     backlog = Backlog(services.emulator.host, ("writer", "guardrails"))
     backlog.publish(bodies(events, database.templates()))
@@ -49,12 +59,13 @@ def measure(services: Services, database: Database, events: int, report: Report)
     both = drain(database, backlog, ["executions", "guardrails"])
     backlog.delete()
     ratio = executions.seconds / guardrails.seconds
+    goal = LONG_GOAL if events > SHORT else SHORT_GOAL
     yield Row(
         f"guardrails over {events:,} events, against the execution worker",
         f"{ratio:.2f} ({events / guardrails.seconds:,.0f} against {events / executions.seconds:,.0f} events/s; "
         f"{guardrails.cpu / events * 1e6:.0f} µs of CPU an event)",
-        "≥ 0.50",
-        ratio >= 0.5,
+        f"≥ {goal:.2f}",
+        ratio >= goal,
         {"ratio": ratio, "rate": events / guardrails.seconds, "worker_us": guardrails.cpu / events * 1e6},
     )
     yield Row(
@@ -99,9 +110,9 @@ def _watch(
     started = time.perf_counter()
     most = dict.fromkeys(children, 0)
     seconds: dict[str, float] = {}
-    with session(database.url) as looking, looking.cursor() as cursor:
+    with session(database.url) as watching, watching.cursor() as cursor:
         while len(seconds) < len(children):
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_SECONDS)
             for consumer, child in children.items():
                 child.check()
                 most[consumer] = max(most[consumer], child.memory())

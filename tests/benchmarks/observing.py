@@ -16,7 +16,7 @@ from statistics import median
 from urllib.request import urlopen
 
 from tests.benchmarks.broker import Backlog
-from tests.benchmarks.drain import Drain, watch
+from tests.benchmarks.draining import Drain, watch
 from tests.benchmarks.events import bodies
 from tests.benchmarks.services import Database, Services
 from tests.benchmarks.stage import Report
@@ -24,7 +24,8 @@ from tests.benchmarks.table import Row
 from tests.benchmarks.worker_process import worker
 
 ONE_IN = 100
-PAIRS = 3  # a turn: two drains differ by more than telemetry costs
+# A turn: two drains differ by more than telemetry costs.
+PAIRS = 3
 SCRAPE_SECONDS = 1.0
 GOAL = 0.95
 
@@ -35,7 +36,8 @@ def measure(services: Services, database: Database, events: int, turns: int, rep
     backlog.publish(bodies(events, database.templates()), traces())
     plain: list[Drain] = []
     observed: list[Drain] = []
-    _drain(services, database, backlog, {})  # Java compiles while it runs, PostgreSQL makes its files
+    # Java compiles while it runs, PostgreSQL makes its files.
+    _drain(services, database, backlog, {})
     for number in range(1, turns * PAIRS + 1):
         report(f"pair {number} of {turns * PAIRS}: without telemetry, with it")
         plain.append(_drain(services, database, backlog, {}))
@@ -70,7 +72,7 @@ def _drain(services: Services, database: Database, backlog: Backlog, settings: d
 
 @contextmanager
 def collected() -> Iterator[dict[str, str]]:
-    """The settings of a worker whose spans are taken and whose metrics are scraped. Raises when nothing came."""
+    """The settings of a worker whose spans are collected and whose metrics are scraped. Raises when nothing came."""
     came = {"spans": 0, "scrapes": 0}
 
     class Handler(BaseHTTPRequestHandler):

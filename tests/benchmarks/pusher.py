@@ -62,7 +62,8 @@ class Connection(asyncio.Protocol):
 class Pusher:
     def __init__(self, load: Load, requests: Iterable[bytes]) -> None:
         self._load = load
-        self._waiting: deque[tuple[bytes, float]] = deque()  # due, and no connection is free
+        # Due, and no connection is free.
+        self._waiting: deque[tuple[bytes, float]] = deque()
         self._idle: deque[Connection] = deque()
         self._requests = iter(requests)
         self._latencies: list[float] = []

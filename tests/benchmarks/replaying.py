@@ -21,8 +21,9 @@ from tests.support.replaying import letter, store
 
 LETTERS = 20_000
 RATE_GOAL = 2_000
-GROWTH_GOAL = 10_000_000  # bytes, of the second half's most above the first half's
-LOOK_SECONDS = 0.02
+# Bytes, of the second half's most above the first half's.
+GROWTH_GOAL = 10_000_000
+CHECK_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,11 @@ def run(pipeline: Pipeline, expected: str, *arguments: str) -> Run:
             watched = psutil.Process(process.pid)
             while process.poll() is None:
                 usage.append(_resident(watched))
-                time.sleep(LOOK_SECONDS)
+                time.sleep(CHECK_SECONDS)
         seconds = time.perf_counter() - started
         printed.seek(0)
-        if expected not in (told := printed.read()):
-            raise VoidError(f"dead-letters {' '.join(arguments)}: {told}")
+        if expected not in (output := printed.read()):
+            raise VoidError(f"dead-letters {' '.join(arguments)}: {output}")
     return Run(seconds, _most_by_halves(usage))
 
 

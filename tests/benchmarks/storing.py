@@ -18,12 +18,12 @@ from tests.benchmarks.stage import Report
 from tests.benchmarks.table import Row
 from tests.benchmarks.worker_process import worker
 
-LOOK_SECONDS = 0.04
+CHECK_SECONDS = 0.04
 STALLED_SECONDS = 120.0
 FLAT = 1.1
 STORING_GOAL, SUMMARY_GOAL = 5_000, 1.0
 REASONS = 20
-LOOKS = 5
+REPEATS = 5
 STORED = "SELECT count(*) FROM dead_letter_events"
 # With bodies and attributes beside the table, as real ones are: a summary reads neither.
 FILL = """
@@ -63,7 +63,7 @@ def _storing(services: Services, database: Database, letters: int, report: Repor
                 child.check()
                 if time.perf_counter() - started > STALLED_SECONDS:
                     raise VoidError(f"{stored} of {letters} dead letters are stored")
-                time.sleep(LOOK_SECONDS)
+                time.sleep(CHECK_SECONDS)
                 [(stored,)] = database.execute(STORED)
                 late = child.memory()
                 half = half or (late if stored >= letters / 2 else 0)
@@ -105,7 +105,7 @@ def _summary(database: Database, number: int, report: Report) -> Row:
     report("summing them up")
     engine = connect(database.url, application_name="bench summary")
     taken = []
-    for _ in range(LOOKS):
+    for _ in range(REPEATS):
         started = time.perf_counter()
         found = summarize(Session(engine), Filter())
         taken.append(time.perf_counter() - started)
@@ -116,7 +116,7 @@ def _summary(database: Database, number: int, report: Report) -> Row:
     seconds = median(taken)
     return Row(
         f"summary of {number:,} dead letters",
-        f"{seconds:.2f} s (the slowest of {LOOKS}: {max(taken):.2f} s)",
+        f"{seconds:.2f} s (the slowest of {REPEATS}: {max(taken):.2f} s)",
         "< 1 s",
         seconds < SUMMARY_GOAL,
         {"seconds": seconds, "slowest_seconds": max(taken)},

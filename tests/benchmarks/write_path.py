@@ -16,7 +16,7 @@ from prompt_worker.event.execution import EVENT_TYPE
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.settings import ConsumerSettings
-from tests.benchmarks.draining import as_text, raw_copy
+from tests.benchmarks.bounds import as_text, raw_copy
 from tests.benchmarks.services import Database, VoidError
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.table import Row
@@ -24,6 +24,7 @@ from tests.benchmarks.table import Row
 DEFAULTS = {f.name: f.default for f in msgspec.structs.fields(ConsumerSettings)}
 BATCH = DEFAULTS["batch_messages"]
 THREADS = (1, DEFAULTS["lanes"])
+GOALS = dict(zip(THREADS, (0.70, 0.95), strict=True))
 ATTRIBUTES = {"ce-specversion": "1.0", "ce-type": EVENT_TYPE}
 
 
@@ -49,7 +50,7 @@ def write(database: Database, bodies: Sequence[bytes], threads: int) -> float:
 
 
 def measure(stage: Stage, turns: int) -> Row:
-    """Judged against COPY in its usual format, text, as the goal was set; against binary COPY beside it."""
+    """Judged against COPY in its usual format, text, as the goals were set; against binary COPY beside it."""
     of_text: dict[int, list[float]] = {threads: [] for threads in THREADS}
     of_binary: dict[int, list[float]] = {threads: [] for threads in THREADS}
     rates: dict[int, list[float]] = {threads: [] for threads in THREADS}
@@ -66,16 +67,15 @@ def measure(stage: Stage, turns: int) -> Row:
             rates[threads].append(rate)
             of_text[threads].append(rate / usual)
             of_binary[threads].append(rate / binary)
-    best = max(median(ratios) for ratios in of_text.values())
+    ratios = {threads: median(of_text[threads]) for threads in THREADS}
     return Row(
         "the write path alone, bytes → committed rows, against raw COPY on one connection",
         "; ".join(
-            f"{median(of_text[n]):.2f} on {n} thread{'s' * (n > 1)} ({median(rates[n]):,.0f}/s, "
+            f"{ratios[n]:.2f} on {n} thread{'s' * (n > 1)} ({median(rates[n]):,.0f}/s, "
             f"{median(of_binary[n]):.2f} of binary COPY)"
             for n in THREADS
         ),
-        "≥ 0.70",
-        best >= 0.70,
-        {f"rate_{n}": median(rates[n]) for n in THREADS}
-        | {f"ratio_{n}": median(of_text[n]) for n in THREADS},
+        "; ".join(f"≥ {GOALS[n]:.2f} on {n}" for n in THREADS),
+        all(ratios[n] >= GOALS[n] for n in THREADS),
+        {f"rate_{n}": median(rates[n]) for n in THREADS} | {f"ratio_{n}": ratios[n] for n in THREADS},
     )

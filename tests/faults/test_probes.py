@@ -13,7 +13,7 @@ from tests.faults.test_shutdown import frozen
 from tests.support.events import bodies
 from tests.support.pipeline import Pipeline
 from tests.support.probing import probe
-from tests.support.worker_process import WorkerProcess
+from tests.support.worker_process import PATIENCE, WorkerProcess
 
 STUCK_SECONDS = 1.5
 
@@ -44,7 +44,7 @@ def probed(port: int) -> dict[str, str]:
     return {"PROMPT_WORKER_PROBE_PORT": str(port), "PROMPT_WORKER_STUCK_SECONDS": str(STUCK_SECONDS)}
 
 
-def wait_for(worker: WorkerProcess, port: int, path: str, status: int, seconds: float = 15) -> str:
+def wait_for(worker: WorkerProcess, port: int, path: str, status: int, seconds: float = PATIENCE) -> str:
     worker.wait_for(lambda _: probe(port, path)[0] == status, seconds)
     return probe(port, path)[1]
 
@@ -52,9 +52,11 @@ def wait_for(worker: WorkerProcess, port: int, path: str, status: int, seconds: 
 @pytest.mark.parametrize("consumer", ["executions", "guardrails", "dead-letters"])
 def test_idle_worker_is_alive_and_ready(pipeline: Pipeline, consumer: str) -> None:
     port = free_port()
-    with pipeline.command("run", consumer, **probed(port)) as worker:
+    stuck_seconds = 0.5
+    settings = probed(port) | {"PROMPT_WORKER_STUCK_SECONDS": str(stuck_seconds)}
+    with pipeline.command("run", consumer, **settings) as worker:
         wait_for(worker, port, "/healthz", 200)
-        time.sleep(2 * STUCK_SECONDS)
+        time.sleep(2 * stuck_seconds)
         assert probe(port, "/healthz") == (200, "alive\n")
         assert probe(port, "/readyz") == (200, "ready\n")
         assert probe(port, "/") == (404, "no such page\n")

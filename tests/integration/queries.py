@@ -18,6 +18,6 @@ def scalar(engine: Engine, sql: str, **parameters: object) -> Any:
 
 
 def run_script(engine: Engine, sql: str) -> None:
-    """Several statements, taken as they are."""
+    """Several statements, in which `:` and `%` mean nothing."""
     with engine.begin() as connection:
         connection.execution_options(no_parameters=True).exec_driver_sql(sql)

@@ -86,7 +86,7 @@ def test_a_failure_of_the_copy_counts_on_the_copy(pipeline: Pipeline, prompt_wor
             "executed_at=1999-01-01T00:00:00Z",
             "not kept, it would fail again: Expected a time after 2000-01-01",
         ),
-        (f"event_id={uuid4()}", "event_id must stay"),
+        ("event_id=00000000-0000-4000-8000-000000000000", "event_id must stay"),
         ("prompt=x", "no such field"),
     ],
 )

@@ -22,7 +22,7 @@ INSTALLED = "/opt/prompt-worker"
 LARGEST = 125_000_000  # bytes without the guardrails; with the base image, about 125 MB too, at most 250 MB
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     return follow(DOCKERFILE, tmp_path_factory.mktemp("image"))
 

@@ -138,8 +138,9 @@ def test_a_canary_that_fails_again_stops_the_replay_and_says_why(
 
 
 def test_a_canary_that_is_not_settled_stops_the_replay_and_tells_programs(
-    pipeline: Pipeline, prompt_worker: Command
+    pipeline: Pipeline, prompt_worker: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(replay_command, "CANARY_WAIT", 1.0)
     store(pipeline.database, [letter(body()) for _ in range(5)])
     told = prompt_worker(
         "dead-letters", "replay", "--yes", "--canary", "2", "--wait", "0", "--json", code=1

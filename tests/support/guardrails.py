@@ -20,7 +20,7 @@ from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.pubsub.topic import Topic
 from tests.support.pipeline import HMAC_KEY, Pipeline
 
-WORD = "zanzibar"  # trips the guardrail of `add_guardrail`, and no other
+WORD = "zanzibar"  # triggers the guardrail of `add_guardrail`, and no other
 KEY = HashKey("test", HMAC_KEY.encode())
 
 
@@ -51,7 +51,7 @@ class Guarding:
         with self.handler() as handler:
             return handler(messages(*bodies))
 
-    def alerts(self, count: int, seconds: float = 10) -> list[PubsubMessage]:
+    def alerts(self, count: int, seconds: float = 30) -> list[PubsubMessage]:
         return self.pipeline.pull_all(self._alerts, count, seconds)
 
     def add_guardrail(self, name: str = "policy", **columns: Any) -> str:

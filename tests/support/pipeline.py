@@ -21,7 +21,7 @@ from prompt_worker.platform.pubsub.limits import REQUEST_MESSAGES
 from prompt_worker.platform.pubsub.topic import REQUEST_BYTES
 from prompt_worker.platform.pubsub.topology import ACK_DEADLINE, Names, Topology, reconcile
 from tests.support.events import id_of
-from tests.support.worker_process import WorkerProcess
+from tests.support.worker_process import PATIENCE, WorkerProcess
 
 HMAC_KEY = "a secret of the tests, 32 characters and more"
 
@@ -29,7 +29,7 @@ HMAC_KEY = "a secret of the tests, 32 characters and more"
 class Pipeline:
     """A project's topics and subscriptions, newly created.
 
-    `ack_deadline` is for tests of redelivery: the writer's subscription then has this one, in seconds, and no retry
+    `ack_deadline` is for tests of redelivery: the workers' subscriptions then have this one, in seconds, and no retry
     policy, with which the emulator delivers expired messages late or never again.
     """
 
@@ -39,10 +39,11 @@ class Pipeline:
         self.publisher, self.subscriber = PublisherClient(), open_client()
         list(reconcile(self.topology, self.publisher, self.subscriber))
         self.writer = self.topology.subscription_path(self.topology.names.writer)
-        if ack_deadline != ACK_DEADLINE:
+        guardrails = self.topology.subscription_path(self.topology.names.guardrails)
+        for path in (self.writer, guardrails) if ack_deadline != ACK_DEADLINE else ():
             self.subscriber.update_subscription(
                 request={
-                    "subscription": Subscription(name=self.writer, ack_deadline_seconds=ack_deadline),
+                    "subscription": Subscription(name=path, ack_deadline_seconds=ack_deadline),
                     "update_mask": FieldMask(paths=["ack_deadline_seconds", "retry_policy"]),
                 }
             )
@@ -93,26 +94,26 @@ class Pipeline:
     def rows(self) -> int:
         return int(self.query("SELECT count(*) FROM prompt_executions")[0][0])
 
-    def wait_for_rows(self, count: int, seconds: float = 20) -> None:
+    def wait_for_rows(self, count: int, seconds: float = PATIENCE) -> None:
         wait_until(lambda: self.rows() >= count, seconds, lambda: f"{self.rows()} of {count} rows")
 
     def evaluations(self) -> int:
         return int(self.query("SELECT count(*) FROM guardrail_evaluations")[0][0])
 
-    def wait_for_evaluations(self, count: int, seconds: float = 30) -> None:
+    def wait_for_evaluations(self, count: int, seconds: float = PATIENCE) -> None:
         wait_until(
             lambda: self.evaluations() >= count,
             seconds,
             lambda: f"{self.evaluations()} of {count} evaluations",
         )
 
-    def dead_letters(self, count: int, seconds: float = 10) -> list[PubsubMessage]:
+    def dead_letters(self, count: int, seconds: float = 30) -> list[PubsubMessage]:
         """Pulls and acknowledges `count` dead letters, and what comes with them."""
         return self.pull_all(
             self.topology.subscription_path(self.topology.names.dead_letter_store), count, seconds
         )
 
-    def pull_all(self, path: str, count: int, seconds: float = 10) -> list[PubsubMessage]:
+    def pull_all(self, path: str, count: int, seconds: float = 30) -> list[PubsubMessage]:
         """Pulls and acknowledges `count` messages of a subscription, and what comes with them."""
         found: list[PubsubMessage] = []
         deadline = time.monotonic() + seconds

@@ -15,6 +15,9 @@ from typing import Any, Self
 
 import psutil
 
+# Seconds, before a wait fails the test: starting alone takes ten on a machine that runs other tests beside it.
+PATIENCE = 60.0
+
 
 class WorkerProcess:
     """Runs until `terminate`, `kill` or the end of the context."""
@@ -72,7 +75,7 @@ class WorkerProcess:
     def messages(self, *severities: str) -> list[str]:
         return [entry["message"] for entry in self.logs if not severities or entry["severity"] in severities]
 
-    def wait_for(self, condition: Callable[[Self], object], seconds: float = 15) -> None:
+    def wait_for(self, condition: Callable[[Self], object], seconds: float = PATIENCE) -> None:
         """Until `condition` holds; fails at once when the worker ends first."""
         deadline = time.monotonic() + seconds
         while not condition(self):
@@ -80,8 +83,8 @@ class WorkerProcess:
             assert time.monotonic() < deadline, f"not within {seconds} s:\n{self.output}"
             time.sleep(0.02)
 
-    def wait(self, seconds: float = 15) -> int:
-        """Its exit code, once it ends by itself."""
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """Its exit code, once it has ended."""
         code = self._process.wait(seconds)
         self._reader.join()
         return code

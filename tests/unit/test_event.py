@@ -131,7 +131,8 @@ def test_body_that_is_not_utf8_is_refused(field: str, value: bytes) -> None:
         ("executed_at", "1999-12-31T23:59:59Z"),
         ("executed_at", "9999-12-31T23:59:59Z"),
         ("executed_at", "9999-12-31T23:59:59-23:59"),
-        ("executed_at", ahead(days=2)),
+        # Named, as every worker process of pytest-xdist must find the same tests.
+        pytest.param("executed_at", ahead(days=2), id="executed_at-in two days"),
         ("environment", "e" * 51),
     ],
 )
@@ -303,9 +304,9 @@ def test_time_slightly_ahead_is_accepted() -> None:
 
 def best_of(times: int, action: Callable[[], object]) -> float:
     def seconds() -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         action()
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     return min(seconds() for _ in range(times))
 
@@ -324,9 +325,9 @@ def test_largest_body_is_parsed_in_twice_the_time_of_json() -> None:
 
 def test_body_full_of_bad_characters_is_parsed_in_seconds() -> None:
     count = 1_500_000
-    started = time.perf_counter()
+    started = time.process_time()
     assert parse(with_raw("rendered_prompt", '"' + "\\u0000" * count + '"'))[1] == count
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_event_is_the_same_after_encode_and_parse() -> None:

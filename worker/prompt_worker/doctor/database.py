@@ -60,16 +60,15 @@ def _examine_contents(session: Session) -> Iterator[Check]:
 
 def _examine_guardrails(session: Session) -> Iterator[Check]:
     try:
-        from prompt_worker.guardrails.recording.active import compile_or_explain
-        from prompt_worker.guardrails.recording.active import read as read_guardrails
+        from prompt_worker.guardrails.recording.owners import list_guardrails, why_unusable
     except ModuleNotFoundError as error:
         hint = f"{error.name} is not installed: pip install 'prompt-worker[guardrails]'"
         yield Check("guardrails", False, hint)
         return
-    guardrails = session.once(read_guardrails)
+    guardrails = list_guardrails(session)
     refused = 0
     for guardrail in guardrails:
-        if isinstance(reason := compile_or_explain(guardrail), str):
+        if reason := why_unusable(guardrail):
             refused += 1
             yield Check(f"guardrail {guardrail.name}", False, f"not applied: {reason}")
     yield Check(f"guardrails: {len(guardrails) - refused} of {len(guardrails)} are applied", True, "")

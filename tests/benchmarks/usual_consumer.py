@@ -1,4 +1,8 @@
-"""The consumer most teams write: a callback that inserts and commits one message, then acknowledges it."""
+"""The consumer most teams write: a callback that inserts and commits one message, then acknowledges it.
+
+`python -m tests.benchmarks.usual_consumer` is that consumer; `drain` and `row` compare the worker with it, each on a
+backlog and a database of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import os
 import signal
 import threading
+from pathlib import Path
 
 import psycopg2
 from google.cloud.pubsub_v1 import SubscriberClient
@@ -13,6 +18,15 @@ from google.cloud.pubsub_v1.subscriber.message import Message
 from psycopg2.extensions import connection
 from psycopg2.extras import Json
 
+from tests.benchmarks.broker import Backlog
+from tests.benchmarks.draining import Drain, watch
+from tests.benchmarks.events import bodies
+from tests.benchmarks.services import Database, Services
+from tests.benchmarks.table import Row, times
+from tests.benchmarks.worker_process import ChildProcess
+
+GOAL = 25
+TRIGGERS = Path(__file__).with_name("usual_triggers.sql")
 INSERT = """
     INSERT INTO prompt_executions (
         id, template_id, template_name, template_version, user_id, session_id, request_id, input_variables,
@@ -30,6 +44,31 @@ INSERT = """
 OPTIONAL = ("model_response", "error_type", "error_message", "guardrail_action", "output_tokens")
 
 _own = threading.local()
+
+
+def drain(services: Services, database: Database, events: int) -> Drain:
+    """`database` becomes one with a trigger for each row."""
+    database.execute(TRIGGERS.read_text())
+    backlog = Backlog(services.emulator.host)
+    backlog.publish(bodies(events, database.templates()))
+    environment = {"DATABASE_URL": database.url, "SUBSCRIPTION": backlog.subscription}
+    child = ChildProcess(["tests.benchmarks.usual_consumer"], environment)
+    drained = watch(services, database, backlog, [child], exact_statistics=False)
+    child.forget()
+    backlog.delete()
+    return drained
+
+
+def row(worker_rate: float, broker_rate: float, usual: Drain) -> Row:
+    """The worker drained as many events."""
+    ratio, most = worker_rate / usual.rate, broker_rate / usual.rate
+    return Row(
+        f"against the usual consumer (callback, a commit a message, row triggers), {usual.events:,} events each",
+        f"{times(ratio)} ({usual.rate:,.0f} events/s); a consumer that does nothing: {times(most)}",
+        f"≥ {times(GOAL, 0)}",
+        ratio >= GOAL,
+        {"ratio": ratio, "rate": usual.rate, "most": most},
+    )
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 DROP TRIGGER trigger_update_template_statistics ON prompt_executions;
 DROP TRIGGER trigger_update_ab_test_statistics ON prompt_executions;
 
-CREATE FUNCTION naive_template_statistics() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION usual_template_statistics() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE prompt_templates
     SET total_executions = total_executions + 1,
@@ -20,7 +20,7 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE FUNCTION naive_ab_test_statistics() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION usual_ab_test_statistics() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE ab_test_experiments
     SET total_executions = total_executions + 1,
@@ -31,6 +31,6 @@ BEGIN
 END $$;
 
 CREATE TRIGGER trigger_update_template_statistics AFTER INSERT ON prompt_executions
-    FOR EACH ROW EXECUTE FUNCTION naive_template_statistics();
+    FOR EACH ROW EXECUTE FUNCTION usual_template_statistics();
 CREATE TRIGGER trigger_update_ab_test_statistics AFTER INSERT ON prompt_executions
-    FOR EACH ROW EXECUTE FUNCTION naive_ab_test_statistics();
+    FOR EACH ROW EXECUTE FUNCTION usual_ab_test_statistics();

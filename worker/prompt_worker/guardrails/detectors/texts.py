@@ -1,4 +1,4 @@
-"""The texts of one evaluation: each different one once, with what several evaluators need of it made only once."""
+"""The texts that detectors are given, with what several of them need of a text made only once."""
 
 from __future__ import annotations
 
@@ -42,50 +42,51 @@ class Window(Concealed, msgspec.Struct, gc=False):
 
     @property
     def raw_span(self) -> tuple[int, int]:
-        """Where it stands in the raw text, without the white space around it."""
+        """Its span in the raw text, without the white space around it."""
         text = self.text
         start = self.start + len(text) - len(text.lstrip())
         return self.view.raw_span(start, self.start + len(text.rstrip()))
 
 
-class Batch:
-    """What a detector is given.
+class Texts:
+    """Texts to detect in; `all` are those of `raw`, in their order.
 
-    `sets` are the patterns that several detectors will look for; of one pattern in one text `enough` matches will do.
+    `sets` are the patterns that the detectors will search; a detector may stop after `enough` matches of one pattern
+    in one text.
     """
 
     def __init__(
         self,
         raw: Sequence[str],
-        kind: type[Text] = Text,
+        text_type: type[Text] = Text,
         sets: Sequence[PatternSet] = (),
         enough: int = 2000,
     ) -> None:
         self.enough = enough
         self.sieve = sieve((SUSPECT, *sets))
-        self.texts = [kind(text, self.sieve) for text in raw]
+        self.all = [text_type(text, self.sieve) for text in raw]
 
     def suspicious(self, *sets: PatternSet) -> Iterator[tuple[int, Text]]:
-        """The texts, and their places, in which one of `sets` may be found."""
+        """The index and text of each in which one of `sets` may be found."""
         known = self.sieve.sets.issuperset(sets)
-        return ((place, text) for place, text in enumerate(self.texts) if not (known and text.quiet))
+        return ((index, text) for index, text in enumerate(self.all) if not (known and text.quiet))
 
     @cached_property
     def windows(self) -> list[Window]:
         """What the models read: the text as it is spelled, and what is hidden in it, where it has letters."""
         return [
             Window(index, view, start, end)
-            for index, text in enumerate(self.texts)
+            for index, text in enumerate(self.all)
             for view in ((text.folded,) if text.quiet else (text.spelled, *text.hidden))
             for start, end in windows(view.text)
             if _LETTER.search(view.text, start, end)
         ]
 
     def may_hold(self, window: Window, patterns: PatternSet) -> bool:
-        """Whether `patterns` are in the window. Those that its view does not hold may be, where the cut made a word."""
+        """Whether `patterns` may be in the window. A cut inside a word may make a match that its view does not have."""
         if patterns not in self.sieve.sets or window.view.squeezed or window.cuts_a_word:
             return True
-        return patterns in self.texts[window.index].hits(window.view)
+        return patterns in self.all[window.index].hits(window.view)
 
     def scores(self, model: ModelName) -> list[float]:
         """The model's probability for each window."""
