@@ -92,7 +92,8 @@ def test_commands_of_run_work_in_their_order(
         "PUBSUB_PROJECT_ID": project,
         "PORT": str(free_port()),
         "PROMPT_WORKER_PROGRESS_SECONDS": "0.2",
-        "PROMPT_WORKER_PUSH_WITHOUT_TOKEN": "true",  # as the emulator has none
+        # As the emulator has none.
+        "PROMPT_WORKER_PUSH_WITHOUT_TOKEN": "true",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)

@@ -286,7 +286,8 @@ def test_experiment_counts_its_groups_in_its_time(
         execution(other, ab_test_group="control"),  # type: ignore[arg-type]
     )
     assert rows(engine, EXPERIMENT) == [(4, 1, {"variant_a": 2, "variant_b": 1})]
-    insert(engine, execution(template, ab_test_group="variant_b"))  # late, but of its time
+    # Late, but of its time.
+    insert(engine, execution(template, ab_test_group="variant_b"))
     assert rows(engine, EXPERIMENT) == [(5, 1, {"variant_a": 2, "variant_b": 2})]
     assert recount(engine) == []
 

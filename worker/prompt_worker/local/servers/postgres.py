@@ -31,7 +31,8 @@ class Postgres(Server):
 
     name = "PostgreSQL"
     end_signal = "INT"
-    start_seconds = 120.0  # a kept database may have a crash to recover from
+    # A kept database may have a crash to recover from.
+    start_seconds = 120.0
 
     def __init__(
         self,
