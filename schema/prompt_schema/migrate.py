@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import psycopg2
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - its own name is lower case
 from sqlalchemy import Engine, text
 
 from prompt_schema.errors import MigrationError
+from prompt_schema.takeover.plan import Plan, carry_out
+from prompt_schema.takeover.taking_over import make_plan
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_SERVER = 15
@@ -26,6 +30,12 @@ _LEDGER = """
     CREATE TABLE IF NOT EXISTS schema_migrations (
         version varchar(255) PRIMARY KEY, description text, executed_at timestamp DEFAULT now());
     ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS checksum varchar(64);
+"""
+
+# Long work is expected; a long wait for a lock would make every writer queue behind us.
+_PATIENCE = """
+    SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';
+    SET LOCAL client_min_messages = warning; SET LOCAL search_path = public, pg_temp;
 """
 
 
@@ -57,11 +67,56 @@ def migrate(
     migrations = read(folder)
     applied = []
     with _alone(engine):
-        for migration in pending(engine, migrations):
+        todo = pending(engine, migrations)
+        if takes_over(engine, migrations, todo):
+            take_over(engine, report)
+        for migration in todo:
             _apply(engine, migration, report)
             report(f"applied {migration.file}: {migration.description}")
             applied.append(migration.version)
     return applied
+
+
+def takes_over(engine: Engine, migrations: Sequence[Migration], todo: Sequence[Migration]) -> bool:
+    """Whether phase 1 made this database, and nothing has happened to it since."""
+    return (
+        bool(migrations)
+        and list(todo) == list(migrations[1:])
+        and _ledger(engine)[migrations[0].version] is None
+    )
+
+
+def plan_takeover(engine: Engine) -> Plan:
+    """What `migrate` would do before its first file. Reads only. Raises `MigrationError`."""
+    with closing(engine.raw_connection()) as connection:
+        return _plan(cast(Cursor, connection.cursor()))
+
+
+def take_over(engine: Engine, report: Callable[[str], None]) -> None:
+    """All steps of the plan in one transaction. Raises `MigrationError`, and then nothing was changed."""
+    with closing(engine.raw_connection()) as connection:
+        cursor = cast(Cursor, connection.cursor())
+        plan = _plan(cursor)
+        if plan.refusals:
+            raise MigrationError(
+                "this database cannot be taken over yet; nothing was changed:\n- "
+                + "\n- ".join(plan.refusals)
+            )
+        try:
+            carry_out(cursor, plan)
+            connection.commit()
+        except psycopg2.Error as error:
+            raise MigrationError(_explain("the takeover", error)) from error
+    for line in plan.lines():
+        report(f"takeover, {line}")
+
+
+def _plan(cursor: Cursor) -> Plan:
+    try:
+        cursor.execute(_PATIENCE)
+        return make_plan(cursor)
+    except psycopg2.Error as error:
+        raise MigrationError(_explain("the takeover's plan", error)) from error
 
 
 def read(folder: Path = MIGRATIONS) -> list[Migration]:
@@ -145,11 +200,7 @@ def _apply(engine: Engine, migration: Migration, report: Callable[[str], None]) 
     with closing(engine.raw_connection()) as connection:
         cursor = connection.cursor()
         try:
-            # Long work is expected; a long wait for a lock would make every writer queue behind us.
-            cursor.execute(
-                "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';"
-                "SET LOCAL client_min_messages = warning; SET LOCAL search_path = public, pg_temp;" + _LEDGER
-            )
+            cursor.execute(_PATIENCE + _LEDGER)
             cursor.execute(
                 "INSERT INTO schema_migrations (version, description, checksum) VALUES (%s, %s, %s)",
                 (migration.version, migration.description, migration.checksum),
@@ -157,18 +208,18 @@ def _apply(engine: Engine, migration: Migration, report: Callable[[str], None]) 
             cursor.execute(migration.sql)
             connection.commit()
         except psycopg2.Error as error:
-            raise MigrationError(_explain(migration, error)) from error
+            raise MigrationError(_explain(migration.file, error)) from error
         warnings: list[str] = cursor.connection.notices
         for warning in warnings:
             report(warning.strip())
         warnings.clear()
 
 
-def _explain(migration: Migration, error: psycopg2.Error) -> str:
+def _explain(what: str, error: psycopg2.Error) -> str:
     diagnosis = error.diag
     if not diagnosis.message_primary or not diagnosis.sqlstate:
-        return f"{migration.file}: the connection failed: {error}"
-    parts = [f"{migration.file}: {diagnosis.message_primary}."]
+        return f"{what}: the connection failed: {error}"
+    parts = [f"{what}: {diagnosis.message_primary}."]
     # Details of data errors quote rows; those of all others name what is in the way.
     if diagnosis.message_detail and diagnosis.sqlstate[:2] not in ("22", "23"):
         parts.append(diagnosis.message_detail)

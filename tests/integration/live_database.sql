@@ -36,7 +36,6 @@ CREATE TABLE prompt_templates (
     updated_at timestamp DEFAULT CURRENT_TIMESTAMP,
     deactivated_at timestamp,
     deactivated_by varchar(255),
-    UNIQUE (name, version),
     CONSTRAINT unique_active_template UNIQUE (name, is_active, ab_test_group)
 );
 
