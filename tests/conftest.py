@@ -46,6 +46,7 @@ def servers_to_test() -> dict[str, Path | None]:
     return {f"postgresql-{embedded}": None} | ({f"postgresql-{other[0]}": other[1]} if other else {})
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Of `-n auto`: a worker process more than there are cores, as tests wait for a third of their time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -63,6 +64,7 @@ class Scheduling(LoadScopeScheduling):
         return file if file.endswith(IN_ONE_PROCESS) else nodeid
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
     return Scheduling(config, log)
 

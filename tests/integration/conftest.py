@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg2
 import pytest
+from counting import TEMPLATES
+from queries import rows
 from sqlalchemy import Engine
 
 from prompt_worker.local.servers.postgres import Postgres
@@ -27,6 +29,12 @@ def empty_engine(empty_database: str) -> Iterator[Engine]:
     engine = connect(empty_database, application_name="test", pool_size=20)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def template(engine: Engine) -> tuple[UUID, str]:
+    """The id and name of a seed template."""
+    return tuple(rows(engine, TEMPLATES)[0])  # type: ignore[return-value]
 
 
 @pytest.fixture(scope="session")
