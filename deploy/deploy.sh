@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs an image everywhere, in the region of REGION: deploy/deploy.sh IMAGE. With the tag `previous` it is the rollback.
+# Runs IMAGE everywhere in the region $REGION: deploy/deploy.sh IMAGE. With the tag `previous` it is the rollback.
 set -euo pipefail
 image=$1
 

@@ -2,8 +2,8 @@
 
     python -m tests.story
 
-publishes 10,000 events and among them 2,000 for a template that does not exist yet, and ends when all 12,000 are rows
-and every counter equals a recount; exits 1 where anything is otherwise.
+publishes 12,000 events, 2,000 of them for a template that does not exist yet, and ends when all are rows and every
+counter equals a recount; exits 1 otherwise.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ Say = Callable[[str], None]
 
 
 def tell(pipeline: Pipeline, good: int, broken: int, canary: int, say: Say) -> None:
-    """All of it, up to the end: `good` + `broken` rows, no open dead letter, exact statistics."""
+    """Runs it to its end: `good` + `broken` rows, no open dead letter, exact statistics."""
 
     def run(*arguments: str) -> str:
-        told = _on_a_terminal(pipeline, *arguments)
-        say("$ prompt-worker " + " ".join(arguments) + "\n" + told)
-        return told
+        printed = _on_a_terminal(pipeline, *arguments)
+        say("$ prompt-worker " + " ".join(arguments) + "\n" + printed)
+        return printed
 
     def replay(*arguments: str) -> str:
         return run("dead-letters", "replay", "--template", TEMPLATE, *arguments)
@@ -53,7 +53,8 @@ def tell(pipeline: Pipeline, good: int, broken: int, canary: int, say: Say) -> N
             workers.enter_context(pipeline.command("run", consumer))
         pipeline.publish(mixed, **{"ce-type": "prompt.execution.v1"})
         say(
-            f"# {len(mixed):,} events are published; {broken:,} name the template {TEMPLATE}, which is not there yet\n"
+            f"# {len(mixed):,} events are published; {broken:,} name the template {TEMPLATE}, "
+            "which does not exist yet\n"
         )
         pipeline.wait_for_rows(good, 120)
         wait_until(lambda: _statuses(pipeline) == {"pending": broken}, 60, lambda: str(_statuses(pipeline)))
@@ -70,9 +71,9 @@ def tell(pipeline: Pipeline, good: int, broken: int, canary: int, say: Say) -> N
         assert f"{broken:,} would be written" in replay()
         assert pipeline.rows() == good
 
-        told = replay("--canary", str(canary), "--yes")
-        assert f"canary of {canary}: {canary} resolved" in told
-        assert f"{broken:,} sent: {broken:,} resolved" in told
+        printed = replay("--canary", str(canary), "--yes")
+        assert f"canary of {canary}: {canary} resolved" in printed
+        assert f"{broken:,} sent: {broken:,} resolved" in printed
         run("dead-letters", "summary")
         run("dead-letters", "history")
     assert "every counter equals a recount of the rows" in run("verify", "--statistics")
@@ -82,16 +83,17 @@ def tell(pipeline: Pipeline, good: int, broken: int, canary: int, say: Say) -> N
 
 
 def _on_a_terminal(pipeline: Pipeline, *arguments: str) -> str:
-    """What `prompt-worker ARGUMENTS` prints there, without colours."""
+    """What `prompt-worker ARGUMENTS` prints on a terminal, without colours."""
     ours, its = pty.openpty()
     environment = os.environ | pipeline.environment | {"COLUMNS": COLUMNS, "TERM": "xterm"}
     command = [sys.executable, "-m", "prompt_worker", *arguments]
     with subprocess.Popen(command, env=environment, stdout=its, stderr=subprocess.PIPE) as process:
         os.close(its)
         written = bytearray()
-        with suppress(OSError):  # as Linux tells that the other side is closed
-            while portion := os.read(ours, 65536):
-                written += portion
+        # On Linux a read fails once the other side is closed.
+        with suppress(OSError):
+            while block := os.read(ours, 65536):
+                written += block
         os.close(ours)
         assert process.stderr
         errors = process.stderr.read().decode()
@@ -119,9 +121,9 @@ def main() -> int:
         engine.dispose()
         pipeline = Pipeline("story", postgres.url)
         try:
-            tell(pipeline, options.good, options.broken, options.canary, lambda told: print(told, flush=True))
+            tell(pipeline, options.good, options.broken, options.canary, lambda line: print(line, flush=True))
         except AssertionError as error:
-            print(f"THE STORY DOES NOT HOLD: {error}")
+            print(f"THE STORY IS WRONG: {error}")
             return 1
         finally:
             pipeline.close()

@@ -12,7 +12,7 @@ variable "project" {
 }
 
 variable "environment" {
-  description = "dev, staging or production: stands in each alert."
+  description = "dev, staging or production: named in each alert."
   type        = string
 }
 

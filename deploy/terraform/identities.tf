@@ -1,27 +1,19 @@
 # Who may do what: an account for each thing that runs, with roles on single resources wherever Google has them.
 
 locals {
-  # By account: the secrets that it reads. Each has a login of its own in the database, with the role in README.md.
-  accounts = {
-    executions   = ["database-url-executions"]
-    guardrails   = ["database-url-guardrails", "hmac-key"]
-    dead-letters = ["database-url-dead-letters"]
-    migrations   = ["database-url-migrations"]
-    operator     = ["database-url-operator"]
-  }
   secret_readers = merge([
-    for account, secrets in local.accounts : { for secret in secrets : "${account} ${secret}" => [account, secret] }
+    for account, secrets in local.secrets : { for secret in values(secrets) : "${account} ${secret}" => [account, secret] }
   ]...)
 }
 
 resource "google_service_account" "runs" {
-  for_each   = local.accounts
+  for_each   = local.secrets
   account_id = "prompt-worker-${each.key}"
 }
 
 # Terraform makes the secrets and never sees their values: README.md adds them.
 resource "google_secret_manager_secret" "secret" {
-  for_each  = toset(flatten(values(local.accounts)))
+  for_each  = toset(flatten([for secrets in local.secrets : values(secrets)]))
   secret_id = "prompt-worker-${each.key}"
   replication {
     auto {}

@@ -5,7 +5,7 @@ locals {
     migrate = { args = ["migrate"], account = "migrations" }
     verify  = { args = ["verify"], account = "migrations" }
     doctor  = { args = ["doctor"], account = "operator" }
-    # Only tells what would happen. To send: --args=dead-letters,replay,--yes,--by=NAME
+    # A dry run. To send: --args=dead-letters,replay,--yes,--by=NAME
     replay = { args = ["dead-letters", "replay"], account = "operator" }
   }
 }
@@ -30,16 +30,22 @@ resource "google_cloud_run_v2_job" "job" {
         resources {
           limits = { cpu = "1", memory = "1Gi" }
         }
-        env {
-          name  = "PUBSUB_PROJECT_ID"
-          value = var.project
+        dynamic "env" {
+          for_each = local.settings.job
+          content {
+            name  = env.key
+            value = env.value
+          }
         }
-        env {
-          name = "DATABASE_URL"
-          value_source {
-            secret_key_ref {
-              secret  = google_secret_manager_secret.secret["database-url-${each.value.account}"].secret_id
-              version = "latest"
+        dynamic "env" {
+          for_each = local.secrets[each.value.account]
+          content {
+            name = env.key
+            value_source {
+              secret_key_ref {
+                secret  = google_secret_manager_secret.secret[env.value].secret_id
+                version = "latest"
+              }
             }
           }
         }

@@ -6,16 +6,10 @@ locals {
   pulled   = var.delivery == "pull"
 
   consumers = {
-    executions   = { memory = "512Mi", pulled = local.pulled, secrets = { DATABASE_URL = "database-url-executions" } }
-    guardrails   = { memory = "1Gi", pulled = local.pulled, secrets = { DATABASE_URL = "database-url-guardrails", PROMPT_WORKER_HMAC_KEY = "hmac-key" } }
-    dead-letters = { memory = "512Mi", pulled = true, secrets = { DATABASE_URL = "database-url-dead-letters" } }
+    executions   = { memory = "512Mi", pulled = local.pulled }
+    guardrails   = { memory = "1Gi", pulled = local.pulled }
+    dead-letters = { memory = "512Mi", pulled = true }
   }
-
-  settings = merge(
-    { PUBSUB_PROJECT_ID = var.project },
-    var.collector ? { OTEL_EXPORTER_OTLP_ENDPOINT = "http://localhost:4318" } : {},
-  )
-  collector_image = "us-docker.pkg.dev/cloud-ops-agents-artifacts/google-cloud-opentelemetry-collector/otelcol-google:0.156.0"
 }
 
 resource "google_cloud_run_v2_worker_pool" "consumer" {
@@ -41,14 +35,14 @@ resource "google_cloud_run_v2_worker_pool" "consumer" {
       }
 
       dynamic "env" {
-        for_each = merge(local.settings, { PROMPT_WORKER_PROBE_PORT = "8080" })
+        for_each = local.settings.pool
         content {
           name  = env.key
           value = env.value
         }
       }
       dynamic "env" {
-        for_each = each.value.secrets
+        for_each = local.secrets[each.key]
         content {
           name = env.key
           value_source {
@@ -60,7 +54,7 @@ resource "google_cloud_run_v2_worker_pool" "consumer" {
         }
       }
 
-      # Alive means: no batch has been in hand for a minute without progress. A database that is away is no reason to restart.
+      # Alive means: no batch in flight has made no progress for a minute. A database that is down is no reason to restart.
       startup_probe {
         period_seconds    = 10
         timeout_seconds   = 5
@@ -82,7 +76,7 @@ resource "google_cloud_run_v2_worker_pool" "consumer" {
     }
 
     dynamic "containers" {
-      for_each = var.collector ? [local.collector_image] : []
+      for_each = local.collector_images
       content {
         name  = "collector"
         image = containers.value

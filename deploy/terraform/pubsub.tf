@@ -28,7 +28,7 @@ resource "google_pubsub_subscription" "executions" {
     minimum_backoff = "1s"
     maximum_backoff = "60s"
   }
-  dead_letter_policy { # a backstop: the workers dead-letter by themselves, with a reason
+  dead_letter_policy { # a backstop: the workers dead-letter on their own, with a reason
     dead_letter_topic     = google_pubsub_topic.dead_letters.id
     max_delivery_attempts = 100
   }

@@ -1,8 +1,7 @@
 # The same consumers as services that Pub/Sub pushes to. They cost nothing while nothing is pushed.
 
 locals {
-  pushed        = { for name, consumer in local.consumers : name => consumer if name != "dead-letters" }
-  push_audience = "prompt-worker"
+  pushed = { for name, consumer in local.consumers : name => consumer if name != "dead-letters" }
   # By consumer: the service that its subscription pushes to, or none.
   push_endpoints = {
     for name in ["executions", "guardrails"] :
@@ -43,17 +42,14 @@ resource "google_cloud_run_v2_service" "push" {
       }
 
       dynamic "env" {
-        for_each = merge(local.settings, {
-          PROMPT_WORKER_PUSH_AUDIENCE        = local.push_audience
-          PROMPT_WORKER_PUSH_SERVICE_ACCOUNT = google_service_account.push.email
-        })
+        for_each = local.settings.push
         content {
           name  = env.key
           value = env.value
         }
       }
       dynamic "env" {
-        for_each = each.value.secrets
+        for_each = local.secrets[each.key]
         content {
           name = env.key
           value_source {
@@ -86,7 +82,7 @@ resource "google_cloud_run_v2_service" "push" {
     }
 
     dynamic "containers" {
-      for_each = var.collector ? [local.collector_image] : []
+      for_each = local.collector_images
       content {
         name  = "collector"
         image = containers.value

@@ -1,4 +1,4 @@
-# Worker pools do not scale by themselves: CREMA, Google's autoscaler made of KEDA's scalers, counts what waits in each
+# Worker pools do not scale on their own: CREMA, Google's autoscaler made of KEDA's scalers, counts what waits in each
 # subscription and sets the number of instances. Cloud Monitoring knows a backlog about two minutes late, so `min` must
 # carry ordinary traffic. https://docs.cloud.google.com/run/docs/configuring/workerpools/crema-autoscaling
 

@@ -1,4 +1,4 @@
-"""What a database holds, object by object, and what it should hold: `verify/catalog.json`.
+"""What a database holds, object by object, and what it should hold, which is `verify/catalog.json`.
 
 After a new migration: `python -m prompt_schema.catalog DATABASE_URL > schema/prompt_schema/verify/catalog.json`.
 """
@@ -19,7 +19,7 @@ _QUERY = (_FOLDER / "catalog.sql").read_text(encoding="utf-8")
 
 
 def actual(connection: Connection) -> Catalog:
-    """The catalog of this database. Needs no privilege on its tables."""
+    """The catalog of this database: by kind and name, the definition of each object. Needs no right on its tables."""
     # How PostgreSQL spells a name depends on the search path.
     connection.execute(text("SET LOCAL search_path = public"))
     catalog: Catalog = {}
@@ -29,10 +29,11 @@ def actual(connection: Connection) -> Catalog:
 
 
 def expected() -> Catalog:
+    """The catalog of a database to which every migration was applied."""
     catalog: Catalog = json.loads((_FOLDER / "catalog.json").read_text(encoding="utf-8"))
     return catalog
 
 
 if __name__ == "__main__":
     with create_engine(sys.argv[1]).connect() as database:
-        print(json.dumps(actual(database), indent=1, sort_keys=True))
+        sys.stdout.write(json.dumps(actual(database), indent=1, sort_keys=True) + "\n")

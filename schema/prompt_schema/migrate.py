@@ -1,4 +1,7 @@
-"""Brings a database to the newest schema: an empty one, or one that phase 1 made."""
+"""Brings a database to the newest schema, whether it is empty or was made by phase 1.
+
+The ledger is the table `schema_migrations`: a row for each applied migration, with the checksum of its file.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from pathlib import Path
 import psycopg2
 from sqlalchemy import Engine, text
 
+from prompt_schema.errors import MigrationError
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_SERVER = 15
 
@@ -24,15 +29,9 @@ _LEDGER = """
 """
 
 
-class MigrationError(Exception):
-    """The schema could not be brought up to date; the message says what to do next."""
-
-    exit_code = 1
-
-
 @dataclass(frozen=True)
 class Migration:
-    """One file `NNNN_version.sql`. The ledger knows it by its version: phase 1 recorded its own without a number."""
+    """One file `NNNN_version.sql`. The ledger's key is the version: phase 1 recorded its own without a number."""
 
     file: str
     version: str
@@ -52,7 +51,8 @@ def migrate(
 ) -> list[str]:
     """Applies what is pending, in order, and returns the versions applied now.
 
-    Each migration is a transaction; runners at the same time wait for each other. Raises `MigrationError`.
+    Each migration is a transaction; runners at the same time wait for each other. `report` is called with a line for
+    each migration, and with the server's warnings. Raises `MigrationError`.
     """
     migrations = read(folder)
     applied = []
@@ -73,19 +73,19 @@ def read(folder: Path = MIGRATIONS) -> list[Migration]:
             raise MigrationError(f"{path.name}: name it NNNN_what_it_does.sql, in lower case")
         expected = len(migrations) + 1
         if int(match["number"]) != expected:
-            problem = "stands there twice" if int(match["number"]) < expected else "is missing"
+            problem = "is used twice" if int(match["number"]) < expected else "is missing"
             number = min(int(match["number"]), expected)
             raise MigrationError(
                 f"{path.name}: migration number {number:04} {problem}; number the files without gaps from 0001"
             )
         migrations.append(Migration(path.name, match["version"], path.read_text(encoding="utf-8")))
     if len({migration.version for migration in migrations}) < len(migrations):
-        raise MigrationError("two migrations bear the same name after their number; rename the newer one")
+        raise MigrationError("two migrations have the same name after their number; rename the newer one")
     return migrations
 
 
 def pending(engine: Engine, migrations: Sequence[Migration]) -> list[Migration]:
-    """Those that the database lacks; reads only. Raises `MigrationError` when its history is not the files'."""
+    """Those that the database lacks, in order; only reads. Raises `MigrationError` when its history is another."""
     recorded = _ledger(engine)
     applied = [migration for migration in migrations if migration.version in recorded]
     for migration in applied:
@@ -172,14 +172,14 @@ def _explain(migration: Migration, error: psycopg2.Error) -> str:
     # Details of data errors quote rows; those of all others name what is in the way.
     if diagnosis.message_detail and diagnosis.sqlstate[:2] not in ("22", "23"):
         parts.append(diagnosis.message_detail)
-    parts.append(diagnosis.message_hint or _NEXT.get(diagnosis.sqlstate, "Mend the cause and migrate again."))
+    parts.append(diagnosis.message_hint or _NEXT.get(diagnosis.sqlstate, "Fix the cause and migrate again."))
     parts.append("Nothing of this migration was kept.")
     return " ".join(parts)
 
 
 _NEXT = {
-    "2BP01": "Drop what depends on it, migrate again, and make it anew.",
-    "0A000": "Drop the view that uses it, migrate again, and make it anew.",
+    "2BP01": "Drop what depends on it, migrate again, and create it again.",
+    "0A000": "Drop the view that uses it, migrate again, and create it again.",
     "42501": "Migrate as the owner of the tables.",
     "42P07": "Is this a database of phase 1? Then its schema_migrations lacks 'enterprise_prompt_system_phase1'.",
     "55P03": "Another session holds the table: let it end, or stop the writers, and migrate again.",

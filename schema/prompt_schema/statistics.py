@@ -1,4 +1,4 @@
-"""Do the counters equal what a recount of the rows gives (P2)? `rebuild` repairs those that do not."""
+"""Compares every counter with a recount of the rows; `rebuild` repairs those that differ."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, text
 
-from prompt_schema.migrate import MigrationError, pending, read
+from prompt_schema.errors import MigrationError
+from prompt_schema.migrate import pending, read
 
 _RECOUNT = (Path(__file__).parent / "verify" / "recount.sql").read_text(encoding="utf-8")
 _REBUILD = {
@@ -31,10 +32,9 @@ class Difference:
 
 
 def recount(engine: Engine) -> list[Difference]:
-    """Every counter that the rows contradict; empty when the statistics are exact. Reads all executions
-    and evaluations once.
+    """Every counter that differs from a recount; empty when the statistics are exact.
 
-    Raises `MigrationError` where the schema is not up to date.
+    Reads all executions and evaluations once. Raises `MigrationError` where the schema is not up to date.
     """
     return [
         Difference(row.in_table, row.key, row.counter, row.stored, row.counted)
@@ -45,7 +45,7 @@ def recount(engine: Engine) -> list[Difference]:
 def rebuild(engine: Engine) -> int:
     """Corrects what `recount` finds, one row at a time, beside running writers.
 
-    The number of templates, experiments and guardrails corrected.
+    Returns the number of templates, experiments and guardrails corrected. Raises `MigrationError` as `recount` does.
     """
     wrong = {(row.in_table, row.id) for row in _differences(engine)}
     for table, row_id in sorted(wrong, key=str):

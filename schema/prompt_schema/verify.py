@@ -1,4 +1,4 @@
-"""Is this database what the migrations make of one? Each object is compared, and the triggers are used."""
+"""Verifies that a database is what the migrations make of one: each object is compared, and the triggers are used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from prompt_schema.catalog import Catalog, actual, expected
-from prompt_schema.migrate import MigrationError, pending, read
+from prompt_schema.errors import MigrationError
+from prompt_schema.migrate import pending, read
 
 _EXERCISES = Path(__file__).parent / "verify" / "exercises"
 
@@ -29,7 +30,7 @@ def verify(engine: Engine, *, exercise: bool = True) -> Iterator[Check]:
     """Compares everything with the contract, then uses it in transactions that are rolled back.
 
     Comparing needs to read `schema_migrations` only; exercising needs the rights of the tables' owner. Where
-    migrations are pending nothing else is looked at. Raises `OperationalError` without a connection.
+    migrations are pending nothing else is checked. Raises `OperationalError` without a connection.
     """
     try:
         missing = pending(engine, read())
@@ -78,7 +79,7 @@ def _hint(kind: str, name: str, wanted: str, found: str | None) -> str:
         table = wanted.partition(" ON public.")[2].partition(" ")[0]
         return f"is disabled; run: ALTER TABLE {table} ENABLE TRIGGER {name}"
     if kind == "constraint":
-        return f"{found}; mend the old rows, then VALIDATE CONSTRAINT it on {table}"
+        return f"{found}; fix the old rows, then VALIDATE CONSTRAINT it on {table}"
     return f"is: {found or 'nothing'}; should be: {wanted or 'nothing'}. Change it back, see the migrations"
 
 

@@ -21,7 +21,8 @@ from prompt_worker.event.execution import now
 from prompt_worker.local.demo.broken import Raw
 from prompt_worker.local.demo.events import Plan, messages
 from prompt_worker.local.servers.server import free_port
-from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting
+from prompt_worker.platform.process.pages import serving
+from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting, metrics_listener
 from tests.benchmarks.services import Database, session, start
 from tests.dashboard.page import Answer, draw, screenshot
 from tests.dashboard.prometheus import Prometheus, check_alerts, check_query, started
@@ -76,7 +77,9 @@ def running(database: Database) -> Iterator[tuple[Prometheus, Pipeline]]:
             settings = {"PROMPT_WORKER_METRICS_PORT": str(port), "PROMPT_WORKER_HMAC_KEY": "k" * 32}
             stack.enter_context(pipeline.command("run", consumer, **settings))
         pipeline.wait_for_evaluations(int(HISTORY * 0.95), 120)
-        stack.enter_context(exporting(TelemetrySettings(metrics_port=ports["publisher"]), "publisher"))
+        telemetry = TelemetrySettings(metrics_port=ports["publisher"])
+        pages = stack.enter_context(exporting(telemetry, "publisher"))
+        stack.enter_context(serving(metrics_listener(telemetry, pages)))
         with started(ports) as prometheus:
             yield prometheus, pipeline
 

@@ -23,14 +23,16 @@ from prompt_worker.platform.postgres.engine import connect
 from tests.support.events import bodies, body, id_of
 from tests.support.pipeline import Pipeline, wait_until
 
-ACK_DEADLINE = 10  # seconds, the least there is: what a killed worker held comes again soon
+# Seconds, the least that Pub/Sub accepts: what a killed worker held is redelivered soon.
+ACK_DEADLINE = 10
 PORTION = 500
-SECONDS_A_ROUND = 4.0  # that a worker starts, works, and is killed
+# In which a worker starts, works, and is killed.
+SECONDS_A_ROUND = 4.0
 
 
 @dataclass(frozen=True)
 class Toll:
-    """What it cost: events that are neither a row nor a dead letter, ones in both, counters unlike a recount."""
+    """What the kills cost: events that are neither a row nor a dead letter, ones that are both, wrong counters."""
 
     published: int
     rows: int
@@ -82,7 +84,7 @@ def run(pipeline: Pipeline, *, rounds: int, events: int, seed: int) -> Toll:
 
 
 def _publish(pipeline: Pipeline, published: list[bytes], pause: float) -> None:
-    """All of them in portions, and a tenth of each portion once more, as an unsure publisher does."""
+    """All of them in batches, and a tenth of each batch a second time, as a publisher that retries does."""
     for start in range(0, len(published), PORTION):
         portion = published[start : start + PORTION]
         pipeline.publish(portion)

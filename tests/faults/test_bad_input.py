@@ -1,6 +1,6 @@
 """P3: a bad event is one dead letter with a reason, its neighbours are written; an odd but valid one becomes a row.
 
-P7: nothing of an event's text stands in a reason, an attribute or a log line.
+P7: no text of an event is in a reason, an attribute or a log line.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from prompt_worker.platform.postgres.engine import connect
 from tests.support.events import body, event, id_of, with_raw
 from tests.support.pipeline import Pipeline, connected
 
-SECRET = "Ana Lima, 123-45-6789"  # stands in every bad event: no reason may quote it
+# In every bad event: no reason may quote it.
+SECRET = "Ana Lima, 123-45-6789"
 
 
 class Bad(msgspec.Struct, frozen=True):
-    """A body that no row can be made of, and what a person is told."""
+    """A body that no row can be made of, and the reason that is given."""
 
     body: bytes
     error_class: str
@@ -158,7 +159,7 @@ def writer(database: str) -> Iterator[ExecutionWriter]:
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_one_bad_event_among_a_thousand_costs_its_neighbours_nothing(
+def test_one_bad_event_among_a_thousand_rejects_no_other(
     writer: ExecutionWriter, database: str, kind: str
 ) -> None:
     one = BAD[kind]
@@ -180,7 +181,7 @@ def test_one_bad_event_among_a_thousand_costs_its_neighbours_nothing(
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_an_odd_event_becomes_a_row(writer: ExecutionWriter, database: str, kind: str) -> None:
+def test_odd_event_becomes_a_row(writer: ExecutionWriter, database: str, kind: str) -> None:
     given = ODD[kind]
     assert writer([Message(given, {}, "ack")]) == [Verdict.WRITTEN]
     with connected(database) as cursor:
@@ -206,7 +207,7 @@ def test_integers_of_40_digits_are_kept_exactly(writer: ExecutionWriter, databas
         assert cursor.fetchone() == (number,)
 
 
-def test_a_body_of_almost_ten_megabytes_becomes_a_row(pipeline: Pipeline) -> None:
+def test_body_of_almost_ten_megabytes_becomes_a_row(pipeline: Pipeline) -> None:
     large = [body(rendered_prompt="é" * 4_950_000), body(model_response='"' * 4_900_000)]
     assert all(9_790_000 < len(one) < 10_000_000 for one in large)
     neighbours = [body() for _ in range(20)]
@@ -219,7 +220,7 @@ def test_a_body_of_almost_ten_megabytes_becomes_a_row(pipeline: Pipeline) -> Non
     pipeline.assert_exact([*neighbours, *large])
 
 
-def test_what_postgresql_cannot_hold_is_replaced_also_in_keys(writer: ExecutionWriter, database: str) -> None:
+def test_unstorable_characters_are_replaced_also_in_keys(writer: ExecutionWriter, database: str) -> None:
     given = with_raw(
         "input_variables",
         rb'{"nul\u0000key": "a\u0000b", "\ud800": ["\udc00x", "\ud83d\ude00", "\\u0000"], "raw": "'
@@ -239,7 +240,7 @@ def test_what_postgresql_cannot_hold_is_replaced_also_in_keys(writer: ExecutionW
     assert user_id == "u\ufffd?"
 
 
-def test_many_bad_events_in_one_batch_are_each_found(writer: ExecutionWriter, database: str) -> None:
+def test_many_bad_events_in_one_batch_are_each_rejected(writer: ExecutionWriter, database: str) -> None:
     kinds = list(BAD.values())
     messages = [Message(body(), {}, f"good-{n}") for n in range(10 * len(kinds))]
     for place, one in enumerate(kinds):
@@ -250,9 +251,7 @@ def test_many_bad_events_in_one_batch_are_each_found(writer: ExecutionWriter, da
     assert outcomes.count(Verdict.WRITTEN) == 9 * len(kinds)
 
 
-def test_a_template_gone_since_it_was_looked_up_takes_only_its_own_events(
-    writer: ExecutionWriter, database: str
-) -> None:
+def test_deleted_template_rejects_only_its_own_events(writer: ExecutionWriter, database: str) -> None:
     with connected(database) as cursor:
         cursor.execute("INSERT INTO prompt_templates (name, template_text) VALUES ('gone', 'x')")
         doomed = Message(body(template_name="gone"), {}, "ack")
@@ -263,13 +262,13 @@ def test_a_template_gone_since_it_was_looked_up_takes_only_its_own_events(
     outcomes = writer(messages)
     assert [type(outcome) for outcome in (outcomes[7], outcomes[13])] == [Rejected, Rejected]
     assert outcomes.count(Verdict.WRITTEN) == 18
-    # And it is looked up anew from then on.
+    # And it is looked up again from then on.
     again = writer([Message(body(template_name="gone"), {}, "ack")])[0]
     assert isinstance(again, Rejected)
     assert again.error_class == "unknown_template"
 
 
-def test_every_bad_event_is_one_dead_letter_with_its_bytes_attributes_and_reason(pipeline: Pipeline) -> None:
+def test_bad_event_is_one_dead_letter_with_bytes_and_reason(pipeline: Pipeline) -> None:
     started = datetime.now(UTC)
     neighbours = [body() for _ in range(2000 - len(BAD))]
     pipeline.publish(neighbours[:500])

@@ -1,4 +1,4 @@
-"""Workers beside workers: no deadlock shows, each event is one row, counters are exact."""
+"""Several workers at once: no deadlock is visible, each event is one row, counters are exact."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.pipeline import Pipeline
 
 @pytest.mark.embedded_only
 def test_four_workers_share_a_subscription(pipeline: Pipeline) -> None:
-    """All on the same three templates, the counters of which every batch of every worker updates."""
+    """All events are of three templates, whose counters every batch of every worker updates."""
     published = bodies(8000)
     with ExitStack() as stack:
         workers = [stack.enter_context(pipeline.worker(PROMPT_WORKER_BATCH_MESSAGES="200")) for _ in range(4)]
@@ -34,8 +34,8 @@ def test_four_workers_share_a_subscription(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.embedded_only
-def test_workers_fed_the_same_events_in_other_orders_write_each_once(pipeline: Pipeline) -> None:
-    """Published three times, each time shuffled: what a publisher's retries and a seek look like."""
+def test_workers_with_the_same_shuffled_events_write_each_once(pipeline: Pipeline) -> None:
+    """Published three times, each time shuffled: as a publisher's retries and a seek do."""
     published = bodies(2000)
     for seed in range(3):
         pipeline.publish(random.Random(seed).sample(published, len(published)))

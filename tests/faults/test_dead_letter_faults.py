@@ -1,4 +1,4 @@
-"""The worker that stores dead letters under faults: odd ones, twofold ones, many, a database that is away."""
+"""The worker that stores dead letters under faults: odd ones, duplicates, many, a database that is down."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def storing(pipeline: Pipeline, **settings: str) -> WorkerProcess:
     return pipeline.command("run", "dead-letters", **settings)
 
 
-def test_whatever_comes_is_stored_with_its_bytes(pipeline: Pipeline) -> None:
+def test_any_dead_letter_is_stored_with_its_bytes(pipeline: Pipeline) -> None:
     odd = [b"", b"\xff\0not JSON", b"[" * 100_000, body()[:-1], body(), os.urandom(9_900_000)]
     attributes = {"ctrl": "\0\x01\x1b[2J", "emoji": "\N{GRINNING FACE}", "é" * 100: "v" * 1000}
     publish(pipeline, *[dead(data, **attributes) for data in odd])
@@ -52,7 +52,7 @@ def test_whatever_comes_is_stored_with_its_bytes(pipeline: Pipeline) -> None:
     assert worker.totals == {"written": len(odd)}
 
 
-def test_messages_that_come_again_after_a_seek_change_nothing(pipeline: Pipeline) -> None:
+def test_dead_letters_redelivered_by_a_seek_change_nothing(pipeline: Pipeline) -> None:
     path = pipeline.topology.subscription_path(pipeline.topology.names.dead_letter_store)
     snapshot = f"projects/{pipeline.topology.project}/snapshots/before"
     pipeline.subscriber.create_snapshot(name=snapshot, subscription=path)
@@ -67,8 +67,8 @@ def test_messages_that_come_again_after_a_seek_change_nothing(pipeline: Pipeline
     assert pipeline.query(everything) == before
 
 
-def test_what_pubsub_forwards_by_itself_is_stored_with_its_attempts(pipeline: Pipeline) -> None:
-    """Without the worker's doing, as after a hundred crashes; and rejected by its worker once it is sent again."""
+def test_event_forwarded_by_pubsub_is_stored(pipeline: Pipeline) -> None:
+    """Without any worker, as after a hundred crashes; then rejected by its worker when it is sent again."""
     policy = DeadLetterPolicy(
         dead_letter_topic=pipeline.topology.topic_path(pipeline.topology.names.dead_letter_topic),
         max_delivery_attempts=5,
@@ -107,7 +107,7 @@ def hand_back(pipeline: Pipeline) -> None:
         )
 
 
-def test_a_rejected_event_is_stored_and_resolved_once_its_template_is_there(pipeline: Pipeline) -> None:
+def test_rejected_event_is_resolved_once_its_template_exists(pipeline: Pipeline) -> None:
     """From the topic to the table and out of it, with both workers as they are deployed."""
     published = [body(template_name="later") for _ in range(50)]
     pipeline.publish(published)
@@ -122,7 +122,7 @@ def test_a_rejected_event_is_stored_and_resolved_once_its_template_is_there(pipe
 
 
 @pytest.mark.embedded_only
-def test_a_database_that_is_away_costs_nothing_but_time(pipeline: Pipeline, postgres: Postgres) -> None:
+def test_store_survives_a_database_that_is_down(pipeline: Pipeline, postgres: Postgres) -> None:
     with storing(pipeline) as worker:
         publish(pipeline, *[dead(one) for one in bodies(500)])
         wait_for_stored(pipeline, 500)
@@ -140,7 +140,7 @@ def test_a_database_that_is_away_costs_nothing_but_time(pipeline: Pipeline, post
 
 
 @pytest.mark.embedded_only
-def test_killed_workers_lose_none_and_count_none_twice(pipeline: Pipeline) -> None:
+def test_killed_store_loses_none_and_counts_none_twice(pipeline: Pipeline) -> None:
     letters = [dead(one) for one in bodies(3000)]
     publish(pipeline, *letters)
     for moment in (0.0, 0.1, 0.2):
@@ -148,9 +148,8 @@ def test_killed_workers_lose_none_and_count_none_twice(pipeline: Pipeline) -> No
             worker.wait_for(lambda w: w.logs)
             time.sleep(moment)
             worker.kill()
-    publish(
-        pipeline, *letters
-    )  # as other messages: what the killed ones hold comes again only after its lease
+    # As other messages: what the killed ones hold is redelivered only after its lease.
+    publish(pipeline, *letters)
     with storing(pipeline) as worker:
         wait_for_stored(pipeline, 3000)
         assert worker.terminate()[0] == 0
@@ -158,7 +157,7 @@ def test_killed_workers_lose_none_and_count_none_twice(pipeline: Pipeline) -> No
 
 
 @pytest.mark.embedded_only
-def test_fifty_thousand_are_listed_and_summed_up_in_flat_memory(pipeline: Pipeline) -> None:
+def test_list_and_summary_of_fifty_thousand_in_flat_memory(pipeline: Pipeline) -> None:
     pipeline.query(
         "INSERT INTO dead_letter_events (consumer, event_key, source, error_class, reason, cause, payload, attributes, "
         "occurrences, first_seen, last_seen) SELECT 'executions', uuid_v7(), 'worker', '-', repeat('r', 500), n %% 7, "

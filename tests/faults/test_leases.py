@@ -1,4 +1,4 @@
-"""A batch held longer than its ack deadline is leased on: no other worker gets it while the first one still tries."""
+"""A batch held longer than its ack deadline keeps its leases: no other worker gets it while the first one tries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from prompt_worker.local.servers.postgres import Postgres
 from tests.support.events import bodies
 from tests.support.pipeline import Pipeline, wait_until
 
-ACK_DEADLINE = 10  # seconds, the least there is
+# Seconds, the least that Pub/Sub accepts.
+ACK_DEADLINE = 10
 WORKER = f"""
 import sys, prompt_worker.consuming.pull
 prompt_worker.consuming.pull.ACK_DEADLINE = {ACK_DEADLINE}
@@ -19,7 +20,7 @@ sys.exit(main(["run", "executions"]))
 
 
 @pytest.mark.embedded_only
-def test_what_a_worker_holds_while_the_database_is_away_comes_to_no_other(
+def test_messages_held_during_an_outage_come_to_no_other_worker(
     database: str, project: str, postgres: Postgres
 ) -> None:
     pipeline = Pipeline(project, database, ack_deadline=ACK_DEADLINE)
@@ -37,7 +38,7 @@ def test_what_a_worker_holds_while_the_database_is_away_comes_to_no_other(
     pipeline.close()
 
 
-def test_what_is_handed_back_or_left_at_the_end_comes_again_at_once(project: str) -> None:
+def test_messages_handed_back_or_left_come_again_at_once(project: str) -> None:
     pipeline = Pipeline(project, "no database")
     pipeline.publish(bodies(300))
     client = open_client()
@@ -46,7 +47,8 @@ def test_what_is_handed_back_or_left_at_the_end_comes_again_at_once(project: str
     wait_until(lambda: held.extend(subscription.receive(0.2)) or len(held) >= 300, 10, lambda: f"{len(held)}")
     subscription.acknowledge(held[:100])
     subscription.hand_back(held[100:250])
-    subscription.close()  # with 50 of them neither acknowledged nor handed back
+    # With 50 of them neither acknowledged nor handed back.
+    subscription.close()
     client.close()
     again = set[bytes]()
     wait_until(

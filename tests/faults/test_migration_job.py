@@ -37,9 +37,9 @@ def start(database: str) -> subprocess.Popen[str]:
 def run(database: str) -> tuple[int, str]:
     """Its exit code, and the last line of what it said."""
     job = start(database)
-    told, complained = job.communicate(timeout=120)
+    printed, complained = job.communicate(timeout=120)
     assert "Traceback" not in complained
-    return job.returncode, (told + complained).splitlines()[-1]
+    return job.returncode, (printed + complained).splitlines()[-1]
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def test_two_builds_at_once_migrate_once(empty_database: str) -> None:
     assert_complete(empty_database)
 
 
-def test_killed_in_the_middle_the_next_run_completes_it(half_migrated: str) -> None:
+def test_run_after_a_killed_migration_completes_it(half_migrated: str) -> None:
     with session(half_migrated) as other:
         other.execute("LOCK TABLE prompt_executions")  # the next migration waits for it
         job = start(half_migrated)
@@ -96,7 +96,7 @@ def wait_until_it_waits(database: str) -> None:
             time.sleep(0.05)
 
 
-def test_failing_in_the_middle_it_says_why_keeps_what_went_before_and_goes_on_when_mended(
+def test_failed_migration_keeps_earlier_ones_and_resumes(
     half_migrated: str,
 ) -> None:
     with session(half_migrated) as other:

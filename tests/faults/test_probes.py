@@ -50,7 +50,7 @@ def wait_for(worker: WorkerProcess, port: int, path: str, status: int, seconds: 
 
 
 @pytest.mark.parametrize("consumer", ["executions", "guardrails", "dead-letters"])
-def test_an_idle_worker_is_alive_and_ready(pipeline: Pipeline, consumer: str) -> None:
+def test_idle_worker_is_alive_and_ready(pipeline: Pipeline, consumer: str) -> None:
     port = free_port()
     stuck_seconds = 0.5
     settings = probed(port) | {"PROMPT_WORKER_STUCK_SECONDS": str(stuck_seconds)}
@@ -64,7 +64,7 @@ def test_an_idle_worker_is_alive_and_ready(pipeline: Pipeline, consumer: str) ->
 
 
 @pytest.mark.embedded_only
-def test_without_every_migration_a_worker_is_not_ready(pipeline: Pipeline) -> None:
+def test_worker_is_not_ready_without_every_migration(pipeline: Pipeline) -> None:
     port = free_port()
     pipeline.query("DELETE FROM schema_migrations WHERE version = 'guardrail_violations'")
     pipeline.query("INSERT INTO schema_migrations (version, checksum) VALUES ('of_a_later_version', 'x')")
@@ -78,16 +78,14 @@ def test_without_every_migration_a_worker_is_not_ready(pipeline: Pipeline) -> No
 
 
 @pytest.mark.embedded_only
-def test_a_database_without_the_schema_is_not_ready(pipeline: Pipeline, empty_database: str) -> None:
+def test_worker_is_not_ready_without_the_schema(pipeline: Pipeline, empty_database: str) -> None:
     port = free_port()
     with pipeline.worker(DATABASE_URL=empty_database, **probed(port)) as worker:
         assert "enterprise_prompt_system_phase1" in wait_for(worker, port, "/readyz", 503)
 
 
 @pytest.mark.embedded_only
-def test_while_the_database_is_away_a_worker_is_alive_but_not_ready(
-    pipeline: Pipeline, postgres: Postgres
-) -> None:
+def test_worker_is_alive_but_not_ready_while_database_is_down(pipeline: Pipeline, postgres: Postgres) -> None:
     port = free_port()
     longer_than_between_retries = {"PROMPT_WORKER_STUCK_SECONDS": "6"}
     with pipeline.worker(**probed(port) | longer_than_between_retries) as worker:
@@ -107,9 +105,7 @@ def test_while_the_database_is_away_a_worker_is_alive_but_not_ready(
 
 
 @pytest.mark.embedded_only
-def test_a_batch_that_a_frozen_server_holds_is_reported_and_forgotten_once_it_goes_on(
-    pipeline: Pipeline, postgres: Postgres
-) -> None:
+def test_batch_of_a_frozen_server_is_reported_until_it_moves(pipeline: Pipeline, postgres: Postgres) -> None:
     port = free_port()
     with pipeline.worker(**probed(port)) as worker:
         pipeline.publish(bodies(100))
@@ -117,13 +113,13 @@ def test_a_batch_that_a_frozen_server_holds_is_reported_and_forgotten_once_it_go
         with frozen(postgres):
             pipeline.publish(bodies(100, seed=1))
             message = wait_for(worker, port, "/healthz", 503)
-            assert message.startswith("a batch has been in hand for ")
+            assert message.startswith("a batch has made no progress for ")
         wait_for(worker, port, "/healthz", 200)
         pipeline.wait_for_rows(200)
 
 
 @pytest.mark.embedded_only
-def test_a_handler_that_hangs_is_reported_for_good(pipeline: Pipeline) -> None:
+def test_hanging_handler_stays_reported(pipeline: Pipeline) -> None:
     port = free_port()
     with pipeline.worker_program(STUCK_HANDLER, **probed(port)) as worker:
         wait_for(worker, port, "/healthz", 200)
@@ -138,7 +134,7 @@ def test_a_handler_that_hangs_is_reported_for_good(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.embedded_only
-def test_a_batch_that_hangs_does_not_hold_up_those_of_other_lanes(pipeline: Pipeline) -> None:
+def test_hanging_batch_does_not_delay_other_lanes(pipeline: Pipeline) -> None:
     with pipeline.worker_program(HANGING_ONCE) as worker:
         worker.wait_for(lambda w: w.logs)
         pipeline.publish(bodies(1))
@@ -148,9 +144,9 @@ def test_a_batch_that_hangs_does_not_hold_up_those_of_other_lanes(pipeline: Pipe
 
 
 @pytest.mark.embedded_only
-def test_a_port_that_is_taken_is_named(pipeline: Pipeline) -> None:
+def test_taken_probe_port_is_named(pipeline: Pipeline) -> None:
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
         with pipeline.worker(PROMPT_WORKER_PROBE_PORT=str(port)) as worker:
             assert worker.wait() == 69
-            assert f"PROMPT_WORKER_PROBE_PORT: port {port} cannot be had" in worker.output
+            assert f"PROMPT_WORKER_PROBE_PORT: cannot listen on port {port}" in worker.output

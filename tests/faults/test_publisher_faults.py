@@ -1,4 +1,4 @@
-"""Pub/Sub away, hanging, or back; disks full; processes killed: the caller never waits, nothing is lost unsaid."""
+"""Pub/Sub unavailable, hanging, or back; disks full; processes killed: the caller never waits, every loss is logged."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ import pytest
 from prompt_worker import Publisher
 from prompt_worker.event.execution import ExecutionEvent
 from prompt_worker.local.servers.emulator import Emulator
-from prompt_worker.publishing.losses import NotPublishedError
+from prompt_worker.publishing.errors import NotPublishedError
 from prompt_worker.publishing.publisher import SPOOLED
 from tests.support.topic import Topic, an_event
 
-BLOCKED_S = 1.0  # a busy machine may hold a call up that long, but each wait for Pub/Sub here is longer
+# A busy machine may hold a call up that long, but each wait for Pub/Sub here is longer.
+BLOCKED_SECONDS = 1.0
 ROOT = Path(__file__).parents[2]
 
 
@@ -42,7 +43,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def black_hole(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Connections are taken and never answered."""
+    """Connections are accepted and never answered."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(100)
@@ -69,11 +70,11 @@ def ids(events: list[ExecutionEvent]) -> set[str]:
 
 
 def logged_ids(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Every event id in the log of dropped events."""
+    """Every event id in the log of lost events."""
     words = (
         word
         for record in caplog.records
-        if record.name.endswith("drops")
+        if record.name.endswith("losses")
         for word in record.getMessage().split()
     )
     return [word for word in words if len(word) == 36 and UUID(word)]
@@ -83,11 +84,13 @@ def logged_ids(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", ["nowhere", "black_hole"])
-def test_the_caller_is_not_blocked(fault: str, request: pytest.FixtureRequest) -> None:
+def test_caller_is_not_blocked_while_pubsub_is_unavailable(
+    fault: str, request: pytest.FixtureRequest
+) -> None:
     request.getfixturevalue(fault)
     publisher = Publisher("p-1", timeout=2.0)
     futures, longest = publish_all(publisher, some_events(5_000))
-    assert longest < BLOCKED_S
+    assert longest < BLOCKED_SECONDS
     assert not any(future.done() for future in futures)
     started = time.monotonic()
     assert publisher.close(1.0) == (0, 5_000)
@@ -95,7 +98,7 @@ def test_the_caller_is_not_blocked(fault: str, request: pytest.FixtureRequest) -
     assert all(isinstance(future.exception(0), NotPublishedError) for future in futures)
 
 
-def test_what_is_given_up_is_counted_and_logged_by_id(
+def test_given_up_events_are_counted_and_logged_by_id(
     nowhere: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     publisher = Publisher("p-1", max_events=300)
@@ -110,7 +113,7 @@ def test_what_is_given_up_is_counted_and_logged_by_id(
     assert sum("given up" in record.getMessage() for record in caplog.records) < 20, "a line for each"
 
 
-def test_memory_is_bounded_in_bytes(nowhere: None) -> None:
+def test_memory_of_waiting_events_is_bounded_in_bytes(nowhere: None) -> None:
     publisher = Publisher("p-1", max_bytes=20_000_000)
     event = an_event(rendered_prompt="x" * 1_000_000)
     before = psutil.Process().memory_info().rss
@@ -120,9 +123,7 @@ def test_memory_is_bounded_in_bytes(nowhere: None) -> None:
     publisher.close(0)
 
 
-def test_events_in_memory_are_sent_when_pubsub_is_back(
-    project: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_queued_events_are_sent_when_pubsub_is_back(project: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     topic = Topic(project)
     with Publisher(project) as publisher:
@@ -133,10 +134,10 @@ def test_events_in_memory_are_sent_when_pubsub_is_back(
         topic.create()
         assert topic.receive_ids(200) == ids(events)
         assert publisher.flush(5)
-    told = [record.getMessage() for record in caplog.records if record.name.startswith("prompt_worker")]
-    assert len(told) == 2
-    assert f"topic prompt-executions does not exist in {project}: run `prompt-worker topics`" in told[0]
-    assert "takes events again" in told[1]
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("prompt_worker")]
+    assert len(logged) == 2
+    assert f"topic prompt-executions does not exist in {project}: run `prompt-worker topics`" in logged[0]
+    assert "accepts events again" in logged[1]
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def own_emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
         yield emulator
 
 
-def test_pubsub_restarts_under_load(own_emulator: Emulator, tmp_path: Path) -> None:
+def test_no_event_is_lost_when_pubsub_restarts_under_load(own_emulator: Emulator, tmp_path: Path) -> None:
     first, second = some_events(2000), some_events(2000)
     with Publisher("p-1", spool=tmp_path) as publisher:
         topic = Topic("p-1").create()
@@ -156,7 +157,8 @@ def test_pubsub_restarts_under_load(own_emulator: Emulator, tmp_path: Path) -> N
         own_emulator.stop()
         publish_all(publisher, second[:1000])
         time.sleep(0.5)
-        own_emulator.start()  # it has forgotten its topics
+        own_emulator.start()
+        # It has forgotten its topics.
         topic = Topic("p-1").create()
         publish_all(publisher, second[1000:])
         received |= topic.receive_ids(2000, timeout=30)
@@ -164,7 +166,7 @@ def test_pubsub_restarts_under_load(own_emulator: Emulator, tmp_path: Path) -> N
     assert received == ids(first + second)
 
 
-def test_pubsub_hangs_and_comes_back(own_emulator: Emulator, tmp_path: Path) -> None:
+def test_events_are_spooled_while_pubsub_hangs(own_emulator: Emulator, tmp_path: Path) -> None:
     topic = Topic("p-1").create()
     publisher = Publisher("p-1", spool=tmp_path, timeout=1.0)
     publisher.publish(an_event()).result(10)
@@ -173,7 +175,7 @@ def test_pubsub_hangs_and_comes_back(own_emulator: Emulator, tmp_path: Path) -> 
     os.kill(own_emulator.pid, signal.SIGSTOP)
     try:
         futures, longest = publish_all(publisher, events)
-        assert longest < BLOCKED_S
+        assert longest < BLOCKED_SECONDS
         assert {future.result(10) for future in futures} == {SPOOLED}
     finally:
         os.kill(own_emulator.pid, signal.SIGCONT)
@@ -184,13 +186,13 @@ def test_pubsub_hangs_and_comes_back(own_emulator: Emulator, tmp_path: Path) -> 
 # --- with a spool ---
 
 
-def test_events_wait_on_disk_and_the_next_process_sends_them(
+def test_spooled_events_are_sent_by_the_next_process(
     nowhere: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     events = some_events(2500)
     publisher = Publisher("p-1", spool=tmp_path)
     futures, longest = publish_all(publisher, events)
-    assert longest < BLOCKED_S
+    assert longest < BLOCKED_SECONDS
     assert {future.result(10) for future in futures} == {SPOOLED}
     assert publisher.close(1) == (2500, 0)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -227,22 +229,22 @@ def test_spooled_events_keep_their_attributes(
     assert str(10**40).encode() in message.data
 
 
-def test_topics_do_not_mix_in_one_folder(nowhere: None, tmp_path: Path) -> None:
+def test_topics_do_not_mix_in_one_spool(nowhere: None, tmp_path: Path) -> None:
     for project, topic in (("p-1", "one"), ("p-1", "two"), ("p-2", "one")):
         with Publisher(project, topic, spool=tmp_path) as publisher:
             publisher.publish(an_event()).result(10)
     assert len({path.parent for path in tmp_path.rglob("*.ndjson")}) == 3
 
 
-def test_a_full_memory_overflows_to_the_spool(black_hole: None, tmp_path: Path) -> None:
+def test_full_memory_overflows_to_the_spool(black_hole: None, tmp_path: Path) -> None:
     publisher = Publisher("p-1", spool=tmp_path, max_events=100, timeout=30.0)
     futures, longest = publish_all(publisher, some_events(1000))
-    assert longest < BLOCKED_S
+    assert longest < BLOCKED_SECONDS
     assert sum(future.done() and future.result(0) == SPOOLED for future in futures) == 900
     assert publisher.close(0.5) == (1000, 0)
 
 
-def test_a_full_spool_is_counted_and_logged_by_id(
+def test_events_beyond_a_full_spool_are_logged_by_id(
     nowhere: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     events = some_events(300)
@@ -256,7 +258,7 @@ def test_a_full_spool_is_counted_and_logged_by_id(
     assert "limit of 200,000 bytes" in caplog.text
 
 
-def test_a_spool_folder_that_vanishes_is_no_trouble_of_the_callers(nowhere: None, tmp_path: Path) -> None:
+def test_vanished_spool_folder_does_not_raise_in_the_caller(nowhere: None, tmp_path: Path) -> None:
     publisher = Publisher("p-1", spool=tmp_path / "spool")
     (tmp_path / "spool").rename(tmp_path / "gone")
     future = publisher.publish(an_event())
@@ -264,7 +266,9 @@ def test_a_spool_folder_that_vanishes_is_no_trouble_of_the_callers(nowhere: None
     assert publisher.close(1) == (0, 1)
 
 
-def test_half_a_line_breaks_nothing(project: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_torn_spool_line_costs_one_event(
+    project: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tmp_path / project / "prompt-executions"
     reachable = os.environ["PUBSUB_EMULATOR_HOST"]
     os.environ["PUBSUB_EMULATOR_HOST"] = "127.0.0.1:1"
@@ -295,13 +299,13 @@ while True:
 """
 
 
-def test_a_killed_service_loses_nothing_that_was_confirmed(project: str, tmp_path: Path) -> None:
-    """Three services share a folder, are killed one after the other while Pub/Sub is away; a fourth sends it all."""
-    away = {**os.environ, "PYTHONPATH": str(ROOT), "PUBSUB_EMULATOR_HOST": "127.0.0.1:1"}
+def test_killed_service_loses_no_confirmed_event(project: str, tmp_path: Path) -> None:
+    """Three services share a folder and are killed in turn while Pub/Sub is unavailable; a fourth sends it all."""
+    unavailable = {**os.environ, "PYTHONPATH": str(ROOT), "PUBSUB_EMULATOR_HOST": "127.0.0.1:1"}
     services = [
         subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(SERVICE), project, str(tmp_path)],
-            env=away,
+            env=unavailable,
             stdout=subprocess.PIPE,
         )
         for _ in range(3)
@@ -329,7 +333,9 @@ def test_several_processes_send_one_spool_once(project: str, tmp_path: Path) -> 
             publish_all(publisher, events[start : start + 100])
     os.environ["PUBSUB_EMULATOR_HOST"] = reachable
     topic = Topic(project).create()
-    code = "import sys; from worker import Publisher; Publisher(sys.argv[1], spool=sys.argv[2]).flush(20)"
+    code = (
+        "import sys; from prompt_worker import Publisher; Publisher(sys.argv[1], spool=sys.argv[2]).flush(20)"
+    )
     senders = [
         subprocess.Popen(
             [sys.executable, "-c", code, project, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(ROOT)}
@@ -342,7 +348,7 @@ def test_several_processes_send_one_spool_once(project: str, tmp_path: Path) -> 
     assert {body["event_id"] for body in bodies} == ids(events)
 
 
-def test_a_script_ends_in_time_and_says_what_it_gave_up(nowhere: None, tmp_path: Path) -> None:
+def test_script_ends_in_time_and_logs_what_it_gave_up(nowhere: None, tmp_path: Path) -> None:
     code = """
     import logging, sys
     logging.basicConfig()
@@ -369,7 +375,7 @@ def test_a_script_ends_in_time_and_says_what_it_gave_up(nowhere: None, tmp_path:
     assert lines.count(b"\n") == 250
 
 
-# --- P7 ---
+# --- no text of an event leaves the service but in its message ---
 
 SECRETS = (
     "SECRET-PROMPT",
@@ -381,7 +387,7 @@ SECRETS = (
 )
 
 
-def test_no_text_of_an_event_reaches_a_log_an_error_or_an_attribute(
+def test_no_event_text_in_logs_errors_or_attributes(
     project: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Through every way an event can take: sent, refused, too large, spooled, given up, unreadable in the spool."""
@@ -441,9 +447,7 @@ def test_no_text_of_an_event_reaches_a_log_an_error_or_an_attribute(
     assert [text for text in SECRETS if text in said] == []
 
 
-def test_publishing_from_many_threads_while_pubsub_comes_and_goes(
-    own_emulator: Emulator, tmp_path: Path
-) -> None:
+def test_many_threads_publish_while_pubsub_comes_and_goes(own_emulator: Emulator, tmp_path: Path) -> None:
     topic = Topic("p-1").create()
     publisher = Publisher("p-1", spool=tmp_path, timeout=1.0, max_events=500)
     events: list[ExecutionEvent] = []

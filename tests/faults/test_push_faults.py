@@ -1,4 +1,4 @@
-"""P1, P4 and P5 for pushed events: whatever happens, 204 means settled, and all else is sent again."""
+"""P1, P4 and P5 for pushed events: whatever happens, 204 means settled, and Pub/Sub sends everything else again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tests.support.pushing import EXECUTIONS, Serving, Signer, envelope
 
 pytestmark = pytest.mark.embedded_only
 
-SLOW_BATCH = {"PROMPT_WORKER_PUSH_BATCH_SECONDS": "2"}  # requests wait for company for so long
+# How long requests wait for others to share their commit.
+SLOW_BATCH = {"PROMPT_WORKER_PUSH_BATCH_SECONDS": "2"}
 STOP_SECONDS = 8.0
 
 
@@ -29,8 +30,8 @@ def signer() -> Iterator[Signer]:
         yield opened
 
 
-class InHand:
-    """Requests under way, on a thread of their own."""
+class InFlight:
+    """Requests in flight, sent by a thread."""
 
     def __init__(self, serving: Serving, published: Sequence[bytes]) -> None:
         self.published = published
@@ -50,18 +51,18 @@ class InHand:
         }
 
 
-def test_requests_in_hand_at_sigterm_are_written_and_answered(pipeline: Pipeline, signer: Signer) -> None:
+def test_requests_in_flight_at_sigterm_are_written_and_answered(pipeline: Pipeline, signer: Signer) -> None:
     with Serving(pipeline, signer, PROMPT_WORKER_PUSH_BATCH_SECONDS="3") as serving:
-        in_hand = InHand(serving, bodies(300))
+        in_flight = InFlight(serving, bodies(300))
         time.sleep(0.7)
         code, seconds = serving.process.terminate()
-        assert in_hand.wait() == [204] * 300
+        assert in_flight.wait() == [204] * 300
     assert code == 0
     assert seconds < STOP_SECONDS
-    pipeline.assert_exact(in_hand.published)
+    pipeline.assert_exact(in_flight.published)
 
 
-def test_while_the_database_is_away_requests_are_sent_back_and_afterwards_settled(
+def test_requests_get_503_while_the_database_is_down(
     pipeline: Pipeline, signer: Signer, postgres: Postgres
 ) -> None:
     published = bodies(100)
@@ -81,22 +82,22 @@ def test_while_the_database_is_away_requests_are_sent_back_and_afterwards_settle
     assert pipeline.dead_letters(0) == []
 
 
-def test_when_it_falls_behind_new_requests_are_sent_away_at_once(
+def test_new_requests_get_503_at_once_when_the_service_is_behind(
     pipeline: Pipeline, signer: Signer, postgres: Postgres
 ) -> None:
     with Serving(pipeline, signer, PROMPT_WORKER_PUSH_ANSWER_SECONDS="15") as serving:
         postgres.stop()
-        in_hand = InHand(serving, bodies(20))
+        in_flight = InFlight(serving, bodies(20))
         time.sleep(6)
         started = time.monotonic()
         reply = serving.push(body())
         assert (reply.status, reply.headers["retry-after"]) == (503, "10")
         assert time.monotonic() - started < 1
         postgres.start()
-        assert in_hand.wait() == [204] * 20, "an outage shorter than the limit costs only time"
+        assert in_flight.wait() == [204] * 20, "an outage shorter than the limit costs only time"
 
 
-def test_a_server_that_hangs_is_reported_and_the_service_ends_all_the_same(
+def test_hanging_database_is_reported_and_the_service_still_ends(
     pipeline: Pipeline, signer: Signer, postgres: Postgres
 ) -> None:
     with Serving(
@@ -104,10 +105,10 @@ def test_a_server_that_hangs_is_reported_and_the_service_ends_all_the_same(
     ) as serving:
         assert serving.push(body()).status == 204
         with frozen(postgres):
-            first = InHand(serving, bodies(10))
+            first = InFlight(serving, bodies(10))
             assert first.wait() == [503] * 10
             assert probe(serving.port, "/healthz")[0] == 503
-            second = InHand(serving, bodies(10))
+            second = InFlight(serving, bodies(10))
             for _ in range(3):  # waits for the server too
                 threading.Thread(target=probe, args=(serving.port, "/readyz"), daemon=True).start()
             time.sleep(0.3)
@@ -117,7 +118,7 @@ def test_a_server_that_hangs_is_reported_and_the_service_ends_all_the_same(
     assert seconds < STOP_SECONDS
 
 
-def test_a_client_that_goes_away_costs_nobody_anything(pipeline: Pipeline, signer: Signer) -> None:
+def test_client_that_leaves_does_not_affect_others(pipeline: Pipeline, signer: Signer) -> None:
     """Before its body is complete: nothing. Before its answer: its event is written all the same."""
     lost, answered = body(), bodies(40)
     request = envelope(lost)
@@ -134,26 +135,26 @@ def test_a_client_that_goes_away_costs_nobody_anything(pipeline: Pipeline, signe
     pipeline.assert_exact([lost, *answered])
 
 
-def test_more_requests_than_may_be_in_hand_are_sent_away(pipeline: Pipeline, signer: Signer) -> None:
+def test_requests_beyond_the_limit_in_flight_get_429(pipeline: Pipeline, signer: Signer) -> None:
     published = bodies(60)
     with Serving(pipeline, signer, PROMPT_WORKER_PUSH_IN_FLIGHT="20", **SLOW_BATCH) as serving:
-        in_hand = InHand(serving, published)
-        statuses = in_hand.wait()
+        in_flight = InFlight(serving, published)
+        statuses = in_flight.wait()
         assert sorted(statuses) == [204] * 20 + [429] * 40
         assert serving.push(body()).status == 204
-    assert in_hand.settled() <= {str(found) for found in pipeline.ids()}
+    assert in_flight.settled() <= {str(found) for found in pipeline.ids()}
     assert pipeline.rows() == 21
 
 
-def test_a_killed_service_loses_nothing_it_had_settled(pipeline: Pipeline, signer: Signer) -> None:
+def test_killed_service_loses_nothing_it_had_settled(pipeline: Pipeline, signer: Signer) -> None:
     """kill -9 under load: every 204 is a row, and the rest was never acknowledged."""
     published = bodies(2000)
     with Serving(pipeline, signer) as serving, ThreadPoolExecutor(1) as pool:
-        in_hand = InHand(serving, published)
+        in_flight = InFlight(serving, published)
         pool.submit(pipeline.wait_for_rows, 1).result()
         serving.process.kill()
-        in_hand.wait()
-        settled = in_hand.settled()
+        in_flight.wait()
+        settled = in_flight.settled()
     rows = {str(found) for found in pipeline.ids()}
     assert settled <= rows
     assert pipeline.wrong_counters() == []

@@ -1,4 +1,4 @@
-"""A replay that is killed, doubled, edited into, or left without broker or database: all is sent, nothing lost."""
+"""A replay that is killed, run twice, edited into, or left without broker or database loses nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from prompt_worker.deadletters.replay.selection import PORTION
+from prompt_worker.deadletters.replay.selection import BATCH
 from prompt_worker.local.servers.postgres import Postgres
 from tests.support.events import bodies, body, event, id_of
 from tests.support.pipeline import Pipeline, wait_until
@@ -28,7 +28,7 @@ MEGABYTE = 1_000_000
 
 @pytest.fixture
 def letters(pipeline: Pipeline) -> list[bytes]:
-    """2,000 dead letters whose template is there by now."""
+    """2,000 dead letters whose template exists by now."""
     broken = [body(template_name="made-later") for _ in range(2000)]
     store(pipeline.database, [letter(one) for one in broken])
     create_template(pipeline, "made-later")
@@ -41,13 +41,13 @@ def replayed(pipeline: Pipeline) -> int:
 
 
 def under_way(pipeline: Pipeline, replay: WorkerProcess, at_least: int = 300) -> None:
-    """Returns once it is in the midst of it."""
+    """Returns once the replay has sent some and not all."""
     wait_until(lambda: replayed(pipeline) >= at_least, 20, lambda: replay.output)
     assert replay.running
     assert replayed(pipeline) < 2000
 
 
-def test_a_replay_killed_half_way_goes_on_where_it_stopped(
+def test_replay_killed_half_way_continues_where_it_stopped(
     pipeline: Pipeline, prompt_worker: Command, letters: list[bytes]
 ) -> None:
     with pipeline.worker() as worker:
@@ -55,22 +55,20 @@ def test_a_replay_killed_half_way_goes_on_where_it_stopped(
             under_way(pipeline, replay)
             replay.kill()
         before = replayed(pipeline)
-        told = prompt_worker(*REPLAY)
-        assert f"{2000 - before:,} sent: {2000 - before:,} resolved" in told
+        printed = prompt_worker(*REPLAY)
+        assert f"{2000 - before:,} sent: {2000 - before:,} resolved" in printed
         assert statuses(pipeline) == {"resolved": 2000}
         assert worker.terminate()[0] == 0
     pipeline.assert_exact(letters)
-    # Sent twice: at most the portion that was published when it died.
+    # Sent twice: at most the batch that was published when it died.
     assert worker.totals["written"] == 2000
-    assert worker.totals.get("duplicate", 0) <= PORTION
+    assert worker.totals.get("duplicate", 0) <= BATCH
     (second, first) = map(json.loads, prompt_worker("dead-letters", "history", "--json").splitlines())
     assert (first["ended_at"], first["counts"]) == (None, {"sent": before})
     assert second["counts"] == {"sent": 2000 - before}
 
 
-def test_two_operators_who_replay_the_same_send_each_event_once(
-    pipeline: Pipeline, letters: list[bytes]
-) -> None:
+def test_concurrent_replays_send_each_event_once(pipeline: Pipeline, letters: list[bytes]) -> None:
     with (
         pipeline.command(*REPLAY, "--wait", "0", "--by", "ada") as ada,
         pipeline.command(*REPLAY, "--wait", "0", "--by", "grace") as grace,
@@ -85,7 +83,7 @@ def test_two_operators_who_replay_the_same_send_each_event_once(
 
 
 @pytest.mark.usefixtures("letters")
-def test_what_is_edited_while_another_replays_is_neither_lost_nor_sent_as_it_was(
+def test_letter_edited_during_a_replay_is_sent_as_corrected(
     pipeline: Pipeline, prompt_worker: Command
 ) -> None:
     (first, _), *_, (last, event_id) = pipeline.query(
@@ -112,31 +110,29 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("letters", "no_broker")
-def test_without_a_broker_nothing_is_marked_and_the_error_says_what_to_do(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
-    told = prompt_worker(*REPLAY, code=69)
-    assert "Pub/Sub does not take the events" in told
-    assert "prompt-worker doctor" in told
+def test_replay_without_a_broker_marks_nothing(pipeline: Pipeline, prompt_worker: Command) -> None:
+    printed = prompt_worker(*REPLAY, code=69)
+    assert "Pub/Sub does not accept the events" in printed
+    assert "prompt-worker doctor" in printed
     assert statuses(pipeline) == {"pending": 2000}
     assert pipeline.query("SELECT * FROM dead_letter_outcomes") == []
 
 
 @pytest.mark.usefixtures("letters")
-def test_without_the_topic_nothing_is_marked(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_replay_without_the_topic_marks_nothing(pipeline: Pipeline, prompt_worker: Command) -> None:
     pipeline.publisher.delete_topic(topic=pipeline.topology.topic_path(pipeline.topology.names.topic))
     assert "NotFound" in prompt_worker(*REPLAY, code=69)
     assert statuses(pipeline) == {"pending": 2000}
 
 
-def test_a_database_that_goes_away_ends_the_replay_in_words_and_it_goes_on_later(
+def test_replay_ends_in_words_when_the_database_goes_down(
     pipeline: Pipeline, prompt_worker: Command, postgres: Postgres, letters: list[bytes]
 ) -> None:
     with pipeline.command(*REPLAY, "--rate", "500") as replay:
         under_way(pipeline, replay)
         postgres.stop("immediate")
         assert replay.wait(30) == 69
-        assert "The database fails" in replay.output
+        assert "The database failed" in replay.output
         assert "run the command again" in replay.output
         assert "Traceback" not in replay.output
     postgres.start()
@@ -148,7 +144,7 @@ def test_a_database_that_goes_away_ends_the_replay_in_words_and_it_goes_on_later
     pipeline.assert_exact(letters)
 
 
-def test_a_database_that_is_away_is_told_before_anything_is_sent(
+def test_replay_without_a_database_sends_nothing(
     pipeline: Pipeline, prompt_worker: Command, postgres: Postgres
 ) -> None:
     postgres.stop("fast")
@@ -158,23 +154,21 @@ def test_a_database_that_is_away_is_told_before_anything_is_sent(
 
 
 @pytest.mark.usefixtures("letters")
-def test_ctrl_c_stops_between_events_and_says_how_far_it_came(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_ctrl_c_stops_a_replay_between_two_batches(pipeline: Pipeline, prompt_worker: Command) -> None:
     with pipeline.command(*REPLAY, "--rate", "500") as replay:
         under_way(pipeline, replay)
         os.kill(replay.pid, signal.SIGINT)
         assert replay.wait(10) == 130
-    told = re.search(r"stopped: ([\d,]+) of 2,000 sent", replay.output)
-    assert told, replay.output
-    before = int(told[1].replace(",", ""))
+    printed = re.search(r"stopped: ([\d,]+) of 2,000 sent", replay.output)
+    assert printed, replay.output
+    before = int(printed[1].replace(",", ""))
     assert replayed(pipeline) == before == len(sent(pipeline, before))
     prompt_worker(*REPLAY, "--wait", "0")
     assert len(sent(pipeline, 2000 - before)) == 2000 - before
 
 
-def test_events_that_grow_old_unsettled_slow_a_replay_down(pipeline: Pipeline, letters: list[bytes]) -> None:
-    """Nobody reads the subscription: the oldest event sent grows old."""
+def test_old_unsettled_events_slow_a_replay_down(pipeline: Pipeline, letters: list[bytes]) -> None:
+    """Nobody reads the subscription, so the oldest event sent grows old."""
     with pipeline.command(*REPLAY, "--rate", "400", "--oldest", "1", "--wait", "0") as replay:
         under_way(pipeline, replay)
         with pytest.raises(AssertionError, match="after 8 s"):  # 400 a second would have sent all by then
@@ -185,9 +179,9 @@ def test_events_that_grow_old_unsettled_slow_a_replay_down(pipeline: Pipeline, l
     assert pipeline.ids() == {id_of(one) for one in letters}
 
 
-def test_memory_is_flat_while_twenty_thousand_are_rehearsed_and_replayed(pipeline: Pipeline) -> None:
+def test_replay_of_twenty_thousand_has_flat_memory(pipeline: Pipeline) -> None:
     store(pipeline.database, [letter(one) for one in bodies(1000)])
-    # The other nineteen thousand by the database itself.
+    # The database itself makes the other nineteen thousand.
     columns = "consumer, source, error_class, reason, cause, attributes, occurrences, first_seen, last_seen"
     pipeline.query(
         "WITH made AS MATERIALIZED (SELECT uuid_v7() AS new, d.* FROM dead_letter_events d, generate_series(1, 19)) "
@@ -206,7 +200,7 @@ def test_memory_is_flat_while_twenty_thousand_are_rehearsed_and_replayed(pipelin
     assert replayed(pipeline) == 20_000
 
 
-def test_one_that_was_edited_is_written_as_corrected(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_edited_dead_letter_is_written_as_corrected(pipeline: Pipeline, prompt_worker: Command) -> None:
     """From a refused event to its row."""
     refused = event(execution_time_ms=-5)
     store(pipeline.database, [letter(json.dumps(refused).encode(), "invalid_field", "Expected `int` >= 0")])

@@ -20,8 +20,10 @@ from tests.support.events import bodies, body
 from tests.support.pipeline import Pipeline
 from tests.support.worker_process import WorkerProcess
 
-LIMIT = 8.0  # seconds; Cloud Run kills at 10
-AT_ONCE = 15.0  # seconds: a start of the second worker and the broker's back-off, far from 60
+# Seconds; Cloud Run kills at 10.
+LIMIT = 8.0
+# Seconds: the start of the second worker and the broker's back-off, far below 60.
+AT_ONCE = 15.0
 
 
 def stop(worker: WorkerProcess) -> None:
@@ -44,7 +46,7 @@ def assert_handed_back(pipeline: Pipeline, published: list[bytes]) -> WorkerProc
     return second
 
 
-def test_an_idle_worker_ends(pipeline: Pipeline) -> None:
+def test_idle_worker_ends_on_sigterm(pipeline: Pipeline) -> None:
     with pipeline.worker() as worker:
         worker.wait_for(lambda w: w.logs)
         stop(worker)
@@ -53,10 +55,9 @@ def test_an_idle_worker_ends(pipeline: Pipeline) -> None:
 
 @pytest.mark.embedded_only
 @pytest.mark.parametrize("after", [0.0, 0.3])
-def test_a_worker_under_load_finishes_its_batch_and_hands_back_the_rest(
-    pipeline: Pipeline, after: float
-) -> None:
-    published = bodies(40_000)  # more than a worker writes before it is stopped
+def test_worker_under_load_ends_its_batch_and_returns_the_rest(pipeline: Pipeline, after: float) -> None:
+    # More than a worker writes before it is stopped.
+    published = bodies(40_000)
     pipeline.publish(published)
     with pipeline.worker(PROMPT_WORKER_BATCH_MESSAGES="500") as worker:
         pipeline.wait_for_rows(1)
@@ -67,14 +68,14 @@ def test_a_worker_under_load_finishes_its_batch_and_hands_back_the_rest(
 
 
 @pytest.mark.embedded_only
-def test_sigint_is_an_ordered_stop_too(pipeline: Pipeline) -> None:
+def test_sigint_stops_the_worker_in_order(pipeline: Pipeline) -> None:
     with pipeline.worker() as worker:
         worker.wait_for(lambda w: w.logs)
         os.kill(worker.pid, signal.SIGINT)
         assert worker.wait(LIMIT) == 0
 
 
-def test_a_second_signal_kills(pipeline: Pipeline, postgres: Postgres) -> None:
+def test_second_signal_kills_the_worker(pipeline: Pipeline, postgres: Postgres) -> None:
     with pipeline.worker() as worker:
         worker.wait_for(lambda w: w.logs)
         os.kill(worker.pid, signal.SIGTERM)
@@ -86,7 +87,7 @@ def test_a_second_signal_kills(pipeline: Pipeline, postgres: Postgres) -> None:
 
 
 @pytest.mark.embedded_only
-def test_a_worker_whose_database_is_away_ends_too(pipeline: Pipeline, postgres: Postgres) -> None:
+def test_worker_ends_while_its_database_is_down(pipeline: Pipeline, postgres: Postgres) -> None:
     published = bodies(3000)
     pipeline.publish(published)
     postgres.stop()
@@ -98,7 +99,7 @@ def test_a_worker_whose_database_is_away_ends_too(pipeline: Pipeline, postgres: 
 
 
 @pytest.mark.embedded_only
-def test_a_worker_that_waits_for_a_lock_ends_too(pipeline: Pipeline) -> None:
+def test_worker_ends_while_it_waits_for_a_lock(pipeline: Pipeline) -> None:
     published = bodies(3000)
     pipeline.publish(published)
     locking = psycopg2.connect(pipeline.database)
@@ -111,7 +112,7 @@ def test_a_worker_that_waits_for_a_lock_ends_too(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.embedded_only
-def test_a_worker_whose_database_hangs_ends_too(pipeline: Pipeline, postgres: Postgres) -> None:
+def test_worker_ends_while_its_database_hangs(pipeline: Pipeline, postgres: Postgres) -> None:
     """The server neither answers nor refuses, as when its machine is paused or the network drops every packet."""
     published = [body() for _ in range(10_000)]
     pipeline.publish(published)
@@ -141,7 +142,8 @@ def frozen(postgres: Postgres) -> Iterator[None]:
     server = psutil.Process(postgres.pid)
     family = [server, *server.children(recursive=True)]
     for process in family:
-        with suppress(psutil.NoSuchProcess):  # an autovacuum worker that was just done
+        # An autovacuum worker may just have ended.
+        with suppress(psutil.NoSuchProcess):
             process.suspend()
     try:
         yield

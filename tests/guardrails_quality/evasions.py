@@ -1,15 +1,10 @@
-"""Ways to write a text so that people still read it and plain matching does not."""
+"""Ways to write a text so that people can still read it and plain matching does not find it."""
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-from prompt_worker.guardrails.registry import Evaluator
-from prompt_worker.guardrails.text.views import Text, WrittenText
-from prompt_worker.guardrails.texts import Batch
+from collections.abc import Callable
 
 _CYRILLIC = str.maketrans("aceiopsxyABCEHIKMOPSTX", "асеіорѕхуАВСЕНІКМОРЅТХ")
 _LEET = str.maketrans("aeioAEIO", "43104310")
@@ -40,30 +35,3 @@ EVASIONS: dict[str, Callable[[str], str]] = {
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "spaced letters": _spaced,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Evasion:
-    """Of `texts` that are flagged when written plainly, the parts still flagged: as written, and normalised too."""
-
-    name: str
-    texts: int
-    raw: float
-    normalised: float
-
-
-def measure_evasions(evaluator: Evaluator, positives: Sequence[str]) -> list[Evasion]:
-    """Each evasion tried on the texts of `positives` that the guardrail finds."""
-    plain = [
-        text for text, found in zip(positives, _flagged(evaluator, positives, Text), strict=True) if found
-    ]
-    measured = []
-    for name, evade in EVASIONS.items():
-        evaded = [evade(text) for text in plain]
-        raw, normalised = (sum(_flagged(evaluator, evaded, kind)) for kind in (WrittenText, Text))
-        measured.append(Evasion(name, len(plain), raw / max(1, len(plain)), normalised / max(1, len(plain))))
-    return measured
-
-
-def _flagged(evaluator: Evaluator, texts: Sequence[str], kind: type[Text]) -> list[bool]:
-    return [bool(matches) for matches in evaluator.detector.detect(Batch(texts, kind))]

@@ -4,51 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.guardrails_quality.evasions import Evasion
-from tests.guardrails_quality.measure import Counts
+from tests.guardrails_quality.evading import Evasion
+from tests.guardrails_quality.evaluating import Measured
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of an evaluation: the measures of a guardrail on a file, or of one entity type."""
-
-    file: str
-    guardrail_type: str
-    entity_type: str
-    counts: Counts
-
-    def measures(self) -> dict[str, float | None]:
-        counts = self.counts
-        measured = counts.true_positives + counts.false_negatives > 0
-        return {
-            "precision": counts.precision if measured else None,
-            "recall": counts.recall,
-            "f1": counts.f_measure(1) if measured else None,
-            "f2": counts.f_measure(2) if measured and self.entity_type else None,
-            "false_positive_rate": counts.false_positive_rate,
-        }
-
-
-def print_measures(rows: Sequence[Row], *, as_json: bool) -> None:
-    """Precision, recall, F1, F2 for personal data, and the part of the innocent texts that was flagged."""
+def print_measures(measured: Sequence[Measured], *, as_json: bool) -> None:
+    """Precision, recall, F1, F2 for personal data, and the fraction of the innocent texts that was flagged."""
     if as_json:
-        print(json.dumps([_without_counts(row) for row in rows], indent=2))
+        print(json.dumps([_as_json(one) for one in measured], indent=2))
         return
-    table = Table("file", "guardrail", "entity", *(("precision", "recall", "F1", "F2")))
+    table = Table("file", "guardrail", "entity", "precision", "recall", "F1", "F2")
     for heading in ("positives", "flagged / innocent", "%"):
         table.add_column(heading, justify="right")
-    for row in rows:
-        values = list(row.measures().values())
-        counts = row.counts
+    for one in measured:
+        values = list(one.measures().values())
+        counts = one.counts
         table.add_row(
-            row.file,
-            row.guardrail_type,
-            row.entity_type,
+            one.file,
+            one.guardrail_type,
+            one.entity_type,
             *(_three(value) for value in values[:4]),
             str(counts.true_positives + counts.false_negatives),
             f"{counts.flagged} / {counts.innocent}",
@@ -58,7 +37,7 @@ def print_measures(rows: Sequence[Row], *, as_json: bool) -> None:
 
 
 def print_evasions(measured: Mapping[str, Sequence[Evasion]], *, as_json: bool) -> None:
-    """For each guardrail type and evasion, the part of the flagged texts that is still flagged."""
+    """For each guardrail type and evasion, the fraction of the flagged texts that is still flagged."""
     if as_json:
         lists = {name: [asdict(one) for one in evasions] for name, evasions in measured.items()}
         print(json.dumps(lists, indent=2))
@@ -75,9 +54,9 @@ def _console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=160)
 
 
-def _without_counts(row: Row) -> dict[str, object]:
-    named = {"file": row.file, "guardrail_type": row.guardrail_type, "entity_type": row.entity_type or None}
-    return {**named, **row.measures(), **asdict(row.counts)}
+def _as_json(one: Measured) -> dict[str, object]:
+    named = {"file": one.file, "guardrail_type": one.guardrail_type, "entity_type": one.entity_type or None}
+    return {**named, **one.measures(), **asdict(one.counts)}
 
 
 def _three(value: float | None) -> str:

@@ -26,7 +26,7 @@ def test_published_events_become_rows_and_exact_counters(pipeline: Pipeline) -> 
     assert pipeline.dead_letters(0) == []
 
 
-def test_the_broker_is_told_that_the_events_are_done(database: str, project: str) -> None:
+def test_written_events_are_acknowledged(database: str, project: str) -> None:
     pipeline = Pipeline(project, database, ack_deadline=10)
     pipeline.publish([*bodies(500), body(template_name="nobody-knows")])
     with pipeline.worker() as worker:
@@ -36,7 +36,7 @@ def test_the_broker_is_told_that_the_events_are_done(database: str, project: str
     pipeline.close()
 
 
-def test_a_single_event_does_not_wait_for_company(pipeline: Pipeline) -> None:
+def test_single_event_does_not_wait_for_company(pipeline: Pipeline) -> None:
     with pipeline.worker() as worker:
         worker.wait_for(lambda w: w.logs)
         started = time.monotonic()
@@ -45,19 +45,20 @@ def test_a_single_event_does_not_wait_for_company(pipeline: Pipeline) -> None:
         assert time.monotonic() - started < 1
 
 
-def test_while_a_commit_waits_the_next_batch_grows(pipeline: Pipeline) -> None:
+def test_next_batch_grows_while_a_commit_waits(pipeline: Pipeline) -> None:
     with pipeline.worker() as worker, connected(pipeline.database) as cursor:
         worker.wait_for(lambda w: w.logs)
         cursor.execute("BEGIN; LOCK TABLE prompt_templates IN EXCLUSIVE MODE")
         for published in bodies(21):
             pipeline.publish([published])
-            time.sleep(0.05)  # each is older than a batch may grow while nothing is written
+            # Each is older than a batch may grow while nothing is written.
+            time.sleep(0.05)
         cursor.execute("ROLLBACK")
         pipeline.wait_for_rows(21)
     assert pipeline.query("SELECT count(DISTINCT xmin::text) FROM prompt_executions") == [(2,)]
 
 
-def test_a_stream_of_only_bad_events_stops_the_worker_before_it_dead_letters_them(pipeline: Pipeline) -> None:
+def test_only_bad_events_stop_the_worker_before_dead_lettering(pipeline: Pipeline) -> None:
     pipeline.publish([body(template_name="not-made-yet") for _ in range(3000)])
     with pipeline.worker(
         PROMPT_WORKER_BREAKER_WINDOW="100",
@@ -76,7 +77,7 @@ def test_a_stream_of_only_bad_events_stops_the_worker_before_it_dead_letters_the
         pipeline.wait_for_rows(3000)
 
 
-def test_without_its_tables_it_ends_and_says_what_to_do(empty_database: str, project: str) -> None:
+def test_worker_without_its_tables_ends_with_advice(empty_database: str, project: str) -> None:
     pipeline = Pipeline(project, empty_database)
     pipeline.publish(bodies(10))
     with pipeline.worker() as worker:
@@ -88,7 +89,7 @@ def test_without_its_tables_it_ends_and_says_what_to_do(empty_database: str, pro
     pipeline.close()
 
 
-def test_without_its_subscription_it_ends_and_says_what_to_do(pipeline: Pipeline) -> None:
+def test_worker_without_its_subscription_ends_with_advice(pipeline: Pipeline) -> None:
     pipeline.subscriber.delete_subscription(subscription=pipeline.writer)
     with pipeline.worker() as worker:
         assert worker.wait() == 69
@@ -112,14 +113,14 @@ def test_wrong_settings_are_all_named_at_once() -> None:
         assert "Traceback" not in worker.output
 
 
-def test_a_wrong_password_in_the_url_is_not_told() -> None:
+def test_wrong_password_in_the_url_is_not_shown() -> None:
     with WorkerProcess({"DATABASE_URL": "mysql://u:s3cr3t@h/d", "PUBSUB_PROJECT_ID": "p"}) as worker:
         assert worker.wait() == 78
         assert "DATABASE_URL" in worker.output
         assert "s3cr3t" not in worker.output
 
 
-def test_without_a_dead_letter_topic_rejected_events_are_handed_back_until_there_is_one(
+def test_rejected_events_wait_for_a_missing_dead_letter_topic(
     pipeline: Pipeline,
 ) -> None:
     topic = pipeline.topology.topic_path(pipeline.topology.names.dead_letter_topic)

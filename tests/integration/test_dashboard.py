@@ -46,7 +46,7 @@ def series_of(expression: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("where", "query"), PROMQL + ALERTS)
-def test_promql_asks_for_declared_metrics_and_labels(where: str, query: str) -> None:
+def test_promql_uses_declared_metrics_and_labels(where: str, query: str) -> None:
     declared = labels_by_series()
     asked = list(series_of(promql_parser.parse(query)))
     assert asked, where
@@ -59,7 +59,7 @@ def test_promql_asks_for_declared_metrics_and_labels(where: str, query: str) -> 
 
 
 @pytest.mark.parametrize(("title", "query"), SQL)
-def test_sql_runs_with_a_readers_rights(database: str, title: str, query: Query) -> None:
+def test_dashboard_sql_runs_with_a_readers_rights(database: str, title: str, query: Query) -> None:
     with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
         cursor.execute("SET ROLE prompt_reader")
         cursor.execute(query.text)
@@ -73,7 +73,7 @@ def test_every_legend_names_labels_that_its_query_keeps() -> None:
             assert re.search(rf"by \([^)]*\b{label}\b", query.text), title
 
 
-def test_panels_stand_beside_and_below_each_other() -> None:
+def test_panels_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         place = panel["gridPos"]
@@ -88,14 +88,14 @@ def test_panels_stand_beside_and_below_each_other() -> None:
 
 
 @pytest.mark.parametrize(("name", "text"), list(policies()))
-def test_an_alert_policy_is_one_that_cloud_monitoring_takes(name: str, text: str) -> None:
+def test_alert_policy_is_valid_for_cloud_monitoring(name: str, text: str) -> None:
     policy = AlertPolicy.from_json(text)  # refuses unknown fields and values
     assert policy.severity, name
     assert policy.documentation.content
     assert all(condition.display_name for condition in policy.conditions)
 
 
-def test_an_alert_on_a_share_of_the_events_counts_each_event_once() -> None:
+def test_alert_on_a_share_of_events_counts_each_event_once() -> None:
     """The guardrail worker and the store of dead letters settle the same events again."""
     [share] = [text for _, text in ALERTS if "prompt_worker_events_total" in text]
     [counted] = re.findall(r'prompt_worker_events_total\{[^}]*worker=~"([^"]+)"', share)
@@ -103,7 +103,7 @@ def test_an_alert_on_a_share_of_the_events_counts_each_event_once() -> None:
     assert [worker for worker in workers if re.fullmatch(counted, worker)] == ["executions", "serve"]
 
 
-def test_alerts_watch_the_subscriptions_that_are_declared() -> None:
+def test_alerts_watch_the_declared_subscriptions() -> None:
     names = Names()
     watched = {names.writer, names.guardrails, names.dead_letter_store}
     patterns = re.findall(r"prompt-executions-\([^)]*\)\(-push\)\?", "".join(text for _, text in policies()))

@@ -1,4 +1,4 @@
-"""`dead-letters list | summary | show`: what stands in the database is found, counted and shown."""
+"""`dead-letters list | summary | show`: what is in the database is found, counted and shown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from prompt_worker.commands.cli import main
-from prompt_worker.commands.dead_letters.tables import PAGE
+from prompt_worker.commands.dead_letters.list_report import PAGE
 from prompt_worker.deadletters.summary import COLUMNS
 from tests.support.deadletters import GUARDRAILS, PUBLISHED, Letters, forwarded, letter, made
 from tests.support.events import body, id_of
@@ -55,7 +55,7 @@ def listed(capsys: Captured, *arguments: object) -> list[dict[str, object]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_a_list_is_a_line_each_the_newest_first(varied: Letters, capsys: Captured) -> None:
+def test_list_has_a_line_each_the_newest_first(varied: Letters, capsys: Captured) -> None:
     code, out, err = run(capsys, "list")
     head, *lines = out.splitlines()
     assert (code, err) == (0, "")
@@ -64,7 +64,7 @@ def test_a_list_is_a_line_each_the_newest_first(varied: Letters, capsys: Capture
     assert SECRET not in out
 
 
-def test_pages_of_a_list_join_without_gap_or_repeat(varied: Letters, capsys: Captured) -> None:
+def test_list_pages_join_without_gap_or_repeat(varied: Letters, capsys: Captured) -> None:
     whole = [row["id"] for row in listed(capsys)]
     found: list[object] = []
     while page := listed(capsys, "--limit", 4, *(["--after", found[-1]] if found else [])):
@@ -73,7 +73,7 @@ def test_pages_of_a_list_join_without_gap_or_repeat(varied: Letters, capsys: Cap
     assert found == whole
 
 
-def test_a_full_page_says_how_to_go_on(varied: Letters, capsys: Captured) -> None:
+def test_full_list_page_says_how_to_continue(varied: Letters, capsys: Captured) -> None:
     _, out, err = run(capsys, "list", "--limit", 2)
     assert f"--after {out.splitlines()[-1].partition(chr(9))[0]}" in err
 
@@ -95,7 +95,7 @@ def test_a_full_page_says_how_to_go_on(varied: Letters, capsys: Captured) -> Non
         ("--reason byte% ", 0),
     ],
 )
-def test_all_filters_given_must_hold(varied: Letters, capsys: Captured, given: str, number: int) -> None:
+def test_filters_are_combined_with_and(varied: Letters, capsys: Captured, given: str, number: int) -> None:
     assert len(listed(capsys, *given.split())) == number
     code, out, _ = run(capsys, "summary", "--json", *given.split())
     summary = json.loads(out)
@@ -103,21 +103,21 @@ def test_all_filters_given_must_hold(varied: Letters, capsys: Captured, given: s
     assert sum(group["number"] for group in summary["groups"]) == number
 
 
-def test_an_event_is_found_by_its_id(varied: Letters, capsys: Captured) -> None:
+def test_list_finds_an_event_by_its_id(varied: Letters, capsys: Captured) -> None:
     (row,) = varied.rows("source = 'pubsub'")
     assert [found["id"] for found in listed(capsys, "--event-id", row.event_id)] == [str(row.id)]
 
 
-def test_a_filter_that_matches_nothing_says_so(varied: Letters, capsys: Captured) -> None:
+def test_filter_without_matches_says_so(varied: Letters, capsys: Captured) -> None:
     for command in ("list", "summary"):
         code, out, err = run(capsys, command, "--template", "'; DROP TABLE dead_letter_events; --")
         assert code == 0
-        assert "no dead letter is so" in out + err
+        assert "no matching dead letters" in out + err
     assert listed(capsys, "--template", "none") == []
     assert len(varied.rows()) == 10
 
 
-def test_a_summary_groups_by_cause_the_largest_first(varied: Letters, capsys: Captured) -> None:
+def test_summary_groups_by_cause_the_largest_first(varied: Letters, capsys: Captured) -> None:
     varied.query("UPDATE dead_letter_events SET status = 'discarded' WHERE reason LIKE '%(byte 7)'")
     _, out, _ = run(capsys, "summary", "--json")
     summary = json.loads(out)
@@ -134,19 +134,19 @@ def test_a_summary_groups_by_cause_the_largest_first(varied: Letters, capsys: Ca
     assert (sum(first["parts"]), first["parts"][-1], second["parts"][-1]) == (6, 1, 0)
 
 
-def test_a_summary_of_the_largest_causes_counts_the_others_too(varied: Letters, capsys: Captured) -> None:
+def test_limited_summary_counts_the_other_causes_too(varied: Letters, capsys: Captured) -> None:
     _, out, err = run(capsys, "summary", "--limit", 1)
     assert len(out.splitlines()) == 2
     assert "10 dead letters of 4 causes; the 1 largest are shown" in err
 
 
-def test_one_dead_letter_alone_is_summed_up(letters: Letters, capsys: Captured) -> None:
+def test_summary_of_a_single_dead_letter(letters: Letters, capsys: Captured) -> None:
     letters.handle(letter(b"x"))
     _, out, _ = run(capsys, "summary", "--json")
     assert sum(json.loads(out)["groups"][0]["parts"]) == 1
 
 
-def test_everything_about_one_is_shown_and_texts_only_revealed(varied: Letters, capsys: Captured) -> None:
+def test_show_prints_everything_but_unrevealed_texts(varied: Letters, capsys: Captured) -> None:
     row = varied.rows("template_name = 't'")[0]
     [(action,)] = varied.query(
         "INSERT INTO dead_letter_actions (action, by) VALUES ('replay', 'ana') RETURNING id"
@@ -158,14 +158,14 @@ def test_everything_about_one_is_shown_and_texts_only_revealed(varied: Letters, 
     for key in (row.id, row.event_id):
         code, out, _ = run(capsys, "show", key)
         assert code == 0
-        for told in (
+        for expected in (
             str(row.id),
             row.reason,
             "dead-letter-message-id",
             '"template_name": "t"',
             "replay ana refused",
         ):
-            assert told in out
+            assert expected in out
         assert SECRET not in out
         assert "--reveal" in out
     assert SECRET in run(capsys, "show", row.id, "--reveal")[1]
@@ -176,7 +176,7 @@ def test_everything_about_one_is_shown_and_texts_only_revealed(varied: Letters, 
     assert SECRET not in json.dumps(document)
 
 
-def test_of_a_corrected_event_the_copy_is_shown(varied: Letters, capsys: Captured) -> None:
+def test_show_prints_the_copy_of_a_corrected_event(varied: Letters, capsys: Captured) -> None:
     row = varied.rows("template_name = 't'")[0]
     varied.query(f"UPDATE dead_letter_events SET superseded_by = '{uuid4()}' WHERE id = '{row.id}'")
     varied.handle(letter(row.payload))
@@ -184,15 +184,13 @@ def test_of_a_corrected_event_the_copy_is_shown(varied: Letters, capsys: Capture
     assert (shown["superseded_by"], shown["id"] != str(row.id)) == (None, True)
 
 
-def test_an_id_of_none_is_refused_with_where_to_look(varied: Letters, capsys: Captured) -> None:
+def test_show_of_an_unknown_id_says_where_ids_are_found(varied: Letters, capsys: Captured) -> None:
     code, _, err = run(capsys, "show", uuid4())
     assert code == 66
     assert "'prompt-worker dead-letters list'" in err
 
 
-def test_what_is_listed_is_resolved_first_where_its_row_came_at_the_same_moment(
-    letters: Letters, capsys: Captured
-) -> None:
+def test_list_first_resolves_letters_whose_row_exists(letters: Letters, capsys: Captured) -> None:
     encoded = body()
     with letters.transaction() as writing:
         writing.execute(
@@ -205,7 +203,7 @@ def test_what_is_listed_is_resolved_first_where_its_row_came_at_the_same_moment(
     assert [row["status"] for row in listed(capsys)] == ["resolved"]
 
 
-def test_a_database_that_is_not_migrated_is_told_in_words(
+def test_database_without_schema_is_explained(
     empty_database: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", empty_database)
@@ -214,7 +212,7 @@ def test_a_database_that_is_not_migrated_is_told_in_words(
     assert "prompt-worker verify" in err
 
 
-def test_a_terminal_gets_tables(varied: Letters, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_gets_tables(varied: Letters, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "200")
     varied.handle(*[letter(b"%d" % n) for n in range(PAGE)])
@@ -229,7 +227,7 @@ EXPLAINED = (
 ).read_text()
 
 
-def test_a_summary_of_many_reads_its_index_alone(letters: Letters) -> None:
+def test_summary_reads_only_its_index(letters: Letters) -> None:
     letters.query(
         "INSERT INTO dead_letter_events (consumer, event_key, source, error_class, reason, cause, payload, attributes, "
         "occurrences, first_seen, last_seen) SELECT 'executions', uuid_v7(), 'worker', '-', '-', n %% 7, "

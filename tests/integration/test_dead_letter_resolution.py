@@ -1,4 +1,4 @@
-"""A dead letter whose event is a row is resolved without anybody's doing, in whatever order the two were written."""
+"""A dead letter whose event is a row is resolved automatically, in whatever order the two were written."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sweep(letters: Letters) -> int:
 
 @pytest.mark.parametrize("consumer", BY_CONSUMER)
 @pytest.mark.parametrize("status", ["pending", "replayed", "discarded"])
-def test_stored_first_it_is_resolved_by_the_row(letters: Letters, consumer: str, status: str) -> None:
+def test_dead_letter_is_resolved_by_a_later_row(letters: Letters, consumer: str, status: str) -> None:
     write, attributes = BY_CONSUMER[consumer]
     encoded = body()
     letters.handle(letter(encoded, attributes), letter(body(), attributes))
@@ -50,7 +50,7 @@ def test_stored_first_it_is_resolved_by_the_row(letters: Letters, consumer: str,
 
 
 @pytest.mark.parametrize("consumer", BY_CONSUMER)
-def test_stored_after_the_row_it_is_resolved_at_once(letters: Letters, consumer: str) -> None:
+def test_dead_letter_stored_after_its_row_is_resolved(letters: Letters, consumer: str) -> None:
     write, attributes = BY_CONSUMER[consumer]
     encoded = body()
     letters.query(write, str(id_of(encoded)))
@@ -59,7 +59,7 @@ def test_stored_after_the_row_it_is_resolved_at_once(letters: Letters, consumer:
 
 
 @pytest.mark.parametrize("consumer", BY_CONSUMER)
-def test_what_the_other_worker_wrote_resolves_nothing(letters: Letters, consumer: str) -> None:
+def test_row_of_the_other_worker_resolves_nothing(letters: Letters, consumer: str) -> None:
     write, _ = BY_CONSUMER[consumer]
     (attributes,) = [theirs for name, (_, theirs) in BY_CONSUMER.items() if name != consumer]
     before, after = body(), body()
@@ -71,7 +71,7 @@ def test_what_the_other_worker_wrote_resolves_nothing(letters: Letters, consumer
 
 
 @pytest.mark.parametrize("consumer", BY_CONSUMER)
-def test_written_at_the_same_moment_it_is_resolved_by_the_sweep(letters: Letters, consumer: str) -> None:
+def test_sweep_resolves_what_was_written_concurrently(letters: Letters, consumer: str) -> None:
     """The row is not committed when the dead letter is stored, and its trigger saw no dead letter."""
     write, attributes = BY_CONSUMER[consumer]
     encoded = body()
@@ -85,7 +85,7 @@ def test_written_at_the_same_moment_it_is_resolved_by_the_sweep(letters: Letters
     assert sweep(letters) == 0
 
 
-def test_a_sweep_looks_again_at_what_changed_within_the_minute_before_the_last(letters: Letters) -> None:
+def test_sweep_covers_the_minute_before_the_last_sweep(letters: Letters) -> None:
     encoded = body()
     letters.handle(letter(encoded))
     letters.query("ALTER TABLE prompt_executions DISABLE TRIGGER trigger_resolve_executed_dead_letters")
@@ -95,13 +95,13 @@ def test_a_sweep_looks_again_at_what_changed_within_the_minute_before_the_last(l
     assert sweep(letters) == 1
 
 
-def test_two_sweeps_at_once_do_not_wait_for_each_other(letters: Letters) -> None:
+def test_concurrent_sweeps_do_not_wait_for_each_other(letters: Letters) -> None:
     with letters.transaction() as sweeping:
         sweeping.execute("SELECT resolve_dead_letters()")
         assert sweep(letters) == 0
 
 
-def test_a_corrected_one_is_not_resolved_by_its_copy(letters: Letters) -> None:
+def test_corrected_original_is_not_resolved_by_its_copy(letters: Letters) -> None:
     encoded = body()
     letters.handle(letter(encoded))
     letters.query("UPDATE dead_letter_events SET status = 'discarded', superseded_by = uuid_v7()")
@@ -110,7 +110,7 @@ def test_a_corrected_one_is_not_resolved_by_its_copy(letters: Letters) -> None:
     assert letters.statuses() == ["discarded"]
 
 
-def test_one_discarded_while_its_row_is_written_is_resolved_and_keeps_its_reason(letters: Letters) -> None:
+def test_letter_discarded_beside_its_row_keeps_its_reason(letters: Letters) -> None:
     encoded = body()
     with letters.transaction() as writing:
         writing.execute(EXECUTE, (str(id_of(encoded)),))
@@ -122,7 +122,7 @@ def test_one_discarded_while_its_row_is_written_is_resolved_and_keeps_its_reason
     assert letters.query("SELECT status, discard_reason FROM dead_letter_events") == [("resolved", "old")]
 
 
-def test_one_that_fails_again_after_its_row_was_written_stays_resolved(letters: Letters) -> None:
+def test_resolved_dead_letter_stays_so_when_it_fails_again(letters: Letters) -> None:
     encoded = body()
     letters.handle(letter(encoded))
     letters.query(EXECUTE, str(id_of(encoded)))
@@ -130,7 +130,7 @@ def test_one_that_fails_again_after_its_row_was_written_stays_resolved(letters: 
     assert [(row.status, row.times_seen) for row in letters.rows()] == [("resolved", 2)]
 
 
-def test_the_execution_worker_resolves_a_whole_batch(letters: Letters) -> None:
+def test_execution_worker_resolves_a_whole_batch(letters: Letters) -> None:
     good = [body() for _ in range(300)]
     letters.handle(*[letter(one) for one in good[:200]])
     writer = ExecutionWriter(letters.engine, letters.stop)
@@ -138,7 +138,7 @@ def test_the_execution_worker_resolves_a_whole_batch(letters: Letters) -> None:
     assert letters.statuses() == ["resolved"] * 200
 
 
-def test_a_writer_and_the_store_of_the_same_events_do_not_deadlock(letters: Letters) -> None:
+def test_writer_and_store_of_equal_events_do_not_deadlock(letters: Letters) -> None:
     good = [body() for _ in range(400)]
     writer = ExecutionWriter(letters.engine, letters.stop)
     with ThreadPoolExecutor(4) as pool:
@@ -157,7 +157,7 @@ def test_a_writer_and_the_store_of_the_same_events_do_not_deadlock(letters: Lett
     assert letters.statuses() == ["resolved"] * 400
 
 
-def test_a_row_that_an_operator_holds_is_resolved_once_it_is_let_go(letters: Letters) -> None:
+def test_locked_dead_letter_is_resolved_once_it_is_released(letters: Letters) -> None:
     encoded = body()
     letters.handle(letter(encoded))
     holding = psycopg2.connect(letters.engine.url.render_as_string(False).replace("+psycopg2", ""))
@@ -199,9 +199,7 @@ BATCH = {
 
 
 @pytest.mark.parametrize("consumer", BATCH)
-def test_a_batch_beside_many_discarded_reads_none_of_them_though_never_analyzed(
-    letters: Letters, consumer: str
-) -> None:
+def test_batch_reads_no_discarded_letters_without_statistics(letters: Letters, consumer: str) -> None:
     letters.handle(letter(body(), BY_CONSUMER[consumer][1]))
     letters.query("UPDATE dead_letter_events SET status = 'discarded'")
     letters.query("ALTER TABLE dead_letter_events SET (autovacuum_enabled = false)")

@@ -25,7 +25,7 @@ def letters(database: str) -> Iterator[Letters]:
     opened.close()
 
 
-def test_all_that_is_known_of_it_is_stored_and_its_bytes_unchanged(letters: Letters) -> None:
+def test_dead_letter_is_stored_with_its_bytes_unchanged(letters: Letters) -> None:
     encoded = body(template_name="t", template_version=3, environment="staging")
     attributes = made(message_id="17") | {"ce-type": "prompt.execution.v1", "own": "é"}
     assert letters.handle(letter(encoded, attributes)) == [Verdict.WRITTEN]
@@ -44,7 +44,7 @@ def test_all_that_is_known_of_it_is_stored_and_its_bytes_unchanged(letters: Lett
     assert (row.times_seen, row.status, row.replay_count, row.delivery_attempts) == (1, "pending", 0, None)
 
 
-def test_one_that_pubsub_forwarded_tells_how_often_it_was_delivered(letters: Letters) -> None:
+def test_forwarded_dead_letter_has_its_delivery_attempts(letters: Letters) -> None:
     letters.handle(letter(body(), forwarded(GUARDRAILS, DeliveryCount="7")))
     (row,) = letters.rows()
     assert (row.consumer, row.source, row.subscription) == ("guardrails", "pubsub", GUARDRAILS)
@@ -53,7 +53,7 @@ def test_one_that_pubsub_forwarded_tells_how_often_it_was_delivered(letters: Let
     assert (row.first_seen.day, row.last_seen) == (6, PUBLISHED)
 
 
-def test_a_redelivery_changes_nothing(letters: Letters) -> None:
+def test_redelivery_changes_nothing(letters: Letters) -> None:
     some = [letter(body()), letter(b"not JSON"), letter(body(), forwarded())]
     assert letters.handle(*some) == [Verdict.WRITTEN] * 3
     before = letters.rows()
@@ -61,7 +61,7 @@ def test_a_redelivery_changes_nothing(letters: Letters) -> None:
     assert letters.rows() == before
 
 
-def test_the_same_message_dead_lettered_twice_is_counted_once(letters: Letters) -> None:
+def test_message_dead_lettered_twice_is_counted_once(letters: Letters) -> None:
     """By Pub/Sub, which may forward twice, or by a worker killed before it acknowledged: each is another message."""
     encoded, by_pubsub, by_worker = body(), forwarded(), made()
     letters.handle(letter(encoded, by_pubsub, "m-1"), letter(b"x", by_worker, "m-2"))
@@ -74,7 +74,7 @@ def test_the_same_message_dead_lettered_twice_is_counted_once(letters: Letters) 
 
 
 @pytest.mark.parametrize("status", ["pending", "replayed", "discarded"])
-def test_one_that_fails_again_is_the_same_counted_again_and_pending(letters: Letters, status: str) -> None:
+def test_dead_letter_that_fails_again_is_pending_again(letters: Letters, status: str) -> None:
     encoded = body()
     letters.handle(letter(encoded, made()))
     letters.query(
@@ -91,7 +91,7 @@ def test_one_that_fails_again_is_the_same_counted_again_and_pending(letters: Let
     assert (row.first_seen.minute, row.last_seen.minute) == (0, 9)
 
 
-def test_the_event_of_an_edited_one_that_fails_again_counts_on_the_copy(letters: Letters) -> None:
+def test_failure_of_an_edited_event_counts_on_the_copy(letters: Letters) -> None:
     letters.handle(letter(body()))
     letters.query(
         """WITH original AS (
@@ -110,13 +110,13 @@ def test_the_event_of_an_edited_one_that_fails_again_counts_on_the_copy(letters:
     assert (copy.status, copy.times_seen, copy.payload) == ("pending", 2, b"edited")
 
 
-def test_both_workers_dead_letters_of_one_event_are_two(letters: Letters) -> None:
+def test_event_rejected_by_both_workers_is_two_dead_letters(letters: Letters) -> None:
     encoded = body()
     letters.handle(letter(encoded), letter(encoded, made(source=GUARDRAILS, error_class="evaluation_failed")))
     assert sorted(row.consumer for row in letters.rows()) == ["executions", "guardrails"]
 
 
-def test_many_failures_of_one_event_in_a_batch_are_all_counted(letters: Letters) -> None:
+def test_repeated_failures_in_a_batch_are_all_counted(letters: Letters) -> None:
     encoded = body()
     outcomes = letters.handle(*[letter(encoded) for _ in range(150)], *[letter(body()) for _ in range(50)])
     assert outcomes == [Verdict.WRITTEN] * 200
@@ -126,7 +126,7 @@ def test_many_failures_of_one_event_in_a_batch_are_all_counted(letters: Letters)
     assert max(len(row.occurrences) for row in rows) == 100
 
 
-def test_lanes_that_hold_the_same_letters_neither_deadlock_nor_miscount(letters: Letters) -> None:
+def test_lanes_with_equal_letters_do_not_deadlock(letters: Letters) -> None:
     encoded = [body() for _ in range(40)]
     failures = [letter(one, made()) for one in encoded for _ in range(3)]
 
@@ -143,7 +143,7 @@ def test_lanes_that_hold_the_same_letters_neither_deadlock_nor_miscount(letters:
     assert [row.times_seen for row in letters.rows()] == [3] * 40
 
 
-def test_what_postgres_cannot_hold_is_stored_all_the_same(letters: Letters) -> None:
+def test_dead_letter_that_postgres_cannot_hold_is_stored(letters: Letters) -> None:
     odd = made(reason="a\0b", source="s\0" * 300) | {"\0": "\0", "own": "\N{GRINNING FACE}\x01"}
     assert letters.handle(letter(b"\0\xff" * 10, odd), letter(b"")) == [Verdict.WRITTEN] * 2
     found, empty = sorted(letters.rows(), key=lambda row: -len(row.payload))
@@ -152,18 +152,19 @@ def test_what_postgres_cannot_hold_is_stored_all_the_same(letters: Letters) -> N
     assert found.attributes["own"] == "\N{GRINNING FACE}\x01"
 
 
-def test_bodies_that_differ_and_have_no_event_id_are_all_kept(letters: Letters) -> None:
+def test_different_bodies_without_an_event_id_are_all_kept(letters: Letters) -> None:
     """Whatever their publisher announces in an attribute."""
     announced = id_of(body())
-    told = {"ce-id": str(announced)}
+    attributes = {"ce-id": str(announced)}
     letters.handle(
-        *[letter(b"not JSON %d" % n, made() | told) for n in range(5)], letter(b"not JSON 1", made() | told)
+        *[letter(b"not JSON %d" % n, made() | attributes) for n in range(5)],
+        letter(b"not JSON 1", made() | attributes),
     )
     assert sorted(row.times_seen for row in letters.rows()) == [1, 1, 1, 1, 2]
     assert {row.event_id for row in letters.rows()} == {announced}
 
 
-def test_the_role_of_the_worker_is_enough(letters: Letters, database: str) -> None:
+def test_worker_role_may_store_and_sweep(letters: Letters, database: str) -> None:
     as_worker = Letters(f"{database}?options=-c%20role%3Dprompt_dead_letter_worker")
     encoded, attributes = body(), made()
     assert as_worker.handle(letter(encoded, attributes)) == [Verdict.WRITTEN]
@@ -176,7 +177,7 @@ def test_the_role_of_the_worker_is_enough(letters: Letters, database: str) -> No
     assert [row.times_seen for row in letters.rows()] == [2]
 
 
-def test_one_that_fails_while_a_replay_holds_it_changed_after_that_replay(letters: Letters) -> None:
+def test_letter_that_fails_during_a_replay_changed_after_it(letters: Letters) -> None:
     """Else the replay would find it unchanged since its own beginning, and send it twice."""
     encoded = body()
     letters.handle(letter(encoded))

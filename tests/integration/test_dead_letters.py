@@ -1,4 +1,4 @@
-"""A rejected event on its dead-letter topic: its bytes and attributes as they came, and why it stands there."""
+"""A rejected event on its dead-letter topic: its bytes and attributes as they came, and why it is there."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def pipeline(project: str) -> Pipeline:
     return Pipeline(project, "no database")
 
 
-def test_bytes_attributes_reason_and_times_are_kept(pipeline: Pipeline) -> None:
+def test_rejection_keeps_bytes_attributes_and_times(pipeline: Pipeline) -> None:
     started = datetime.now(UTC)
     (message,) = received(
         pipeline, PubsubMessage(data=b"\xff\0not JSON", attributes={"ce-id": "1", "own": "é"})
@@ -64,7 +64,7 @@ def test_bytes_attributes_reason_and_times_are_kept(pipeline: Pipeline) -> None:
     assert started - timedelta(seconds=1) <= first_seen <= last_seen <= datetime.now(UTC)
 
 
-def test_an_event_rejected_again_after_a_replay_was_first_seen_then(pipeline: Pipeline) -> None:
+def test_rejection_after_a_replay_keeps_first_seen(pipeline: Pipeline) -> None:
     (message,) = received(
         pipeline, PubsubMessage(data=b"x", attributes={"dead-letter-first-seen": "2026-01-01T00:00:00+00:00"})
     )
@@ -73,14 +73,14 @@ def test_an_event_rejected_again_after_a_replay_was_first_seen_then(pipeline: Pi
     assert letter.attributes["dead-letter-first-seen"] == "2026-01-01T00:00:00+00:00"
 
 
-def test_a_reason_too_long_for_an_attribute_is_cut_between_characters(pipeline: Pipeline) -> None:
+def test_long_reason_is_cut_between_characters(pipeline: Pipeline) -> None:
     (message,) = received(pipeline, PubsubMessage(data=b"x"))
     topic(pipeline).publish([(message, Rejected("unknown_template", "x" + "é" * 2000))])
     (letter,) = pipeline.dead_letters(1)
     assert letter.attributes["dead-letter-reason"] == "x" + "é" * 511
 
 
-def test_thousands_are_published_in_requests_that_the_broker_takes(pipeline: Pipeline) -> None:
+def test_thousands_of_rejections_are_within_request_limits(pipeline: Pipeline) -> None:
     messages = received(pipeline, *[PubsubMessage(data=body()) for _ in range(2500)])
     topic(pipeline).publish([(message, REJECTED) for message in messages])
     letters = pipeline.dead_letters(2500, seconds=20)
@@ -88,7 +88,7 @@ def test_thousands_are_published_in_requests_that_the_broker_takes(pipeline: Pip
 
 
 @pytest.mark.parametrize("spare", [3000, 300, 50])
-def test_a_letter_is_no_larger_than_the_service_takes(pipeline: Pipeline, spare: int) -> None:
+def test_rejection_is_within_the_service_limit(pipeline: Pipeline, spare: int) -> None:
     """Beside a body that fills its message, what does not fit is left out; the body and the error class never."""
     full = PubsubMessage(data=b"x" * (10_000_000 - spare))
     (message,) = received(pipeline, full)
@@ -101,7 +101,7 @@ def test_a_letter_is_no_larger_than_the_service_takes(pipeline: Pipeline, spare:
     assert ("dead-letter-reason" in letter.attributes) == (spare > 100)
 
 
-def test_an_event_with_all_the_attributes_there_may_be_is_published(pipeline: Pipeline) -> None:
+def test_event_with_the_most_attributes_is_published(pipeline: Pipeline) -> None:
     (message,) = received(
         pipeline, PubsubMessage(data=b"x", attributes={f"a{n:03}": "v" for n in range(100)})
     )
@@ -111,7 +111,7 @@ def test_an_event_with_all_the_attributes_there_may_be_is_published(pipeline: Pi
     assert len(letter.attributes) == 100
 
 
-def test_a_missing_topic_is_an_error_and_nothing_is_acknowledged(pipeline: Pipeline) -> None:
+def test_missing_dead_letter_topic_is_an_error(pipeline: Pipeline) -> None:
     (message,) = received(pipeline, PubsubMessage(data=b"x"))
     with pytest.raises(NotFound):
         topic(pipeline, "not-there").publish([(message, REJECTED)])

@@ -42,7 +42,7 @@ class Deployment:
         return WorkerProcess(self.environment(name), "-m", "prompt_worker", "run", name)
 
     def job(self, name: str) -> str:
-        """What it told; it must end with 0."""
+        """What it printed; it must end with 0."""
         job = terraform()["local.jobs"][name]
         done = subprocess.run(
             [sys.executable, "-m", "prompt_worker", *job["args"]],
@@ -67,12 +67,12 @@ def deployment(pipeline: Pipeline) -> Iterator[Deployment]:
     connection.close()
 
 
-def test_the_document_gives_every_account_but_the_owner_a_role() -> None:
-    assert set(ROLES) == set(terraform()["local.accounts"]) - {"migrations"}
+def test_document_gives_every_account_but_the_owner_a_role() -> None:
+    assert set(ROLES) == set(terraform()["local.secrets"]) - {"migrations"}
 
 
 @pytest.mark.embedded_only
-def test_from_workers_with_the_least_rights_to_a_verified_first_event(deployment: Deployment) -> None:
+def test_first_event_is_verified_with_the_least_rights(deployment: Deployment) -> None:
     pipeline = deployment.pipeline
     assert "no execution stored yet" in deployment.job("doctor")
     pipeline.publish([FIRST_EVENT, b'{"event_id": "not one"}'])
@@ -86,7 +86,7 @@ def test_from_workers_with_the_least_rights_to_a_verified_first_event(deployment
         wait_until(lambda: dead_letters(pipeline) == ["pending"], 20, lambda: f"{dead_letters(pipeline)}")
         assert "newest stored execution is" in deployment.job("doctor")
         assert deployment.job("replay")
-    assert dead_letters(pipeline) == ["pending"]  # a replay without --yes only tells
+    assert dead_letters(pipeline) == ["pending"]  # a replay without --yes is a dry run
 
 
 def dead_letters(pipeline: Pipeline) -> list[str]:

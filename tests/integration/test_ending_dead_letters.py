@@ -1,4 +1,4 @@
-"""`prompt-worker dead-letters edit`, `discard`, `purge`: validated, told first where they end something, audited."""
+"""`prompt-worker dead-letters edit`, `discard`, `purge`: validated, a dry run first, audited."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from uuid import uuid4
 
 import pytest
 
+from prompt_worker.deadletters.ending import Ended, carry_out, prepare_discard
+from prompt_worker.deadletters.filters import Filter
+from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.postgres.session import Session
+from prompt_worker.platform.process.wakeup import Wakeup
 from tests.support.events import body, event
 from tests.support.pipeline import Pipeline
 from tests.support.replaying import letter, sent, statuses, store
@@ -27,21 +32,19 @@ def only_id(pipeline: Pipeline) -> str:
     return str(id_)
 
 
-def test_an_edit_keeps_a_linked_copy_of_the_same_event_and_the_original_is_sent_no_more(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_edit_saves_a_copy_that_replaces_the_original(pipeline: Pipeline, prompt_worker: Command) -> None:
     one = event(template_version=0, rendered_prompt="a secret")
     store(
         pipeline.database, [letter(json.dumps(one).encode(), "invalid_field", "Expected `int` >= 1", own="x")]
     )
     original = only_id(pipeline)
-    told = prompt_worker("dead-letters", "edit", original, "--set", "template_version=1", "--by", "ada")
-    assert "- template_version: 0\n+ template_version: 1" in told
-    assert "secret" not in told
+    printed = prompt_worker("dead-letters", "edit", original, "--set", "template_version=1", "--by", "ada")
+    assert "- template_version: 0\n+ template_version: 1" in printed
+    assert "secret" not in printed
     ((copy, edited_from, event_id, payload),) = pipeline.query(
         "SELECT id::text, edited_from::text, event_id::text, payload FROM dead_letter_events WHERE status = 'pending'"
     )
-    assert copy in told
+    assert copy in printed
     assert (edited_from, event_id) == (original, one["event_id"])
     assert json.loads(bytes(payload)) == one | {"template_version": 1}
     assert pipeline.query(
@@ -65,7 +68,7 @@ def test_an_edit_keeps_a_linked_copy_of_the_same_event_and_the_original_is_sent_
     )
 
 
-def test_a_failure_of_the_copy_counts_on_the_copy(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_failure_of_an_edited_copy_counts_on_the_copy(pipeline: Pipeline, prompt_worker: Command) -> None:
     one = json.dumps(event(template_name="nobody-knows", template_version=0)).encode()
     store(pipeline.database, [letter(one, "invalid_field", "Expected `int` >= 1")])
     prompt_worker("dead-letters", "edit", only_id(pipeline), "--set", "template_version=1")
@@ -84,13 +87,13 @@ def test_a_failure_of_the_copy_counts_on_the_copy(pipeline: Pipeline, prompt_wor
         ("template_version=0", "--set template_version"),
         (
             "executed_at=1999-01-01T00:00:00Z",
-            "not kept, it would fail again: Expected a time after 2000-01-01",
+            "not saved, it would fail again: Expected a time after 2000-01-01",
         ),
         ("event_id=00000000-0000-4000-8000-000000000000", "event_id must stay"),
         ("prompt=x", "no such field"),
     ],
 )
-def test_what_would_fail_again_or_is_another_event_is_not_kept(
+def test_edit_that_would_fail_again_is_refused(
     pipeline: Pipeline, prompt_worker: Command, change: str, says: str
 ) -> None:
     store(pipeline.database, [letter(body(), "refused_by_database", "out of range")])
@@ -99,7 +102,7 @@ def test_what_would_fail_again_or_is_another_event_is_not_kept(
     assert pipeline.query("SELECT * FROM dead_letter_outcomes") == []
 
 
-def test_an_edited_resolved_or_unknown_one_is_not_edited(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_edited_resolved_or_unknown_letter_is_not_edited(pipeline: Pipeline, prompt_worker: Command) -> None:
     store(pipeline.database, [letter(body())])
     id_ = only_id(pipeline)
     prompt_worker("dead-letters", "edit", id_, "--set", "user_id=x")
@@ -114,7 +117,7 @@ def test_an_edited_resolved_or_unknown_one_is_not_edited(pipeline: Pipeline, pro
 
 @pytest.fixture
 def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """An $EDITOR that replaces what it is given by a text; where it notes what it saw."""
+    """Sets an $EDITOR that replaces its file by a text; returns the file where it notes what it saw."""
 
     def use(text: str) -> Path:
         seen = tmp_path / "seen"
@@ -131,7 +134,7 @@ def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], P
     return use
 
 
-def test_what_is_no_json_is_corrected_in_the_editor(
+def test_body_that_is_not_json_is_corrected_in_the_editor(
     pipeline: Pipeline, prompt_worker: Command, editor: Callable[[str], Path]
 ) -> None:
     store(pipeline.database, [letter(b'{"status": oops}', "invalid_json", "not JSON")])
@@ -145,13 +148,13 @@ def test_what_is_no_json_is_corrected_in_the_editor(
     assert bytes(payload) == corrected
 
 
-def test_a_text_that_is_refused_is_not_lost(
+def test_refused_text_of_the_editor_is_not_lost(
     pipeline: Pipeline, prompt_worker: Command, editor: Callable[[str], Path]
 ) -> None:
     store(pipeline.database, [letter(b"oops", "invalid_json", "not JSON")])
     editor('{"still": "wrong"}')
-    told = prompt_worker("dead-letters", "edit", only_id(pipeline), code=65)
-    kept = re.search(r"Your text is in (\S+):", told)
+    printed = prompt_worker("dead-letters", "edit", only_id(pipeline), code=65)
+    kept = re.search(r"Your text is in (\S+):", printed)
     assert kept
     path = Path(kept[1])
     assert path.read_text() == '{"still": "wrong"}'
@@ -161,9 +164,7 @@ def test_a_text_that_is_refused_is_not_lost(
     assert statuses(pipeline) == {"pending": 1, "discarded": 1}
 
 
-def test_discarding_is_told_first_needs_a_reason_and_is_audited(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_discard_needs_a_reason_is_rehearsed_and_audited(pipeline: Pipeline, prompt_worker: Command) -> None:
     store(pipeline.database, [letter(body(template_name=name)) for name in ["given-up"] * 30 + ["kept"] * 3])
     arguments = ["dead-letters", "discard", "--template", "given-up"]
     with pytest.raises(SystemExit, match="2"):
@@ -178,14 +179,12 @@ def test_discarding_is_told_first_needs_a_reason_and_is_audited(
         "FROM dead_letter_actions",
         "a test gone wild",
     ) == [("ada", "discard", {"discarded": 30}, {"reason": "a test gone wild"}, 30)]
-    assert "no dead letter to replay" in prompt_worker(
+    assert "no dead letters to replay" in prompt_worker(
         "dead-letters", "replay", "--template", "given-up", "--yes"
     )
 
 
-def test_only_what_was_resolved_or_discarded_long_ago_is_purged(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_purge_deletes_only_old_settled_dead_letters(pipeline: Pipeline, prompt_worker: Command) -> None:
     store(pipeline.database, [letter(body(template_name=f"t{n}")) for n in range(8)])
     old = "UPDATE dead_letter_events SET status = %s, changed_at = now() - %s::interval WHERE template_name = %s"
     for name, status, age in (
@@ -208,12 +207,12 @@ def test_only_what_was_resolved_or_discarded_long_ago_is_purged(
     assert "purged" in prompt_worker("dead-letters", "history", id_)
 
 
-def test_an_age_without_a_unit_is_refused(prompt_worker: Command) -> None:
+def test_purge_age_without_a_unit_is_refused(prompt_worker: Command) -> None:
     with pytest.raises(SystemExit, match="2"):
         prompt_worker("dead-letters", "purge", "--older-than", "30")
 
 
-def test_thousands_are_discarded_and_purged_in_portions(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_thousands_are_discarded_and_purged_in_batches(pipeline: Pipeline, prompt_worker: Command) -> None:
     store(pipeline.database, [letter(body()) for _ in range(4500)])
     assert "4,500 discarded" in prompt_worker("dead-letters", "discard", "--because", "all", "--yes")
     pipeline.query("UPDATE dead_letter_events SET changed_at = now() - interval '2 days'")
@@ -225,22 +224,20 @@ def test_thousands_are_discarded_and_purged_in_portions(pipeline: Pipeline, prom
     ]
 
 
-def test_programs_are_told_what_was_discarded_and_purged_as_json(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_discard_and_purge_print_json(pipeline: Pipeline, prompt_worker: Command) -> None:
     store(pipeline.database, [letter(body()) for _ in range(3)])
 
-    def told(*arguments: str) -> Any:
+    def parsed(*arguments: str) -> Any:
         return json.loads(prompt_worker("dead-letters", *arguments, "--json").splitlines()[0])
 
     discard = ("discard", "--because", "all")
-    assert told(*discard) == {"matching": 3, "ended": 0, "stopped": False}
-    assert told(*discard, "--yes") == {"matching": 3, "ended": 3, "stopped": False}
+    assert parsed(*discard) == {"matching": 3, "ended": 0, "stopped": False}
+    assert parsed(*discard, "--yes") == {"matching": 3, "ended": 3, "stopped": False}
     pipeline.query("UPDATE dead_letter_events SET changed_at = now() - interval '2 days'")
-    assert told("purge", "--older-than", "1d", "--yes") == {"matching": 3, "ended": 3, "stopped": False}
+    assert parsed("purge", "--older-than", "1d", "--yes") == {"matching": 3, "ended": 3, "stopped": False}
 
 
-def test_the_message_of_one_that_was_no_event_comes_again_and_is_not_pending_anew(
+def test_redelivered_non_event_does_not_reopen_its_dead_letter(
     pipeline: Pipeline, prompt_worker: Command, tmp_path: Path
 ) -> None:
     broken = letter(b"oops", "invalid_json", "not JSON")
@@ -254,7 +251,7 @@ def test_the_message_of_one_that_was_no_event_comes_again_and_is_not_pending_ane
     assert statuses(pipeline) == {"pending": 2, "discarded": 1}
 
 
-def test_a_correction_to_an_event_that_is_a_dead_letter_already_is_not_kept(
+def test_edit_into_the_event_of_another_letter_is_refused(
     pipeline: Pipeline, prompt_worker: Command, tmp_path: Path
 ) -> None:
     store(pipeline.database, [letter(b"oops", "invalid_json", "not JSON")])
@@ -263,36 +260,55 @@ def test_a_correction_to_an_event_that_is_a_dead_letter_already_is_not_kept(
     corrected.write_bytes(body())
     store(pipeline.database, [letter(corrected.read_bytes())])
     ((other,),) = pipeline.query("SELECT id::text FROM dead_letter_events WHERE id <> %s", original)
-    told = prompt_worker("dead-letters", "edit", original, "--file", str(corrected), code=65)
-    assert f"{other} is a dead letter of event" in told
+    printed = prompt_worker("dead-letters", "edit", original, "--file", str(corrected), code=65)
+    assert f"{other} is already a dead letter of event" in printed
     assert statuses(pipeline) == {"pending": 2}
 
 
-def test_a_text_is_not_lost_when_the_database_refuses_it(
+def test_text_of_the_editor_survives_a_database_failure(
     pipeline: Pipeline, prompt_worker: Command, editor: Callable[[str], Path]
 ) -> None:
     store(pipeline.database, [letter(b"oops", "invalid_json", "not JSON")])
     corrected = body()
     editor(corrected.decode())
-    pipeline.query("ALTER TABLE dead_letter_actions RENAME TO away")
-    told = prompt_worker("dead-letters", "edit", only_id(pipeline), code=69)
-    kept = re.search(r"Your text is in (\S+):", told)
+    pipeline.query("ALTER TABLE dead_letter_actions RENAME TO unavailable")
+    printed = prompt_worker("dead-letters", "edit", only_id(pipeline), code=69)
+    kept = re.search(r"Your text is in (\S+):", printed)
     assert kept
     path = Path(kept[1])
     assert path.read_bytes() == corrected
     path.unlink()
 
 
-def test_a_whole_body_and_single_fields_are_not_given_together(
+def test_edit_with_both_a_file_and_fields_is_refused(
     pipeline: Pipeline, prompt_worker: Command, tmp_path: Path
 ) -> None:
     store(pipeline.database, [letter(body())])
     given = ("--file", str(tmp_path), "--set", "user_id=x")
-    assert "leave --set" in prompt_worker("dead-letters", "edit", only_id(pipeline), *given, code=65)
+    assert "leave out --set" in prompt_worker("dead-letters", "edit", only_id(pipeline), *given, code=65)
 
 
-def test_names_that_are_no_fields_stay_out_of_the_audit(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_audit_of_an_edit_names_only_fields_of_events(pipeline: Pipeline, prompt_worker: Command) -> None:
     store(pipeline.database, [letter(body(template_version=0, **{"a secret": 1}), "invalid_field", "x")])
     id_ = only_id(pipeline)
     prompt_worker("dead-letters", "edit", id_, "--set", "template_version=1", "--unset", "a secret")
     assert pipeline.query("SELECT details FROM dead_letter_actions") == [({"fields": ["template_version"]},)]
+
+
+def test_discard_stops_between_two_batches_and_is_audited(pipeline: Pipeline) -> None:
+    store(pipeline.database, [letter(body()) for _ in range(2500)])
+    engine = connect(pipeline.database, application_name="tests")
+    session, stop, sizes = Session(engine), Wakeup(), list[int]()
+
+    def stop_after_the_first(size: int) -> None:
+        sizes.append(size)
+        stop.set()
+
+    ending = prepare_discard(session, Filter(), "too many")
+    ended = carry_out(session, ending, by="ada", stop=stop, progress=stop_after_the_first)
+    engine.dispose()
+    assert (ended, sizes) == (Ended(2500, 2000, stopped=True), [2000])
+    assert statuses(pipeline) == {"pending": 500, "discarded": 2000}
+    assert pipeline.query("SELECT by, counts, ended_at IS NOT NULL FROM dead_letter_actions") == [
+        ("ada", {"discarded": 2000}, True)
+    ]

@@ -92,7 +92,7 @@ def test_every_field_reaches_its_column(writer: ExecutionWriter, database: str) 
     assert row == expected
 
 
-def test_what_an_event_does_not_say_is_null(writer: ExecutionWriter, database: str) -> None:
+def test_absent_field_of_an_event_is_null(writer: ExecutionWriter, database: str) -> None:
     one = body()
     assert write(writer, one) == [Verdict.WRITTEN]
     row = stored(database, id_of(one))
@@ -105,7 +105,7 @@ def test_what_an_event_does_not_say_is_null(writer: ExecutionWriter, database: s
     }
 
 
-def test_explicit_nulls_are_as_good_as_absent(writer: ExecutionWriter, database: str) -> None:
+def test_explicit_nulls_equal_absent_fields(writer: ExecutionWriter, database: str) -> None:
     optional = [
         "template_id",
         "ab_test_group",
@@ -147,7 +147,7 @@ def test_explicit_nulls_are_as_good_as_absent(writer: ExecutionWriter, database:
         ("10", "10.000000"),
     ],
 )
-def test_a_cost_is_stored_as_postgresql_itself_would_write_it(
+def test_cost_is_stored_as_postgresql_would_write_it(
     writer: ExecutionWriter, database: str, given: str, kept: str
 ) -> None:
     text, number = body(cost_usd=given), with_raw("cost_usd", given.encode())
@@ -190,9 +190,7 @@ def test_the_largest_numbers_fit(writer: ExecutionWriter, database: str) -> None
     )
 
 
-def test_a_template_is_found_by_its_id_and_by_name_and_version(
-    writer: ExecutionWriter, database: str
-) -> None:
+def test_template_is_found_by_id_and_by_name_and_version(writer: ExecutionWriter, database: str) -> None:
     with connected(database) as cursor:
         cursor.execute(
             "INSERT INTO prompt_templates (name, template_text, version) VALUES ('ours', 'x', 1), ('ours', 'x', 2)"
@@ -206,7 +204,7 @@ def test_a_template_is_found_by_its_id_and_by_name_and_version(
     assert stored(database, id_of(by_id))["template_id"] == first
 
 
-def test_a_template_made_after_its_first_event_is_found(writer: ExecutionWriter, database: str) -> None:
+def test_template_made_after_its_first_event_is_found(writer: ExecutionWriter, database: str) -> None:
     early, late = body(template_name="new"), body(template_name="new")
     assert isinstance(write(writer, early)[0], Rejected)
     with connected(database) as cursor:
@@ -214,7 +212,7 @@ def test_a_template_made_after_its_first_event_is_found(writer: ExecutionWriter,
     assert write(writer, late) == [Verdict.WRITTEN]
 
 
-def test_a_duplicate_within_a_batch_is_one_row(writer: ExecutionWriter, database: str) -> None:
+def test_duplicate_within_a_batch_is_one_row(writer: ExecutionWriter, database: str) -> None:
     one, other = body(), body()
     assert write(writer, one, other, one, one) == [
         Verdict.WRITTEN,
@@ -234,13 +232,13 @@ def test_duplicates_across_batches_are_one_row(writer: ExecutionWriter, database
     assert counters(database) == (150, 150, 0)
 
 
-def test_a_duplicate_of_a_rejected_event_is_rejected_too(writer: ExecutionWriter) -> None:
+def test_duplicate_of_a_rejected_event_is_rejected_too(writer: ExecutionWriter) -> None:
     bad = body(template_name="nobody-knows")
     assert [type(outcome) for outcome in write(writer, bad, bad)] == [Rejected, Rejected]
 
 
 def test_writers_that_hold_the_same_events_write_each_once(database: str) -> None:
-    """Four at a time, each in an order of its own and batches of its own: what redelivery at its worst looks like."""
+    """Four at a time, each with another order and other batches: the worst case of redelivery."""
     published = bodies(2000)
     counts: Counter[Outcome] = Counter()
     engines = [connect(database, application_name=f"tests {n}") for n in range(4)]
@@ -266,13 +264,13 @@ def test_writers_that_hold_the_same_events_write_each_once(database: str) -> Non
         assert cursor.fetchone() == (2000, 2000)
 
 
-def test_limits_and_a_name_stand_on_every_connection(database: str) -> None:
+def test_every_connection_has_limits_and_a_name(database: str) -> None:
     engine = connect(database, application_name="prompt-worker tests")
     assert shown(engine.raw_connection()) == ["30s", "3s", "prompt-worker tests", "UTC"]
     engine.dispose()
 
 
-def test_limits_stand_on_a_unix_socket_too_and_given_options_win(postgres: object, database: str) -> None:
+def test_connection_limits_apply_on_sockets_and_options_override(postgres: object, database: str) -> None:
     url = postgres.socket_url.replace("/postgres?", f"/{database.rsplit('/', 1)[1]}?")  # type: ignore[attr-defined]
     for added, lock_timeout in (("", "3s"), ("&options=-c%20lock_timeout%3D7s", "7s")):
         engine = connect(url + added, application_name="prompt-worker tests", statement_timeout_ms=1000)
@@ -280,7 +278,7 @@ def test_limits_stand_on_a_unix_socket_too_and_given_options_win(postgres: objec
         engine.dispose()
 
 
-def test_a_missing_table_says_what_to_do(empty_database: str) -> None:
+def test_missing_table_says_what_to_do(empty_database: str) -> None:
     engine = connect(empty_database, application_name="tests")
     with pytest.raises(DeploymentError, match="prompt-worker migrate"):
         write(ExecutionWriter(engine, threading.Event()), body())

@@ -1,4 +1,4 @@
-"""The guardrail handler on a real database and broker: what is checked, what is recorded, what is told."""
+"""The guardrail handler on a real database and broker: what is checked, recorded and announced."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ WAITING = (
 
 @pytest.fixture
 def guarding(pipeline: Pipeline) -> Guarding:
-    """Without the seed guardrails: what they find is another test's."""
+    """Without the seed guardrails: other tests are about what they find."""
     pipeline.query("UPDATE prompt_guardrails SET is_active = false")
     return Guarding(pipeline)
 
 
-def test_a_violation_is_recorded_with_all_that_is_known_and_nothing_that_matched(guarding: Guarding) -> None:
+def test_violation_row_has_every_column_and_no_matched_text(guarding: Guarding) -> None:
     guardrail_id = guarding.add_guardrail(severity="critical", action="block")
     one = body(
         input_variables={"q": f"Tell me of {WORD.upper()}."},
@@ -73,7 +73,7 @@ def test_a_violation_is_recorded_with_all_that_is_known_and_nothing_that_matched
     }
 
 
-def test_an_evaluation_says_what_was_checked_and_what_came_of_it(guarding: Guarding) -> None:
+def test_evaluation_row_names_guardrails_and_outcome(guarding: Guarding) -> None:
     guardrail_id = guarding.add_guardrail()
     other = guarding.add_guardrail("elsewhere", applies_to_templates=["another"])
     clean, dirty = body(), body(model_response=WORD)
@@ -93,7 +93,7 @@ def test_an_evaluation_says_what_was_checked_and_what_came_of_it(guarding: Guard
     assert other not in str(rows)
 
 
-def test_prompt_variables_and_response_are_judged_each_on_its_own(guarding: Guarding) -> None:
+def test_prompt_variables_and_response_are_judged_separately(guarding: Guarding) -> None:
     guarding.add_guardrail()
     guarding.handle(
         body(
@@ -106,7 +106,7 @@ def test_prompt_variables_and_response_are_judged_each_on_its_own(guarding: Guar
     assert places == [("response", 0), ("response", 9), ("variable:a", 2), ("variable:b.c[1]", 0)]
 
 
-def test_the_templates_own_words_trip_nothing(guarding: Guarding) -> None:
+def test_template_words_trigger_no_guardrail(guarding: Guarding) -> None:
     guarding.add_guardrail()
     guarding.pipeline.query(
         "INSERT INTO prompt_templates (name, template_text) VALUES ('ours', %s)",
@@ -130,7 +130,7 @@ def test_guardrails_apply_by_template_and_category(guarding: Guarding) -> None:
     assert guarding.counters("by category") == (1, 1, 0)
 
 
-def test_redelivery_adds_nothing_and_counts_nothing(guarding: Guarding) -> None:
+def test_redelivered_event_adds_and_counts_nothing(guarding: Guarding) -> None:
     guarding.add_guardrail()
     one, other = body(model_response=WORD), body()
     assert guarding.handle(one, other, one) == [Verdict.WRITTEN, Verdict.WRITTEN, Verdict.DUPLICATE]
@@ -143,7 +143,7 @@ def test_redelivery_adds_nothing_and_counts_nothing(guarding: Guarding) -> None:
     assert guarding.pipeline.wrong_counters() == []
 
 
-def test_after_a_redelivery_what_is_recorded_is_not_evaluated_again(
+def test_recorded_events_are_not_evaluated_after_a_redelivery(
     guarding: Guarding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluated: list[int] = []
@@ -152,7 +152,7 @@ def test_after_a_redelivery_what_is_recorded_is_not_evaluated_again(
         evaluated.append(len(executions))
         return evaluate(evaluators, executions, key)
 
-    monkeypatch.setattr("prompt_worker.guardrails.recording.handler.evaluate", counting)
+    monkeypatch.setattr("prompt_worker.guardrails.recording.evaluating.evaluate", counting)
     bodies = [body(), body()]
     with guarding.handler() as handler:
         for _ in range(3):
@@ -162,7 +162,7 @@ def test_after_a_redelivery_what_is_recorded_is_not_evaluated_again(
     assert evaluated == [2, 2, 1]
 
 
-def test_a_recorded_event_that_nothing_survives_any_more_is_a_duplicate(
+def test_recorded_event_that_now_fails_is_a_duplicate(
     guarding: Guarding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = body(), body()
@@ -171,16 +171,17 @@ def test_a_recorded_event_that_nothing_survives_any_more_is_a_duplicate(
     def failing(*_: Any) -> Any:
         raise ValueError
 
-    monkeypatch.setattr("prompt_worker.guardrails.recording.handler.evaluate", failing)
+    monkeypatch.setattr("prompt_worker.guardrails.recording.evaluating.evaluate", failing)
     assert guarding.handle(one, other) == [Verdict.DUPLICATE, Rejected("evaluation_failed", "ValueError")]
 
 
-def test_an_event_recorded_by_another_worker_meanwhile_is_a_duplicate(guarding: Guarding) -> None:
-    """Neither looks before it writes: the first to commit counts."""
+def test_event_recorded_by_another_worker_is_a_duplicate(guarding: Guarding) -> None:
+    """Neither checks before it writes: the first to commit counts."""
     guarding.add_guardrail()
     one, other = body(model_response=WORD), body()
     lock = psycopg2.connect(guarding.pipeline.database)
-    lock.cursor().execute("LOCK TABLE guardrail_evaluations IN EXCLUSIVE MODE")  # read, not written
+    # The table can be read, not written.
+    lock.cursor().execute("LOCK TABLE guardrail_evaluations IN EXCLUSIVE MODE")
     with ThreadPoolExecutor() as pool:
         racing = [pool.submit(guarding.handle, *bodies) for bodies in ([one, other], [other, one])]
         wait_until(lambda: guarding.pipeline.query(WAITING) == [(2,)], 10, lambda: "they do not wait")
@@ -194,14 +195,14 @@ def test_an_event_recorded_by_another_worker_meanwhile_is_a_duplicate(guarding: 
 
 def test_inline_violations_are_recorded_and_marked(guarding: Guarding) -> None:
     guardrail_id = guarding.add_guardrail()
-    told = [
+    reported = [
         {"guardrail_name": "policy", "guardrail_type": "content_policy", "severity": "low", "action": "warn",
          "details": {"matched": "somebody's secret"}},
         {"guardrail_name": "their own"},
         "a bare name",
         7,
     ]  # fmt: skip
-    guarding.handle(body(guardrail_violations=told, user_id="u"))
+    guarding.handle(body(guardrail_violations=reported, user_id="u"))
     found = [
         (v["field"], v["guardrail_name"], v["guardrail_id"], v["severity"], v["repeated"], v["user_id"])
         for v in guarding.violations("source = 'inline'")
@@ -216,7 +217,7 @@ def test_inline_violations_are_recorded_and_marked(guarding: Guarding) -> None:
     assert guarding.counters() == (1, 1, 0)
 
 
-def test_what_the_service_and_the_worker_both_saw_counts_once(guarding: Guarding) -> None:
+def test_violation_seen_inline_and_by_the_worker_counts_once(guarding: Guarding) -> None:
     guarding.add_guardrail()
     guarding.handle(body(model_response=WORD, guardrail_violations=[{"guardrail_name": "policy"}]))
     assert sorted((v["source"], v["repeated"]) for v in guarding.violations()) == [
@@ -229,7 +230,7 @@ def test_what_the_service_and_the_worker_both_saw_counts_once(guarding: Guarding
     assert summary == daily == [(1,)]
 
 
-def test_an_edit_takes_effect_without_a_restart(guarding: Guarding) -> None:
+def test_edited_guardrail_takes_effect_without_a_restart(guarding: Guarding) -> None:
     guarding.add_guardrail()
     with guarding.handler(refresh_seconds=0) as handler:
         handler(messages(body(model_response="plain")))
@@ -248,7 +249,7 @@ def test_an_edit_takes_effect_without_a_restart(guarding: Guarding) -> None:
     assert guarding.pipeline.wrong_counters() == []
 
 
-def test_an_edited_category_takes_effect_too(guarding: Guarding) -> None:
+def test_edited_category_takes_effect_without_a_restart(guarding: Guarding) -> None:
     guarding.add_guardrail(applies_to_categories=["moved"])
     with guarding.handler(refresh_seconds=0) as handler:
         handler(messages(body(model_response=WORD)))
@@ -266,12 +267,15 @@ def test_without_a_key_no_hash_is_recorded(guarding: Guarding) -> None:
     assert KEY.digest(WORD) not in json.dumps(violation)
 
 
-def test_blocks_and_critical_violations_are_told_without_what_matched(guarding: Guarding) -> None:
+def test_alerts_have_blocks_and_criticals_without_matched_text(guarding: Guarding) -> None:
     guarding.add_guardrail("blocks", action="block")
     guarding.add_guardrail("critical", severity="critical", action="log")
     guarding.add_guardrail("quiet")
-    told = [{"guardrail_name": "inline", "action": "block"}, {"guardrail_name": "blocks", "action": "block"}]
-    guarding.handle(body(model_response=f"x {WORD}", guardrail_violations=told, user_id="u"))
+    reported = [
+        {"guardrail_name": "inline", "action": "block"},
+        {"guardrail_name": "blocks", "action": "block"},
+    ]
+    guarding.handle(body(model_response=f"x {WORD}", guardrail_violations=reported, user_id="u"))
     alerts = guarding.alerts(3)
     bodies = sorted((json.loads(alert.data) for alert in alerts), key=lambda alert: alert["guardrail_name"])
     assert [(a["guardrail_name"], a["source"]) for a in bodies] == [
@@ -290,7 +294,7 @@ def test_blocks_and_critical_violations_are_told_without_what_matched(guarding: 
     assert not {"preview", "match_hmac"} & {name for alert in bodies for name in alert}
 
 
-def test_a_redelivered_event_is_told_once(guarding: Guarding) -> None:
+def test_redelivered_event_is_announced_once(guarding: Guarding) -> None:
     guarding.add_guardrail(action="block")
     one = body(model_response=WORD)
     for _ in range(3):
@@ -301,8 +305,8 @@ def test_a_redelivered_event_is_told_once(guarding: Guarding) -> None:
     assert sorted(alerts) == sorted(str(id_of(event)) for event in (one, last))
 
 
-def test_ids_are_the_same_at_every_delivery(guarding: Guarding) -> None:
-    """So that an alert told before a crash and once more after it is known again."""
+def test_violation_ids_are_the_same_at_every_delivery(guarding: Guarding) -> None:
+    """Subscribers recognise an alert that is published before a crash and again after it."""
     guarding.add_guardrail(action="block")
     one = body(model_response=WORD)
     guarding.handle(one)

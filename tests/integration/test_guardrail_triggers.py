@@ -66,9 +66,7 @@ def mark(engine: Engine, violation: UUID, by: str | None) -> None:
     )
 
 
-def test_checks_are_counted_for_each_guardrail_that_was_checked(
-    engine: Engine, guardrails: list[UUID]
-) -> None:
+def test_checks_are_counted_for_each_guardrail(engine: Engine, guardrails: list[UUID]) -> None:
     evaluate(engine, guardrails[:2], events=3)
     evaluate(engine, [guardrails[1], uuid4()], events=4)
     evaluate(engine, [])
@@ -76,9 +74,7 @@ def test_checks_are_counted_for_each_guardrail_that_was_checked(
     assert recount(engine) == []
 
 
-def test_writers_at_the_same_time_neither_deadlock_nor_miscount(
-    engine: Engine, guardrails: list[UUID]
-) -> None:
+def test_concurrent_writers_neither_deadlock_nor_miscount(engine: Engine, guardrails: list[UUID]) -> None:
     """Each transaction counts checks of some guardrails and then violations of others, in any order."""
 
     def write(seed: int) -> None:
@@ -104,9 +100,7 @@ def test_writers_at_the_same_time_neither_deadlock_nor_miscount(
     assert recount(engine) == []
 
 
-def test_owners_that_mark_the_same_violation_at_once_count_once(
-    engine: Engine, guardrails: list[UUID]
-) -> None:
+def test_concurrent_marks_of_one_violation_count_once(engine: Engine, guardrails: list[UUID]) -> None:
     violations = [violate(engine, guardrails[0]) for _ in range(5)]
     together(*[lambda by=by: [mark(engine, one, by) for one in violations] for by in "abcdefgh"])  # type: ignore[misc]
     assert rows(engine, COUNTERS, id=guardrails[0]) == [(0, 5, 5)]
@@ -115,9 +109,7 @@ def test_owners_that_mark_the_same_violation_at_once_count_once(
     assert recount(engine) == []
 
 
-def test_marks_of_many_guardrails_in_one_statement_are_counted(
-    engine: Engine, guardrails: list[UUID]
-) -> None:
+def test_marks_in_one_statement_count_for_each_guardrail(engine: Engine, guardrails: list[UUID]) -> None:
     for one in guardrails:
         violate(engine, one)
         violate(engine, one, source="inline", repeated=True, field="guardrail_violations[0]")
@@ -128,13 +120,13 @@ def test_marks_of_many_guardrails_in_one_statement_are_counted(
     assert recount(engine) == []
 
 
-def test_a_mark_names_who_made_it(engine: Engine, guardrails: list[UUID]) -> None:
+def test_mark_without_a_name_is_refused(engine: Engine, guardrails: list[UUID]) -> None:
     violation = violate(engine, guardrails[0])
     with pytest.raises(Exception, match="guardrail_violations_check"):
         rows(engine, "UPDATE guardrail_violations SET false_positive_at = now() WHERE id = :id", id=violation)
 
 
-def test_wrong_counters_are_found_and_rebuilt_beside_a_writer(engine: Engine, guardrails: list[UUID]) -> None:
+def test_wrong_counters_are_rebuilt_beside_a_writer(engine: Engine, guardrails: list[UUID]) -> None:
     evaluate(engine, guardrails, events=5)
     mark(engine, violate(engine, guardrails[0]), "ana")
     rows(
@@ -156,9 +148,7 @@ def test_wrong_counters_are_found_and_rebuilt_beside_a_writer(engine: Engine, gu
     assert recount(engine) == []
 
 
-def test_a_new_guardrail_starts_at_nothing_and_a_deleted_ones_rows_stay(
-    engine: Engine, guardrails: list[UUID]
-) -> None:
+def test_rows_of_a_deleted_guardrail_remain(engine: Engine, guardrails: list[UUID]) -> None:
     evaluate(engine, guardrails)
     violate(engine, guardrails[0])
     rows(engine, "DELETE FROM prompt_guardrails WHERE id = :id", id=guardrails[0])

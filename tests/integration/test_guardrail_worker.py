@@ -24,7 +24,7 @@ def guarding(pipeline: Pipeline) -> Guarding:
 
 
 def violating(count: int) -> list[bytes]:
-    """Every fifth of them trips the policy, once in a variable and once in the response."""
+    """Every fifth of them violates the policy, once in a variable and once in the response."""
     clean = bodies(count)
     return [
         json.dumps(json.loads(one) | ({"input_variables": {"q": WORD}, "model_response": WORD} if n % 5 == 0 else {}))
@@ -41,7 +41,7 @@ def all_written(pipeline: Pipeline) -> list[object]:
     )
 
 
-def test_both_workers_take_each_event_and_neither_waits_for_the_other(guarding: Guarding) -> None:
+def test_both_workers_process_each_event_independently(guarding: Guarding) -> None:
     pipeline = guarding.pipeline
     published = violating(1000)
     pipeline.publish(published)
@@ -60,7 +60,7 @@ def test_both_workers_take_each_event_and_neither_waits_for_the_other(guarding: 
 
 
 @pytest.mark.embedded_only
-def test_everything_delivered_three_times_changes_not_one_counter(guarding: Guarding) -> None:
+def test_events_delivered_three_times_are_counted_once(guarding: Guarding) -> None:
     pipeline = guarding.pipeline
     before = datetime.now(UTC) - timedelta(seconds=1)
     pipeline.publish(violating(1000))
@@ -79,7 +79,7 @@ def test_everything_delivered_three_times_changes_not_one_counter(guarding: Guar
 
 
 @pytest.mark.embedded_only
-def test_two_workers_fed_everything_twice_record_each_event_once(guarding: Guarding) -> None:
+def test_two_workers_fed_twice_record_each_event_once(guarding: Guarding) -> None:
     pipeline = guarding.pipeline
     published = violating(1500)
     pipeline.publish([*published, *reversed(published)])
@@ -99,7 +99,7 @@ def test_two_workers_fed_everything_twice_record_each_event_once(guarding: Guard
     assert pipeline.wrong_counters() == []
 
 
-def test_the_guardrail_worker_may_be_first_and_the_row_come_later_or_never(guarding: Guarding) -> None:
+def test_events_are_evaluated_before_or_without_their_rows(guarding: Guarding) -> None:
     pipeline = guarding.pipeline
     later, never = body(model_response=WORD), body(model_response=WORD, template_name="nobody-knows")
     pipeline.publish([later, never])
@@ -116,7 +116,7 @@ def test_the_guardrail_worker_may_be_first_and_the_row_come_later_or_never(guard
     assert pipeline.wrong_counters() == []
 
 
-def test_a_broken_guardrail_is_reported_once_and_stops_no_other(guarding: Guarding) -> None:
+def test_broken_guardrail_is_reported_once_and_stops_no_other(guarding: Guarding) -> None:
     pipeline = guarding.pipeline
     guarding.add_guardrail("look-behind", config={"patterns": ["(?<=x)y"]})
     guarding.add_guardrail("a list", config=[1, 2])
@@ -124,12 +124,12 @@ def test_a_broken_guardrail_is_reported_once_and_stops_no_other(guarding: Guardi
         for count in (1, 2, 3):
             pipeline.publish([body(model_response=WORD)])
             pipeline.wait_for_evaluations(count)
-        # Mended while it runs.
+        # Fixed while it runs.
         pipeline.query(
-            "UPDATE prompt_guardrails SET config = '{\"words\": [\"mended\"]}' WHERE name = 'a list'"
+            "UPDATE prompt_guardrails SET config = '{\"words\": [\"fixed\"]}' WHERE name = 'a list'"
         )
         time.sleep(0.3)  # longer than a refresh
-        pipeline.publish([body(model_response="mended")])
+        pipeline.publish([body(model_response="fixed")])
         pipeline.wait_for_evaluations(4)
         assert worker.terminate()[0] == 0
     errors = worker.messages("ERROR")
@@ -141,7 +141,7 @@ def test_a_broken_guardrail_is_reported_once_and_stops_no_other(guarding: Guardi
     assert guarding.counters("look-behind") == (0, 0, 0)
 
 
-def test_an_event_that_cannot_be_a_row_is_looked_at_and_is_no_second_dead_letter(guarding: Guarding) -> None:
+def test_unwritable_events_are_evaluated_not_dead_lettered(guarding: Guarding) -> None:
     pipeline = guarding.pipeline
     unreadable = [b"not JSON " + WORD.encode(), body(event_id="none"), b"[]"]
     readable = [
@@ -165,7 +165,7 @@ def test_an_event_that_cannot_be_a_row_is_looked_at_and_is_no_second_dead_letter
     assert guarding.counters() == (8, 8, 0)
 
 
-def test_alerts_are_told_by_the_worker(guarding: Guarding) -> None:
+def test_worker_publishes_alerts(guarding: Guarding) -> None:
     guarding.pipeline.query("UPDATE prompt_guardrails SET action = 'block' WHERE name = 'policy'")
     one = body(model_response=WORD)
     guarding.pipeline.publish([one, one])
@@ -175,7 +175,7 @@ def test_alerts_are_told_by_the_worker(guarding: Guarding) -> None:
         assert worker.terminate()[0] == 0
 
 
-def test_without_the_topic_of_alerts_it_says_what_to_do(guarding: Guarding) -> None:
+def test_missing_alert_topic_is_explained(guarding: Guarding) -> None:
     pipeline = guarding.pipeline
     pipeline.query("UPDATE prompt_guardrails SET action = 'block'")
     pipeline.publisher.delete_topic(topic=guarding.alert_topic)
@@ -186,7 +186,7 @@ def test_without_the_topic_of_alerts_it_says_what_to_do(guarding: Guarding) -> N
     assert pipeline.evaluations() == 0
 
 
-def test_without_a_key_it_warns_and_a_short_one_is_refused(guarding: Guarding) -> None:
+def test_missing_key_is_warned_of_and_a_short_one_refused(guarding: Guarding) -> None:
     with guarding.pipeline.guardrail_worker(PROMPT_WORKER_HMAC_KEY="") as worker:
         worker.wait_for(lambda w: w.messages("WARNING"))
         assert "PROMPT_WORKER_HMAC_KEY is not set" in worker.messages("WARNING")[0]
@@ -212,12 +212,12 @@ def run(pipeline: Pipeline, *arguments: str) -> WorkerProcess:
     return process
 
 
-def test_an_owner_marks_a_violation_as_false_and_takes_it_back(guarding: Guarding) -> None:
+def test_false_positive_is_marked_and_unmarked(guarding: Guarding) -> None:
     guarding.handle(body(model_response=WORD))
     (violation,) = guarding.violations()
     mark = ("guardrails", "false-positive", violation["id"], "--by", "ana")
     assert "is marked as false" in run(guarding.pipeline, *mark).output
-    assert "was marked as false by ana already" in run(guarding.pipeline, *mark).output
+    assert "was already marked as false by ana" in run(guarding.pipeline, *mark).output
     assert guarding.counters() == (1, 1, 1)
     assert guarding.violations()[0]["false_positive_by"] == "ana"
     assert "is no longer marked" in run(guarding.pipeline, *mark, "--undo").output
@@ -229,10 +229,13 @@ def test_an_owner_marks_a_violation_as_false_and_takes_it_back(guarding: Guardin
     assert run(guarding.pipeline, "guardrails", "false-positive", "seven").wait() == 66
 
 
-def test_what_is_active_is_listed(guarding: Guarding) -> None:
+def test_active_guardrails_are_listed(guarding: Guarding) -> None:
     listed = run(guarding.pipeline, "guardrails", "list")
     assert listed.wait() == 0
     for name in ("policy", "pii_detection_basic", "toxic_content_filter", "prompt_injection_detection"):
         assert name in listed.output
     guarding.add_guardrail("broken", config={})
-    assert run(guarding.pipeline, "guardrails", "list").wait() == 1
+    listed = run(guarding.pipeline, "guardrails", "list", "--json")
+    assert listed.wait() == 1
+    unusable = {one["name"]: one["unusable"] for one in map(json.loads, listed.output.splitlines())}
+    assert [name for name, why in unusable.items() if why] == ["broken"]

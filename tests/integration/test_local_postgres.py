@@ -43,7 +43,7 @@ def ask(url: str, statement: str) -> object:
     return row[0] if row else None
 
 
-def test_answers_by_port_and_by_socket_and_leaves_nothing() -> None:
+def test_postgres_answers_by_port_and_socket_and_leaves_nothing() -> None:
     with Postgres(settings=FAST) as running:
         assert str(ask(running.url, "SHOW server_version")).startswith(running.version)
         assert ask(running.socket_url, "SHOW server_encoding") == "UTF8"
@@ -54,7 +54,7 @@ def test_answers_by_port_and_by_socket_and_leaves_nothing() -> None:
         os.kill(pid, 0)
 
 
-def test_several_at_once_have_ports_of_their_own() -> None:
+def test_several_servers_at_once_have_different_ports() -> None:
     servers = [Postgres(settings=FAST) for _ in range(3)]
     try:
         with ThreadPoolExecutor(3) as threads:
@@ -66,7 +66,7 @@ def test_several_at_once_have_ports_of_their_own() -> None:
             one.close()
 
 
-def test_a_port_lost_to_another_program_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_port_lost_to_another_program_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     with Postgres(settings=FAST) as first:
         ports = iter([first.port, free_port()])
         monkeypatch.setattr(server, "free_port", lambda: next(ports))
@@ -76,7 +76,7 @@ def test_a_port_lost_to_another_program_is_replaced(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("end", [Postgres.stop, Postgres.kill])
-def test_stopped_or_crashed_it_starts_again_on_its_port_with_its_rows(end: object) -> None:
+def test_stopped_or_crashed_server_restarts_with_port_and_rows(end: object) -> None:
     with Postgres(settings=FAST) as running:
         url = running.url
         ask(url, "CREATE TABLE kept AS SELECT 7 AS number")
@@ -89,28 +89,28 @@ def test_stopped_or_crashed_it_starts_again_on_its_port_with_its_rows(end: objec
         assert ask(url, "SELECT number FROM kept") == 7
 
 
-def test_a_data_directory_is_kept_and_used_again(reachable: Path) -> None:
+def test_data_directory_is_kept_and_reused(reachable: Path) -> None:
     with Postgres(reachable / "new" / "data") as first:
         ask(first.url, "CREATE TABLE kept AS SELECT 7 AS number")
     with Postgres(reachable / "new" / "data") as second:
         assert ask(second.url, "SELECT number FROM kept") == 7
 
 
-def test_a_directory_with_other_files_is_refused_and_left_alone(reachable: Path) -> None:
+def test_directory_with_other_files_is_refused_and_untouched(reachable: Path) -> None:
     (reachable / "thesis.txt").write_text("years of work")
     with pytest.raises(ServerError, match="holds files and no database"):
         Postgres(reachable).start()
     assert [path.name for path in reachable.iterdir()] == ["thesis.txt"]
 
 
-def test_a_database_of_another_version_is_refused(reachable: Path) -> None:
+def test_database_of_another_version_is_refused(reachable: Path) -> None:
     (reachable / "PG_VERSION").write_text("12\n")
     with pytest.raises(ServerError, match="holds a database of PostgreSQL 12"):
         Postgres(reachable).start()
 
 
-def test_a_directory_that_only_we_can_enter(reachable: Path) -> None:
-    """Root's server runs as another account, so root is told what to do; an ordinary user's server starts."""
+def test_directory_that_only_its_owner_can_enter(reachable: Path) -> None:
+    """Root's server runs as another account, so root gets an error with advice; an ordinary user's server starts."""
     closed = reachable / "closed"
     closed.mkdir(mode=0o700)
     if os.geteuid() == 0:
@@ -122,7 +122,7 @@ def test_a_directory_that_only_we_can_enter(reachable: Path) -> None:
             assert ask(running.url, "SELECT 1") == 1
 
 
-def test_an_installation_that_only_we_can_enter_runs(
+def test_installation_that_only_its_owner_can_enter_runs(
     reachable: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A clone in /root or in a directory of mktemp: the server's account gets a copy, removed with the server."""
@@ -141,7 +141,7 @@ def test_an_installation_that_only_we_can_enter_runs(
     assert not home.exists()
 
 
-def test_a_failed_start_says_why_and_leaves_nothing() -> None:
+def test_failed_start_says_why_and_leaves_nothing() -> None:
     broken = Postgres(settings={"shared_buffers": "plenty"})
     with pytest.raises(ServerError, match=r'ended while starting(.|\n)*"shared_buffers": "plenty"'), broken:
         pass
@@ -150,7 +150,7 @@ def test_a_failed_start_says_why_and_leaves_nothing() -> None:
         _ = broken.home
 
 
-def test_it_ends_with_us_when_we_are_killed() -> None:
+def test_postgres_ends_when_its_owner_is_killed() -> None:
     program = (
         "from prompt_worker.local.servers.postgres import Postgres; import time\n"
         "server = Postgres().start(); print(server.pid, server.home, flush=True); time.sleep(60)"
@@ -172,6 +172,6 @@ def is_running(pid: int) -> bool:
     return state.stdout.strip()[:1] not in ("", "Z")
 
 
-def test_only_this_machine_can_connect() -> None:
+def test_postgres_listens_on_loopback_only() -> None:
     with Postgres(settings=FAST) as running:
         assert ask(running.url, "SHOW listen_addresses") == LOOPBACK

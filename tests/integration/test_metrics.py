@@ -1,4 +1,4 @@
-"""What a worker's Prometheus endpoint says is what happened, under the names and labels that are declared."""
+"""A worker's metrics page reports what happened, under the names and labels that are declared."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from tests.support.collector import Collector
 from tests.support.events import bodies, body
 from tests.support.guardrails import WORD, Guarding
 from tests.support.pipeline import Pipeline, wait_until
+from tests.support.probing import probe
 
 SCRAPED = {exported_name(metric).removesuffix("_total"): about for metric, about in ABOUT.items()}
 EVERYWHERE = {"worker", "otel_scope_name", "otel_scope_version", "otel_scope_schema_url", "le"}
 
 
 class Endpoint:
-    """Of a worker to be started with `settings`."""
+    """The metrics page of a worker that is started with `settings`."""
 
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -34,7 +35,7 @@ class Endpoint:
             return list(text_string_to_metric_families(answer.read().decode()))
 
     def value(self, sample_name: str, **labels: str) -> float:
-        """The sum over all that have these labels."""
+        """The sum of all samples with these labels."""
         return sum(
             sample.value
             for family in self.scrape()
@@ -57,9 +58,7 @@ def check_declared(families: list[Metric]) -> None:
 
 
 @pytest.mark.embedded_only
-def test_the_execution_worker_counts_each_event_by_what_became_of_it(
-    pipeline: Pipeline, endpoint: Endpoint
-) -> None:
+def test_execution_worker_counts_each_event_by_outcome(pipeline: Pipeline, endpoint: Endpoint) -> None:
     good = bodies(250)
     with pipeline.worker(**endpoint.settings) as worker:
         pipeline.publish([*good, body(status="?")], **{"ce-time": "2026-01-01T00:00:00Z"})
@@ -89,14 +88,16 @@ def test_the_execution_worker_counts_each_event_by_what_became_of_it(
 
 
 @pytest.mark.embedded_only
-def test_the_guardrail_worker_counts_checks_and_violations_by_kind(
+def test_guardrail_worker_counts_checks_and_violations_by_kind(
     pipeline: Pipeline, endpoint: Endpoint
 ) -> None:
     guarding = Guarding(pipeline)
     guarding.add_guardrail()
-    told = [{"guardrail_name": "theirs", "guardrail_type": "their own type", "severity": "their own words"}]
+    reported = [
+        {"guardrail_name": "theirs", "guardrail_type": "their own type", "severity": "their own words"}
+    ]
     with pipeline.guardrail_worker(**endpoint.settings) as worker:
-        pipeline.publish([*bodies(50), body(rendered_prompt=WORD), body(guardrail_violations=told)])
+        pipeline.publish([*bodies(50), body(rendered_prompt=WORD), body(guardrail_violations=reported)])
         pipeline.wait_for_evaluations(52)
         wait_until(
             lambda: endpoint.value("prompt_worker_evaluations_total") == 52, 5, lambda: str(endpoint.scrape())
@@ -114,7 +115,7 @@ def test_the_guardrail_worker_counts_checks_and_violations_by_kind(
 
 
 @pytest.mark.embedded_only
-def test_the_age_in_hand_grows_while_the_database_holds_a_batch_up(
+def test_age_in_flight_grows_while_the_database_delays_a_batch(
     pipeline: Pipeline, endpoint: Endpoint
 ) -> None:
     with pipeline.worker(**endpoint.settings) as worker:
@@ -124,7 +125,9 @@ def test_the_age_in_hand_grows_while_the_database_holds_a_batch_up(
             lock.cursor().execute("LOCK TABLE prompt_executions IN EXCLUSIVE MODE")
             pipeline.publish(bodies(10))
             wait_until(
-                lambda: endpoint.value("prompt_worker_messages_in_hand") == 10, 10, lambda: "nothing in hand"
+                lambda: endpoint.value("prompt_worker_messages_in_hand") == 10,
+                10,
+                lambda: "nothing in flight",
             )
             first = endpoint.value("prompt_worker_oldest_in_hand_seconds")
             wait_until(
@@ -134,13 +137,13 @@ def test_the_age_in_hand_grows_while_the_database_holds_a_batch_up(
             )
         pipeline.wait_for_rows(20)
         wait_until(
-            lambda: endpoint.value("prompt_worker_oldest_in_hand_seconds") == 0, 5, lambda: "still in hand"
+            lambda: endpoint.value("prompt_worker_oldest_in_hand_seconds") == 0, 5, lambda: "still in flight"
         )
         assert worker.terminate()[0] == 0
 
 
 @pytest.mark.embedded_only
-def test_the_same_metrics_go_to_a_collector_each_workers_apart(pipeline: Pipeline) -> None:
+def test_collector_gets_the_same_metrics_apart_by_worker(pipeline: Pipeline) -> None:
     with Collector() as collector:
         with pipeline.worker(**collector.settings) as first, pipeline.worker(**collector.settings) as second:
             pipeline.publish(bodies(10))
@@ -152,7 +155,29 @@ def test_the_same_metrics_go_to_a_collector_each_workers_apart(pipeline: Pipelin
     assert len(collector.instances()) == 2
 
 
-def test_a_port_that_is_taken_is_named_at_the_start(pipeline: Pipeline) -> None:
+@pytest.mark.embedded_only
+def test_one_port_answers_probes_and_metrics(pipeline: Pipeline, endpoint: Endpoint) -> None:
+    both = {"PROMPT_WORKER_PROBE_PORT": str(endpoint.port)}
+    with pipeline.worker(**endpoint.settings | both) as worker:
+        worker.wait_for(lambda _: probe(endpoint.port, "/readyz") == (200, "ready\n"))
+        assert probe(endpoint.port, "/healthz") == (200, "alive\n")
+        assert probe(endpoint.port, "/") == (404, "no such page\n")
+        pipeline.publish(bodies(10))
+        pipeline.wait_for_rows(10)
+        assert endpoint.value("prompt_worker_batch_size_sum") == 10
+        assert worker.terminate()[0] == 0
+
+
+@pytest.mark.embedded_only
+def test_push_port_answers_metrics_too_when_it_is_theirs(pipeline: Pipeline, endpoint: Endpoint) -> None:
+    settings = {"PORT": str(endpoint.port), "PROMPT_WORKER_PUSH_WITHOUT_TOKEN": "true"}
+    with pipeline.command("serve", **endpoint.settings | settings) as service:
+        service.wait_for(lambda _: probe(endpoint.port, "/readyz") == (200, "ready\n"))
+        check_declared(endpoint.scrape())
+        assert service.terminate()[0] == 0
+
+
+def test_taken_metrics_port_is_named_at_the_start(pipeline: Pipeline) -> None:
     with (
         socket.create_server(("0.0.0.0", 0)) as taken,
         pipeline.worker(PROMPT_WORKER_METRICS_PORT=str(taken.getsockname()[1])) as worker,
@@ -170,9 +195,7 @@ sys.exit(main(["run", "executions"]))
 """
 
 
-def test_an_exporter_that_is_not_installed_is_asked_for_by_its_extra(
-    pipeline: Pipeline, endpoint: Endpoint
-) -> None:
+def test_missing_exporter_names_its_extra(pipeline: Pipeline, endpoint: Endpoint) -> None:
     with pipeline.worker_program(WITHOUT_EXTRA, **endpoint.settings) as worker:
         assert worker.wait() == 78
     assert "pip install 'prompt-worker[telemetry]'" in worker.output
@@ -186,7 +209,7 @@ def test_an_exporter_that_is_not_installed_is_asked_for_by_its_extra(
         ("PROMPT_WORKER_LOG_LEVEL", "LOUD"),
     ],
 )
-def test_a_wrong_setting_is_named(pipeline: Pipeline, setting: str, value: str) -> None:
+def test_wrong_telemetry_setting_is_named(pipeline: Pipeline, setting: str, value: str) -> None:
     with pipeline.worker(**{setting: value}) as worker:
         assert worker.wait() == 78
     assert setting in worker.output

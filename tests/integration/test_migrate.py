@@ -12,7 +12,8 @@ import pytest
 from queries import rows, run_script, scalar
 from sqlalchemy import Engine, text
 
-from prompt_schema.migrate import MIGRATIONS, MigrationError, migrate, pending, read
+from prompt_schema.errors import MigrationError
+from prompt_schema.migrate import MIGRATIONS, migrate, pending, read
 from prompt_schema.verify import verify
 from prompt_worker.platform.postgres.engine import connect
 
@@ -30,7 +31,7 @@ def silent(_: str) -> None:
     pass
 
 
-def test_an_empty_database_gets_everything_once(empty_engine: Engine) -> None:
+def test_empty_database_gets_every_migration_once(empty_engine: Engine) -> None:
     lines: list[str] = []
     assert migrate(empty_engine, lines.append) == ALL
     assert len(lines) == len(ALL)
@@ -43,7 +44,7 @@ def test_an_empty_database_gets_everything_once(empty_engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("runners", [2, 8])
-def test_runners_at_the_same_time_apply_each_migration_once(empty_database: str, runners: int) -> None:
+def test_concurrent_runners_apply_each_migration_once(empty_database: str, runners: int) -> None:
     with ThreadPoolExecutor(runners) as pool:
         applied = list(pool.map(migrate_at, [empty_database] * runners))
     # The one that came first did all of it.
@@ -58,7 +59,7 @@ def migrate_at(url: str) -> list[str]:
         engine.dispose()
 
 
-def test_two_databases_of_one_server_may_be_migrated_at_once(empty_database: str) -> None:
+def test_two_databases_of_a_server_can_be_migrated_at_once(empty_database: str) -> None:
     """The roles belong to the server: whoever makes them first, neither migration fails."""
     name = empty_database.rpartition("/")[2]
     with closing(psycopg2.connect(empty_database)) as connection:
@@ -74,7 +75,7 @@ def test_two_databases_of_one_server_may_be_migrated_at_once(empty_database: str
             cursor.execute(f"DROP DATABASE {name}_twin WITH (FORCE)")
 
 
-def test_a_waiting_runner_outlives_the_timeouts_of_its_connection(empty_database: str) -> None:
+def test_waiting_runner_outlives_its_connections_timeouts(empty_database: str) -> None:
     """A long migration elsewhere must not fail the runner that waits for it."""
     short = connect(empty_database, application_name="test", statement_timeout_ms=200, lock_timeout_ms=200)
     with ThreadPoolExecutor(1) as pool, closing(psycopg2.connect(empty_database)) as other:
@@ -87,51 +88,51 @@ def test_a_waiting_runner_outlives_the_timeouts_of_its_connection(empty_database
     short.dispose()
 
 
-def test_an_edited_migration_is_refused_by_name(engine: Engine, folder: Path) -> None:
+def test_edited_migration_is_refused_by_name(engine: Engine, folder: Path) -> None:
     edited = folder / "0004_indexes.sql"
     edited.write_text(edited.read_text() + "\n-- changed my mind\n")
     with pytest.raises(MigrationError, match=r"0004_indexes\.sql was edited .* new migration"):
         migrate(engine, silent, folder)
 
 
-def test_a_gap_is_refused(engine: Engine, folder: Path) -> None:
+def test_gap_in_the_numbers_is_refused(engine: Engine, folder: Path) -> None:
     (folder / "0003_mend_tables.sql").unlink()
     with pytest.raises(MigrationError, match="0003 is missing"):
         migrate(engine, silent, folder)
 
 
-def test_a_number_given_twice_is_refused(engine: Engine, folder: Path) -> None:
+def test_number_used_twice_is_refused(engine: Engine, folder: Path) -> None:
     (folder / "0003_another.sql").write_text("SELECT 1;")
-    with pytest.raises(MigrationError, match="0003 stands there twice"):
+    with pytest.raises(MigrationError, match="0003 is used twice"):
         migrate(engine, silent, folder)
 
 
 @pytest.mark.parametrize("name", ["10_short.sql", "0010_Upper.sql", "ten.sql"])
-def test_a_file_with_another_kind_of_name_is_refused(engine: Engine, folder: Path, name: str) -> None:
+def test_migration_file_with_a_wrong_name_is_refused(engine: Engine, folder: Path, name: str) -> None:
     (folder / name).write_text("SELECT 1;")
     with pytest.raises(MigrationError, match="NNNN_"):
         migrate(engine, silent, folder)
 
 
-def test_a_migration_that_came_in_between_is_refused(engine: Engine, folder: Path) -> None:
+def test_migration_added_in_between_is_refused(engine: Engine, folder: Path) -> None:
     (folder / f"{LAST}_{ALL[-1]}.sql").rename(folder / f"{NEXT}_{ALL[-1]}.sql")
     (folder / f"{LAST}_late.sql").write_text("SELECT 1;")
     with pytest.raises(MigrationError, match=rf"{LAST}_late\.sql was never applied .* next free number"):
         migrate(engine, silent, folder)
 
 
-def test_a_database_of_a_newer_version_is_refused(engine: Engine) -> None:
+def test_database_of_a_newer_version_is_refused(engine: Engine) -> None:
     rows(engine, "INSERT INTO schema_migrations (version, checksum) VALUES ('from_the_future', 'abc')")
     with pytest.raises(MigrationError, match="from_the_future"):
         migrate(engine, silent)
 
 
-def test_migrations_of_another_program_in_the_same_ledger_are_left_alone(engine: Engine) -> None:
+def test_other_programs_migrations_in_the_ledger_are_ignored(engine: Engine) -> None:
     rows(engine, "INSERT INTO schema_migrations (version) VALUES ('their_0001')")
     assert migrate(engine, silent) == []
 
 
-def test_a_failing_migration_leaves_nothing_and_says_what_failed(engine: Engine, folder: Path) -> None:
+def test_failing_migration_leaves_nothing_and_says_what_failed(engine: Engine, folder: Path) -> None:
     (folder / f"{NEXT}_good.sql").write_text("CREATE TABLE good (id integer);")
     (folder / f"{NEXT_BUT_ONE}_bad.sql").write_text("CREATE TABLE half (id integer);\nSELECT 1 / 0;")
     with pytest.raises(
@@ -147,7 +148,7 @@ def test_a_failing_migration_leaves_nothing_and_says_what_failed(engine: Engine,
     assert migrate(engine, silent, folder) == ["bad"]
 
 
-def test_an_error_quotes_no_row(engine: Engine, folder: Path) -> None:
+def test_migration_error_quotes_no_row(engine: Engine, folder: Path) -> None:
     (folder / f"{NEXT}_clash.sql").write_text(
         "INSERT INTO prompt_guardrails (name, guardrail_type, severity, action, config) "
         "VALUES ('secret name', 'no such type', 'high', 'warn', '{}');"
@@ -158,7 +159,7 @@ def test_an_error_quotes_no_row(engine: Engine, folder: Path) -> None:
     assert "secret name" not in str(raised.value)
 
 
-def test_percent_signs_and_semicolons_mean_nothing_to_the_runner(engine: Engine, folder: Path) -> None:
+def test_percent_signs_and_semicolons_reach_the_server_unchanged(engine: Engine, folder: Path) -> None:
     (folder / f"{NEXT}_signs.sql").write_text(
         "-- a; b\nCREATE TABLE signs AS SELECT '100 %s; %(x)s :y {z}' AS sign;"
     )
@@ -173,7 +174,7 @@ def test_warnings_of_a_migration_are_reported(engine: Engine, folder: Path) -> N
     assert any("look here" in line for line in lines)
 
 
-def test_ids_are_version_7_and_in_the_order_of_time(engine: Engine) -> None:
+def test_generated_ids_are_version_7_and_ordered_by_time(engine: Engine) -> None:
     run_script(engine, "CREATE TABLE made (id uuid DEFAULT uuid_v7(), nth integer)")
     rows(engine, "INSERT INTO made (nth) VALUES (1)")
     rows(engine, "SELECT pg_sleep(0.005)")
@@ -185,7 +186,7 @@ def test_ids_are_version_7_and_in_the_order_of_time(engine: Engine) -> None:
     assert abs((second.int >> 80) - int(milliseconds)) < 10_000
 
 
-def test_a_user_who_may_not_create_roles_is_told_what_to_grant(empty_database: str) -> None:
+def test_user_without_createrole_gets_the_grant_to_ask_for(empty_database: str) -> None:
     name = empty_database.rpartition("/")[2]
     owner = f"owner_{name}"
     with closing(psycopg2.connect(empty_database)) as connection:

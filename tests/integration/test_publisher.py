@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -23,10 +21,11 @@ from msgspec import Raw
 from opentelemetry.sdk.trace import TracerProvider
 
 from prompt_worker import Publisher
-from prompt_worker.commands import publish as publish_file
 from prompt_worker.event.execution import InvalidEventError, encode, parse
-from prompt_worker.publishing.delivery import Post
-from prompt_worker.publishing.message import Message, UnpublishableError
+from prompt_worker.publishing.connection import Connection
+from prompt_worker.publishing.delivery import Delivery
+from prompt_worker.publishing.errors import UnpublishableError
+from prompt_worker.publishing.message import Message
 from tests.support.topic import Topic, an_event
 
 
@@ -57,7 +56,7 @@ def script(code: str, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
-def test_an_event_arrives_with_its_attributes(publisher: Publisher, topic: Topic) -> None:
+def test_event_arrives_with_its_attributes(publisher: Publisher, topic: Topic) -> None:
     event = an_event(environment="staging")
     with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
         message_id = publisher.publish(event).result(10)
@@ -69,7 +68,7 @@ def test_an_event_arrives_with_its_attributes(publisher: Publisher, topic: Topic
     assert not any("fractions" in value or "Ask" in value for value in message.attributes.values())
 
 
-def test_an_event_may_be_changed_after_it_is_handed_over(publisher: Publisher, topic: Topic) -> None:
+def test_event_may_be_changed_after_publish(publisher: Publisher, topic: Topic) -> None:
     event = an_event(rendered_prompt="before")
     publisher.publish(event)
     event.rendered_prompt = "after"
@@ -78,7 +77,7 @@ def test_an_event_may_be_changed_after_it_is_handed_over(publisher: Publisher, t
     assert (body["rendered_prompt"], body["input_variables"]["topic"]) == ("before", "fractions")
 
 
-def test_a_bad_event_costs_its_neighbours_nothing(publisher: Publisher, topic: Topic) -> None:
+def test_bad_event_costs_its_neighbours_nothing(publisher: Publisher, topic: Topic) -> None:
     good = [an_event() for _ in range(999)]
     futures = [publisher.publish(event) for event in good[:500]]
     bad = publisher.publish(an_event(status="SECRET"))
@@ -103,12 +102,11 @@ def test_many_threads_share_one_publisher(publisher: Publisher, topic: Topic) ->
     assert publisher.counts.published == 2000
 
 
-def test_a_task_can_await_the_future(publisher: Publisher, topic: Topic) -> None:
+def test_task_can_await_the_future(publisher: Publisher, topic: Topic) -> None:
     async def task() -> tuple[str, object]:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(
-                asyncio.wrap_future(publisher.publish(an_event())), 0
-            )  # cancelled, but handed over
+            # Cancelled, but handed over.
+            await asyncio.wait_for(asyncio.wrap_future(publisher.publish(an_event())), 0)
         first, bad = await asyncio.gather(
             asyncio.wrap_future(publisher.publish(an_event())),
             asyncio.wrap_future(publisher.publish(an_event(template_version=0))),
@@ -123,7 +121,7 @@ def test_a_task_can_await_the_future(publisher: Publisher, topic: Topic) -> None
     assert message_id in {message.message_id for message in messages}
 
 
-def test_an_execution_that_is_cancelled_is_recorded(publisher: Publisher, topic: Topic) -> None:
+def test_cancelled_execution_is_recorded(publisher: Publisher, topic: Topic) -> None:
     async def request() -> None:
         with publisher.execution(
             template_name="t", template_version=1, rendered_prompt="r", input_variables={}
@@ -159,10 +157,40 @@ def test_events_of_any_size_arrive(publisher: Publisher, topic: Topic) -> None:
     assert json.loads(stored[cut].data)["input_variables"]["_truncated"] == {"rendered_prompt": 25_000_000}
 
 
+# --- what operators see ---
+
+GAUGES = """
+import sys
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from tests.support.topic import an_event
+from prompt_worker import Publisher
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader]))
+publishers = [Publisher(sys.argv[1], spool=sys.argv[2]) for _ in range(2)]
+for publisher in publishers:
+    assert publisher.publish(an_event()).result(20).isdigit()
+    assert publisher.flush(20)
+for resource in reader.get_metrics_data().resource_metrics:
+    for scope in resource.scope_metrics:
+        for metric in scope.metrics:
+            print(metric.name, [point.value for point in metric.data.data_points])
+"""
+
+
+def test_waiting_events_of_all_publishers_are_one_metric(topic: Topic, tmp_path: Path) -> None:
+    printed = script(GAUGES, topic.project, str(tmp_path)).stdout
+    assert sorted(printed.splitlines()) == [
+        "prompt_worker_spool_bytes [0]",
+        "prompt_worker_unsent_events [0]",
+    ]
+
+
 # --- the end of a process ---
 
 
-def test_a_script_that_forgets_to_close_loses_nothing(topic: Topic) -> None:
+def test_script_that_forgets_to_close_loses_nothing(topic: Topic) -> None:
     code = """
     import sys
     from tests.support.topic import an_event
@@ -178,7 +206,7 @@ def test_a_script_that_forgets_to_close_loses_nothing(topic: Topic) -> None:
     assert len(topic.receive_ids(501)) == 501
 
 
-def test_close_sends_what_waits_and_refuses_what_comes(
+def test_close_sends_waiting_events_and_refuses_later_ones(
     topic: Topic, caplog: pytest.LogCaptureFixture
 ) -> None:
     publisher = Publisher(topic.project)
@@ -193,7 +221,7 @@ def test_close_sends_what_waits_and_refuses_what_comes(
     assert topic.receive_ids(3000) == ids(events)
 
 
-def test_a_signal_handler_may_close_it(topic: Topic) -> None:
+def test_signal_handler_may_close_the_publisher(topic: Topic) -> None:
     """As servers do on SIGTERM: it interrupts the main thread anywhere, also within `publish`."""
     code = """
     import os, signal, sys, threading, time
@@ -244,7 +272,7 @@ print(publisher.close())
 
 
 @pytest.mark.parametrize("before", [0, 1, 2000])
-def test_each_forked_worker_sends_its_own_and_only_that(topic: Topic, before: int) -> None:
+def test_forked_workers_send_only_their_own_events(topic: Topic, before: int) -> None:
     """A server that preloads the application and forks: also when the parent has already published, or is doing so."""
     script(PRELOADED, topic.project, str(before))
     bodies = topic.receive_bodies(before + 400)
@@ -256,7 +284,7 @@ def test_each_forked_worker_sends_its_own_and_only_that(topic: Topic, before: in
     assert len({body["event_id"] for body in bodies}) == len(bodies)
 
 
-def test_a_child_of_multiprocessing_loses_nothing_when_it_ends(topic: Topic) -> None:
+def test_multiprocessing_child_loses_nothing_when_it_ends(topic: Topic) -> None:
     code = """
     import multiprocessing, sys
     from tests.support.topic import an_event
@@ -279,7 +307,7 @@ def test_a_child_of_multiprocessing_loses_nothing_when_it_ends(topic: Topic) -> 
 # --- what it costs the caller ---
 
 
-def test_publishing_costs_the_caller_no_more_than_the_bare_client(topic: Topic) -> None:
+def test_publish_costs_the_caller_no_more_than_the_client(topic: Topic) -> None:
     """At most 1.3 times the client library's `publish()` on the caller's thread; alternating, as one run."""
     client, event = PublisherClient(), an_event()
     attributes = {f"attribute-{n}": "of some length, as ours" for n in range(7)}
@@ -305,112 +333,16 @@ def test_publishing_costs_the_caller_no_more_than_the_bare_client(topic: Topic) 
     assert min(ours) <= 1.3 * min(bare)
 
 
-# --- prompt-worker publish ---
-
-
-def lines(count: int) -> list[bytes]:
-    return [encode(an_event()) for _ in range(count)]
-
-
-def test_a_file_is_published_and_refused_lines_are_named(
-    topic: Topic, capfd: pytest.CaptureFixture[str]
-) -> None:
-    good = lines(2500)
-    mixed = [*good[:10], b"{SECRET", b"", b"  ", *good[10:], good[0].replace(b'"success"', b'"SECRET"')]
-    code = publish_file.run(BytesIO(b"\n".join(mixed)), Publisher(topic.project))
-    out, err = capfd.readouterr()
-    assert code == 1
-    assert out == "2,500 of 2,502 events published, 2 refused\n"
-    assert [line.partition(":")[0] for line in err.splitlines()] == ["line 11", "line 2504"]
-    assert "SECRET" not in err
-    assert topic.receive_ids(2500) == {json.loads(line)["event_id"] for line in good}
-
-
-def test_a_flawless_file_exits_with_0(topic: Topic, capfd: pytest.CaptureFixture[str]) -> None:
-    assert (
-        publish_file.run(BytesIO(b"\n".join(lines(10)) + b"\n"), Publisher(topic.project), as_json=True) == 0
-    )
-    out, err = capfd.readouterr()
-    assert json.loads(out) == {
-        "lines": 10,
-        "published": 10,
-        "spooled": 0,
-        "refused": 0,
-        "lost": 0,
-        "interrupted": False,
-    }
-    assert err == ""
-
-
-def test_a_file_of_any_length_takes_the_same_memory(topic: Topic, tmp_path: Path) -> None:
-    code = """
-    import psutil, sys
-    from prompt_worker import Publisher, publish_file
-    with publish_file.source(sys.argv[2]) as file:
-        assert publish_file.run(file, Publisher(sys.argv[1])) == 0
-    print(psutil.Process().memory_info().rss)
-    """
-    block = b"\n".join(lines(1000)) + b"\n"
-    sizes = []
-    for name, repeats in (("short", 10), ("long", 50)):
-        (tmp_path / name).write_bytes(block * repeats)
-        sizes.append(int(script(code, topic.project, str(tmp_path / name)).stdout.split()[-1]))
-    short, long = sizes
-    assert long - short < 10_000_000, "bytes more for a file 60 MB longer"
-
-
-def test_an_interrupted_file_says_how_far_it_came(topic: Topic, tmp_path: Path) -> None:
-    code = """
-    import itertools, sys
-    from tests.support.topic import an_event
-    from prompt_worker import Publisher, publish_file
-    from prompt_worker.event.execution import encode
-    sys.exit(publish_file.run((encode(an_event()) for _ in itertools.count()), Publisher(sys.argv[1]), as_json=True))
-    """
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code), topic.project],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        stdout=subprocess.PIPE,
-    )
-    received = {body["event_id"] for body in topic.receive_bodies(1000)}
-    process.send_signal(signal.SIGINT)
-    try:
-        out, _ = process.communicate(timeout=30)
-    finally:
-        process.kill()
-    said = json.loads(out)
-    assert process.returncode == 130
-    assert said["interrupted"]
-    assert said["lines"] - said["published"] in (0, 1)
-    while more := topic.receive_ids(1, timeout=2):
-        received |= more
-    assert len(received) in (said["published"], said["published"] + 1)
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(publish_file.SourceError, match=r"cannot read .*missing: No such file"):
-        publish_file.source(str(tmp_path / "missing")).__enter__()
-
-
-def test_a_topic_that_does_not_exist_is_not_waited_for_for_ever(
-    project: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    assert publish_file.run(BytesIO(lines(1)[0]), Publisher(project), patience=1.0) == 1
-    assert "1 given up" in capfd.readouterr().out
-    assert "run `prompt-worker topics`" in caplog.text
-
-
 def test_futures_are_those_of_the_standard_library(publisher: Publisher) -> None:
     future = publisher.publish(an_event())
     assert isinstance(future, Future)
     assert future.result(10).isdigit()
 
 
-def test_a_message_that_pubsub_refuses_stands_alone_in_the_end(topic: Topic) -> None:
+def test_message_that_pubsub_refuses_is_isolated(topic: Topic) -> None:
     """What passes our checks and is refused all the same: here a message with nothing in it."""
     good = [Message({"n": str(n)}, Raw(b"{}")) for n in range(20)]
-    results = Post(topic.project, "prompt-executions", 10).send(
-        [*good[:13], Message({}, Raw(b"")), *good[13:]]
-    )
+    delivery = Delivery(lambda: Connection(topic.project, "prompt-executions"), timeout=10)
+    results = delivery.send([*good[:13], Message({}, Raw(b"")), *good[13:]])
     assert [n for n, result in enumerate(results) if isinstance(result, UnpublishableError)] == [13]
     assert {message.attributes["n"] for message in topic.receive(20)} == {str(n) for n in range(20)}

@@ -1,4 +1,4 @@
-"""`prompt-worker serve` as a process: what Pub/Sub pushes becomes rows, each request answered as its event ends."""
+"""`prompt-worker serve` as a process: what Pub/Sub pushes becomes rows; each request is answered by its outcome."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ def signer() -> Iterator[Signer]:
         yield opened
 
 
-def test_500_requests_at_once_are_joined_into_few_commits_and_each_is_answered(
-    pipeline: Pipeline, signer: Signer
-) -> None:
+def test_500_requests_at_once_share_few_commits(pipeline: Pipeline, signer: Signer) -> None:
     published = bodies(500)
     fetches = signer.fetches
     with Serving(pipeline, signer) as serving:
@@ -41,7 +39,7 @@ def test_500_requests_at_once_are_joined_into_few_commits_and_each_is_answered(
     assert signer.fetches == fetches + 1
 
 
-def test_a_rejected_event_is_answered_once_it_is_dead_lettered(pipeline: Pipeline, signer: Signer) -> None:
+def test_rejected_event_is_answered_once_it_is_dead_lettered(pipeline: Pipeline, signer: Signer) -> None:
     bad = body(template_name="no_such_template")
     with Serving(pipeline, signer) as serving:
         assert sorted(serving.push_all([bad, body(), body()])) == [204] * 3
@@ -54,9 +52,7 @@ def test_a_rejected_event_is_answered_once_it_is_dead_lettered(pipeline: Pipelin
     assert pipeline.rows() == 2
 
 
-def test_what_can_neither_be_written_nor_dead_lettered_is_sent_back(
-    pipeline: Pipeline, signer: Signer
-) -> None:
+def test_event_neither_written_nor_dead_lettered_gets_503(pipeline: Pipeline, signer: Signer) -> None:
     topology = pipeline.topology
     pipeline.publisher.delete_topic(topic=topology.topic_path(topology.names.dead_letter_topic))
     metrics = free_port()
@@ -71,9 +67,7 @@ def test_what_can_neither_be_written_nor_dead_lettered_is_sent_back(
     assert line.endswith(" 1.0")
 
 
-def test_the_breaker_ends_the_service_and_its_requests_are_sent_back(
-    pipeline: Pipeline, signer: Signer
-) -> None:
+def test_breaker_ends_the_service_and_its_requests_get_503(pipeline: Pipeline, signer: Signer) -> None:
     with Serving(pipeline, signer, PROMPT_WORKER_BREAKER_WINDOW="50") as serving:
         answered = serving.push_all([b"not an event"] * 60)
         assert set(answered) <= {503, 204, 0}
@@ -83,7 +77,7 @@ def test_the_breaker_ends_the_service_and_its_requests_are_sent_back(
 
 
 @pytest.mark.parametrize(
-    ("sender", "status", "told"),
+    ("sender", "status", "reason"),
     [
         ("nobody", 401, "let the push subscription authenticate"),
         ("expired", 401, "expired"),
@@ -92,8 +86,8 @@ def test_the_breaker_ends_the_service_and_its_requests_are_sent_back(
         ("another signature", 401, "InvalidSignatureError"),
     ],
 )
-def test_who_is_not_pub_sub_writes_nothing(
-    pipeline: Pipeline, signer: Signer, sender: str, status: int, told: str
+def test_sender_that_is_not_pub_sub_writes_nothing(
+    pipeline: Pipeline, signer: Signer, sender: str, status: int, reason: str
 ) -> None:
     headers = {
         "nobody": {},
@@ -108,7 +102,7 @@ def test_who_is_not_pub_sub_writes_nothing(
         assert serving.push(body()).status == 204, "the next one is let in"
         serving.process.terminate()
         [warning] = serving.process.messages("WARNING", "ERROR")
-        assert told in warning
+        assert reason in warning
         assert "CONFIDENTIAL" not in serving.process.output
         token = headers.get("Authorization", "Bearer none at all").split(" ", 1)[1]
         for part in token.split("."):
@@ -117,9 +111,7 @@ def test_who_is_not_pub_sub_writes_nothing(
     assert pipeline.rows() == 1
 
 
-def test_a_body_that_pub_sub_would_not_send_is_refused_and_acknowledged_never(
-    pipeline: Pipeline, signer: Signer
-) -> None:
+def test_body_that_is_no_envelope_is_never_acknowledged(pipeline: Pipeline, signer: Signer) -> None:
     bearer = signer.bearer()
     with Serving(pipeline, signer) as serving:
 
@@ -143,7 +135,7 @@ def test_a_body_that_pub_sub_would_not_send_is_refused_and_acknowledged_never(
     assert len(pipeline.dead_letters(1)) == 1
 
 
-def test_the_emulator_pushes_to_both_and_every_event_is_where_it_belongs(pipeline: Pipeline) -> None:
+def test_emulator_pushes_every_event_to_both_consumers(pipeline: Pipeline) -> None:
     port = free_port()
     settings = {
         "PORT": str(port),
@@ -185,7 +177,7 @@ def test_answers_and_refusals_are_counted(pipeline: Pipeline, signer: Signer) ->
     assert value("refused_requests_total", 'status="401"') == 3
 
 
-def test_what_is_missing_is_named_at_start_all_at_once(pipeline: Pipeline) -> None:
+def test_missing_push_settings_are_named_at_start_all_at_once(pipeline: Pipeline) -> None:
     with pipeline.command("serve", DATABASE_URL="", PORT="none", PROMPT_WORKER_HMAC_KEY="short") as serving:
         assert serving.wait() == 78
         for name in (
@@ -198,7 +190,7 @@ def test_what_is_missing_is_named_at_start_all_at_once(pipeline: Pipeline) -> No
             assert name in serving.output
 
 
-def test_anyone_may_push_only_on_the_emulator(pipeline: Pipeline) -> None:
+def test_push_without_token_works_only_on_the_emulator(pipeline: Pipeline) -> None:
     with pipeline.command(
         "serve", PUBSUB_EMULATOR_HOST="", PROMPT_WORKER_PUSH_WITHOUT_TOKEN="true"
     ) as serving:
@@ -206,15 +198,15 @@ def test_anyone_may_push_only_on_the_emulator(pipeline: Pipeline) -> None:
         assert "PROMPT_WORKER_PUSH_WITHOUT_TOKEN is for the emulator" in serving.output
 
 
-def test_a_port_that_is_taken_is_named(pipeline: Pipeline, signer: Signer) -> None:
+def test_taken_push_port_is_named(pipeline: Pipeline, signer: Signer) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:
         port = str(taken.getsockname()[1])
         with pipeline.command("serve", "executions", PORT=port, **signer.settings) as serving:
             assert serving.wait() == 69
-            assert f"PORT: port {port} cannot be had" in serving.output
+            assert f"PORT: cannot listen on port {port}" in serving.output
 
 
-def test_keys_that_cannot_be_fetched_send_requests_back(pipeline: Pipeline, signer: Signer) -> None:
+def test_requests_get_503_while_keys_cannot_be_fetched(pipeline: Pipeline, signer: Signer) -> None:
     with Serving(
         pipeline, signer, PROMPT_WORKER_PUSH_KEYS_URL=f"http://127.0.0.1:{free_port()}/certs"
     ) as serving:

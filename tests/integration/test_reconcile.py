@@ -1,4 +1,4 @@
-"""Topics and subscriptions on a broker: created where missing, mended where they differ, otherwise left alone."""
+"""Topics and subscriptions on a broker: created where missing, updated where they differ, otherwise left alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def clients(project: str) -> Iterator[tuple[PublisherClient, SubscriberClient]]:
     subscriber.close()
 
 
-def test_what_is_missing_is_created_and_then_left_alone(
+def test_missing_topics_are_created_and_then_left_alone(
     project: str, clients: tuple[PublisherClient, SubscriberClient]
 ) -> None:
     topology = Topology(project, Names(), emulated=True)
@@ -36,7 +36,7 @@ def test_what_is_missing_is_created_and_then_left_alone(
     assert [change.action for change in reconcile(topology, *clients)] == ["unchanged"] * 6
 
 
-def test_a_dead_letter_that_came_before_its_subscription_is_found_in_it(
+def test_dead_letter_older_than_its_subscription_is_found_in_it(
     project: str, clients: tuple[PublisherClient, SubscriberClient]
 ) -> None:
     publisher, subscriber = clients
@@ -50,7 +50,7 @@ def test_a_dead_letter_that_came_before_its_subscription_is_found_in_it(
     assert [received.message.data for received in pulled.received_messages] == [b"rejected meanwhile"]
 
 
-def test_what_differs_is_updated_and_named(
+def test_differing_policy_is_updated_and_named(
     project: str, clients: tuple[PublisherClient, SubscriberClient]
 ) -> None:
     topology = Topology(project, Names(), emulated=True)
@@ -70,7 +70,7 @@ def test_what_differs_is_updated_and_named(
     assert found.dead_letter_policy.max_delivery_attempts == 100
 
 
-def test_nothing_of_anyone_else_is_touched(
+def test_foreign_subscriptions_are_left_alone(
     project: str, clients: tuple[PublisherClient, SubscriberClient]
 ) -> None:
     publisher, subscriber = clients
@@ -81,14 +81,14 @@ def test_nothing_of_anyone_else_is_touched(
     assert subscriber.get_subscription(subscription=theirs).topic == other
 
 
-def test_what_the_broker_refuses_is_told_with_what_to_do(
+def test_refusal_of_the_broker_says_what_to_do(
     project: str, clients: tuple[PublisherClient, SubscriberClient]
 ) -> None:
     with pytest.raises(DeploymentError, match=rf"project {project} refuses.*roles/pubsub.editor"):
         list(reconcile(Topology(project, Names(topic="x"), emulated=True), *clients))
 
 
-def test_the_command_says_what_it_did(project: str) -> None:
+def test_topics_command_says_what_it_did(project: str) -> None:
     for action in ("created", "unchanged"):
         with WorkerProcess({"PUBSUB_PROJECT_ID": project}, "-m", "prompt_worker", "topics") as command:
             assert command.wait() == 0

@@ -1,4 +1,4 @@
-"""P1 and P2 under redelivery: what was committed and comes again is a duplicate, and is counted once."""
+"""P1 and P2 under redelivery: what is redelivered after its commit is a duplicate, and is counted once."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def receive(subscription: Subscription, count: int) -> list[Message]:
     return found
 
 
-def test_a_batch_committed_but_never_acknowledged_comes_again_as_duplicates(pipeline: Pipeline) -> None:
-    """The worker that died between its commit and its acknowledgement."""
+def test_unacknowledged_batch_comes_again_as_duplicates(pipeline: Pipeline) -> None:
+    """A worker that dies between its commit and its acknowledgement."""
     published = bodies(500)
     pipeline.publish(published)
     engine = connect(pipeline.database, application_name="tests")
@@ -45,7 +45,7 @@ def test_a_batch_committed_but_never_acknowledged_comes_again_as_duplicates(pipe
     engine.dispose()
 
 
-def test_a_seek_into_the_past_changes_nothing(pipeline: Pipeline) -> None:
+def test_seek_into_the_past_changes_nothing(pipeline: Pipeline) -> None:
     published = bodies(1000)
     before = datetime.now(UTC) - timedelta(seconds=1)
     pipeline.publish(published)
@@ -58,8 +58,8 @@ def test_a_seek_into_the_past_changes_nothing(pipeline: Pipeline) -> None:
     assert pipeline.dead_letters(0) == []
 
 
-def test_duplicates_of_a_publisher_that_was_not_sure_are_one_row(pipeline: Pipeline) -> None:
-    """The broker sees two messages; only the event's id tells that they are one."""
+def test_event_published_twice_is_one_row(pipeline: Pipeline) -> None:
+    """The broker sees two messages; only the event's id shows that they are one."""
     published = bodies(1000)
     pipeline.publish(random.Random(1).sample(published * 2, 2000))
     with pipeline.worker(PROMPT_WORKER_BATCH_MESSAGES="300") as worker:

@@ -1,19 +1,24 @@
-"""`prompt-worker dead-letters replay`: told first, then sent, settled, and never sent without end."""
+"""`prompt-worker dead-letters replay`: a dry run first, then sent and settled, and never sent without end."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from prompt_worker.deadletters.replay import replaying as replay_command
-from prompt_worker.deadletters.replay.selection import PORTION_BYTES
+from prompt_worker.deadletters.filters import Filter
+from prompt_worker.deadletters.replay import replaying
+from prompt_worker.deadletters.replay.selection import BATCH_BYTES, select
 from prompt_worker.deadletters.replay.settling import Settled
+from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.postgres.session import Session
+from prompt_worker.platform.process.wakeup import Wakeup
+from prompt_worker.platform.pubsub.topic import Topic
 from prompt_worker.platform.pubsub.topology import Names
 from tests.support.events import bodies, body, event
 from tests.support.pipeline import Pipeline
@@ -38,9 +43,7 @@ EVERYTHING = (
 )
 
 
-def test_a_dry_run_says_for_each_cause_what_would_happen_and_changes_nothing(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_dry_run_reports_each_cause_and_changes_nothing(pipeline: Pipeline, prompt_worker: Command) -> None:
     stored = body()
     pipeline.publish([stored])
     with pipeline.worker() as worker:
@@ -55,16 +58,17 @@ def test_a_dry_run_says_for_each_cause_what_would_happen_and_changes_nothing(
         pipeline.database,
         [letter(body(), "evaluation_failed", "Error", source=Names().guardrails) for _ in range(2)],
     )
-    # Stored as one that is open although its row is there: what the sweep has not seen yet.
+    # Stored as pending although its row is there: what the sweep has not seen yet.
     store(pipeline.database, [letter(stored)])
     pipeline.query("UPDATE dead_letter_events SET status = 'pending' WHERE status = 'resolved'")
     create_template(pipeline, "made-later")
     before = pipeline.query(EVERYTHING)
 
-    told = prompt_worker("dead-letters", "replay")
+    printed = prompt_worker("dead-letters", "replay")
 
     groups = {
-        tuple(group) for group in re.findall(r"^ +(\d+)  (.+)\n +(.+); for example \S+$", told, re.MULTILINE)
+        tuple(group)
+        for group in re.findall(r"^ +(\d+)  (.+)\n +(.+); for example \S+$", printed, re.MULTILINE)
     }
     assert groups == {
         (
@@ -81,14 +85,15 @@ def test_a_dry_run_says_for_each_cause_what_would_happen_and_changes_nothing(
             "would fail again: invalid_json: not JSON: JSON is malformed: object keys must be strings (byte …)",
         ),
     }
-    assert "13 events: 6 would be written, 1 would be skipped, 6 would fail again. Nothing was sent" in told
+    assert (
+        "13 events: 6 would be written, 1 would be skipped, 6 would fail again. Dry run: nothing sent"
+        in printed
+    )
     assert pipeline.query(EVERYTHING) == before
     assert sent(pipeline, 0) == []
 
 
-def test_original_bytes_and_attributes_are_sent_with_who_when_and_how_often(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_replay_sends_original_bytes_with_provenance(pipeline: Pipeline, prompt_worker: Command) -> None:
     odd = b"\xff\0 not JSON, with bytes"
     store(pipeline.database, [letter(odd, "invalid_json", "not JSON", own="é")])
     prompt_worker("dead-letters", "replay", "--yes", "--by", "ada", "--wait", "0")
@@ -106,77 +111,71 @@ def test_original_bytes_and_attributes_are_sent_with_who_when_and_how_often(
     assert statuses(pipeline) == {"replayed": 1}
 
 
-def test_what_is_replayed_after_a_fix_is_written_resolved_and_counted_once(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_replay_after_a_fix_resolves_and_counts_once(pipeline: Pipeline, prompt_worker: Command) -> None:
     broken = [body(template_name="made-later") for _ in range(700)]
     store(pipeline.database, [letter(one) for one in broken])
     create_template(pipeline, "made-later")
     with pipeline.worker() as worker:
-        told = prompt_worker("dead-letters", "replay", "--yes", "--canary", "10")
+        printed = prompt_worker("dead-letters", "replay", "--yes", "--canary", "10")
         assert worker.terminate()[0] == 0
-    assert "canary of 10: 10 resolved" in told
-    assert "700 sent: 700 resolved" in told
+    assert "canary of 10: 10 resolved" in printed
+    assert "700 sent: 700 resolved" in printed
     assert statuses(pipeline) == {"resolved": 700}
     pipeline.assert_exact(broken)
     assert worker.totals == {"written": 700}
 
 
-def test_a_canary_that_fails_again_stops_the_replay_and_says_why(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_canary_that_fails_again_stops_the_replay(pipeline: Pipeline, prompt_worker: Command) -> None:
     store(pipeline.database, [letter(body(template_name="nobody-knows")) for _ in range(50)])
     with pipeline.worker(), pipeline.command("run", "dead-letters"):
-        told = prompt_worker("dead-letters", "replay", "--yes", "--canary", "5", code=1)
-    assert "canary of 5: 5 failed again" in told
-    assert "no template nobody-knows version 1" in told
-    assert "the other 45 were not sent" in told
+        printed = prompt_worker("dead-letters", "replay", "--yes", "--canary", "5", code=1)
+    assert "canary of 5: 5 failed again" in printed
+    assert "no template nobody-knows version 1" in printed
+    assert "the other 45 were not sent" in printed
     assert statuses(pipeline) == {"pending": 50}
     assert pipeline.query("SELECT sum(times_seen), max(times_seen), count(*) FROM dead_letter_events") == [
         (55, 2, 50)
     ]
 
 
-def test_a_canary_that_is_not_settled_stops_the_replay_and_tells_programs(
+def test_canary_that_is_not_settled_stops_the_replay(
     pipeline: Pipeline, prompt_worker: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay_command, "CANARY_WAIT", 1.0)
+    monkeypatch.setattr(replaying, "CANARY_WAIT", 1.0)
     store(pipeline.database, [letter(body()) for _ in range(5)])
-    told = prompt_worker(
+    printed = prompt_worker(
         "dead-letters", "replay", "--yes", "--canary", "2", "--wait", "0", "--json", code=1
     ).splitlines()
-    assert json.loads(told[0]) | {"replay": None} == {
+    assert json.loads(printed[0]) | {"replay": None} == {
         "replay": None, "sent": 2, "resolved": 0, "failed": 0, "waiting": 2, "reasons": [],
     }  # fmt: skip
     assert statuses(pipeline) == {"pending": 3, "replayed": 2}
 
 
-def test_a_canary_that_another_replay_took_over_stops_the_replay(
+def test_canary_taken_over_by_another_replay_stops_this_one(
     pipeline: Pipeline, prompt_worker: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(pipeline.database, [letter(body()) for _ in range(5)])
-    waited = replay_command.wait_until_settled
+    waited = replaying.wait_until_settled
 
     def taken_over(*arguments: Any) -> Settled:
         pipeline.query("UPDATE dead_letter_events SET last_replay_id = uuid_v7() WHERE status = 'replayed'")
         return waited(*arguments)
 
-    monkeypatch.setattr(replay_command, "wait_until_settled", taken_over)
-    told = prompt_worker("dead-letters", "replay", "--yes", "--canary", "2", "--wait", "2", code=1)
-    assert "the other 3 were not sent" in told
+    monkeypatch.setattr(replaying, "wait_until_settled", taken_over)
+    printed = prompt_worker("dead-letters", "replay", "--yes", "--canary", "2", "--wait", "2", code=1)
+    assert "the other 3 were not sent" in printed
     assert statuses(pipeline) == {"pending": 3, "replayed": 2}
 
 
-def test_what_was_discarded_and_is_replayed_has_no_reason_to_be_discarded(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_replay_of_a_discarded_letter_clears_its_reason(pipeline: Pipeline, prompt_worker: Command) -> None:
     store(pipeline.database, [letter(body())])
     prompt_worker("dead-letters", "discard", "--because", "a mistake", "--yes")
     prompt_worker("dead-letters", "replay", "--status", "discarded", "--yes", "--wait", "0")
     assert pipeline.query("SELECT status, discard_reason FROM dead_letter_events") == [("replayed", None)]
 
 
-def test_after_three_replays_one_is_refused_unless_forced(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_fourth_replay_is_refused_unless_forced(pipeline: Pipeline, prompt_worker: Command) -> None:
     store(pipeline.database, [letter(body(template_name="nobody-knows"))])
     with pipeline.worker() as worker:
         for number in range(1, 4):
@@ -184,8 +183,8 @@ def test_after_three_replays_one_is_refused_unless_forced(pipeline: Pipeline, pr
             worker.wait_for(lambda w, number=number: w.totals.get("dead-lettered") == number)
             store_from_topic(pipeline, 1)
         refused = prompt_worker("dead-letters", "replay", "--yes")
-        assert "1 are refused: replayed 3 times already" in refused
-        assert "no dead letter to replay" in refused
+        assert "1 are refused: already replayed 3 times" in refused
+        assert "no dead letters to replay" in refused
         prompt_worker("dead-letters", "replay", "--yes", "--force", "--wait", "0")
         worker.wait_for(lambda w: w.totals.get("dead-lettered") == 4)
         store_from_topic(pipeline, 1)
@@ -194,28 +193,26 @@ def test_after_three_replays_one_is_refused_unless_forced(pipeline: Pipeline, pr
     ]
 
 
-def test_another_limit_of_replays_can_be_set(
+def test_limit_of_replays_can_be_set(
     pipeline: Pipeline, prompt_worker: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROMPT_WORKER_MAX_REPLAYS", "1")
     store(pipeline.database, [letter(body())])
     prompt_worker("dead-letters", "replay", "--yes", "--wait", "0")
-    told = prompt_worker("dead-letters", "replay", "--yes", "--status", "replayed", "--wait", "0")
-    assert "1 are refused: replayed 1 times already" in told
+    printed = prompt_worker("dead-letters", "replay", "--yes", "--status", "replayed", "--wait", "0")
+    assert "1 are refused: already replayed 1 times" in printed
 
 
-def test_a_filter_that_matches_nothing_says_so_and_does_nothing(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_replay_without_matches_does_nothing(pipeline: Pipeline, prompt_worker: Command) -> None:
     store(pipeline.database, [letter(body())])
     for arguments in ([], ["--yes"]):
-        told = prompt_worker("dead-letters", "replay", "--template", "not-there", *arguments)
-        assert "no dead letter to replay: template not-there, status pending" in told
+        printed = prompt_worker("dead-letters", "replay", "--template", "not-there", *arguments)
+        assert "no dead letters to replay: template not-there, status pending" in printed
     assert pipeline.query("SELECT * FROM dead_letter_actions") == []
     assert statuses(pipeline) == {"pending": 1}
 
 
-def test_a_limit_and_a_filter_choose_what_is_sent(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_limit_and_filter_choose_what_is_replayed(pipeline: Pipeline, prompt_worker: Command) -> None:
     wanted = [body(template_name="wanted") for _ in range(20)]
     store(pipeline.database, [letter(one) for one in [*wanted, *bodies(20)]])
     arguments = ["dead-letters", "replay", "--template", "wanted", "--wait", "0"]
@@ -226,7 +223,7 @@ def test_a_limit_and_a_filter_choose_what_is_sent(pipeline: Pipeline, prompt_wor
     assert statuses(pipeline) == {"replayed": 20, "pending": 20}
 
 
-def test_a_rate_is_kept(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_replay_keeps_its_rate(pipeline: Pipeline, prompt_worker: Command) -> None:
     store(pipeline.database, [letter(one) for one in bodies(60)])
     started = time.monotonic()
     prompt_worker("dead-letters", "replay", "--yes", "--rate", "20", "--wait", "0")
@@ -234,18 +231,16 @@ def test_a_rate_is_kept(pipeline: Pipeline, prompt_worker: Command) -> None:
     assert len(sent(pipeline, 60)) == 60
 
 
-def test_large_events_are_sent_a_few_at_a_time(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_large_events_are_replayed_in_small_batches(pipeline: Pipeline, prompt_worker: Command) -> None:
     large = [body(rendered_prompt="x" * 3_000_000, session_id=str(n)) for n in range(8)]
-    assert sum(map(len, large)) > 2 * PORTION_BYTES
+    assert sum(map(len, large)) > 2 * BATCH_BYTES
     store(pipeline.database, [letter(one) for one in large])
     assert "8 events: 8 would be written" in prompt_worker("dead-letters", "replay")
     prompt_worker("dead-letters", "replay", "--yes", "--wait", "0")
     assert sorted(message.data for message in sent(pipeline, 8)) == sorted(large)
 
 
-def test_dead_letters_of_the_guardrail_worker_are_replayed_and_resolved_too(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_dead_letters_of_guardrails_are_replayed_too(pipeline: Pipeline, prompt_worker: Command) -> None:
     events = bodies(20)
     store(
         pipeline.database,
@@ -257,9 +252,7 @@ def test_dead_letters_of_the_guardrail_worker_are_replayed_and_resolved_too(
     pipeline.assert_exact(events)
 
 
-def test_the_audit_tells_who_did_what_to_which_and_what_came_of_it(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_history_has_who_replayed_what_and_the_outcome(pipeline: Pipeline, prompt_worker: Command) -> None:
     one = event(template_name="made-later")
     store(pipeline.database, [letter(json.dumps(one).encode())])
     create_template(pipeline, "made-later")
@@ -274,16 +267,16 @@ def test_the_audit_tells_who_did_what_to_which_and_what_came_of_it(
     )
     assert entry["filter"] == {"template": "made-later", "statuses": ["pending"]}
     assert entry["ended_at"]
-    (told,) = map(
+    (effect,) = map(
         json.loads, prompt_worker("dead-letters", "history", one["event_id"], "--json").splitlines()
     )
-    assert (told["action"], told["outcome"], told["status"]) == ("replay", "sent", "resolved")
-    assert UUID(told["dead_letter"])
+    assert (effect["action"], effect["outcome"], effect["status"]) == ("replay", "sent", "resolved")
+    assert UUID(effect["dead_letter"])
     assert "ada" in prompt_worker("dead-letters", "history")
     assert "resolved, seen 1 time" in prompt_worker("dead-letters", "history", one["event_id"])
 
 
-def test_an_operator_needs_the_workers_rights_for_a_dry_run_alone(
+def test_operator_needs_worker_rights_only_for_a_dry_run(
     pipeline: Pipeline, prompt_worker: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(pipeline.database, [letter(body())])
@@ -298,18 +291,18 @@ def test_an_operator_needs_the_workers_rights_for_a_dry_run_alone(
     assert statuses(pipeline) == {}
 
 
-def test_programs_are_told_as_json(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_replay_prints_json(pipeline: Pipeline, prompt_worker: Command) -> None:
     store(pipeline.database, [letter(body(template_name="made-later")) for _ in range(3)])
     create_template(pipeline, "made-later")
     (group,) = map(json.loads, prompt_worker("dead-letters", "replay", "--json").splitlines())
     assert (group["end"], group["events"], UUID(group["example"]).version) == ("would be written", 3, 7)
     with pipeline.worker():
-        told = prompt_worker("dead-letters", "replay", "--json", "--yes").splitlines()
-    done = json.loads(told[0])
+        printed = prompt_worker("dead-letters", "replay", "--json", "--yes").splitlines()
+    done = json.loads(printed[0])
     assert (done["sent"], done["resolved"], done["failed"], done["waiting"]) == (3, 3, 0, 0)
 
 
-def test_one_that_fails_again_still_tells_who_replayed_it(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_letter_that_fails_again_still_names_its_replayer(pipeline: Pipeline, prompt_worker: Command) -> None:
     store(pipeline.database, [letter(body(template_name="nobody-knows"), own="x")])
     prompt_worker("dead-letters", "replay", "--yes", "--by", "ada", "--wait", "0")
     with pipeline.worker() as worker:
@@ -321,3 +314,58 @@ def test_one_that_fails_again_still_tells_who_replayed_it(pipeline: Pipeline, pr
         "replay-count": "1",
     }
     assert failed.attributes["dead-letter-error-class"] == "unknown_template"
+
+
+@pytest.fixture
+def session(pipeline: Pipeline) -> Iterator[Session]:
+    engine = connect(pipeline.database, application_name="tests")
+    yield Session(engine)
+    engine.dispose()
+
+
+def steps(
+    pipeline: Pipeline, session: Session, stop: Wakeup, **options: Any
+) -> Generator[replaying.Step, None, None]:
+    """A replay of all pending dead letters as a console reads it."""
+    topic = Topic(pipeline.publisher, pipeline.topology.topic_path(pipeline.topology.names.topic))
+    selection = select(session, Filter(statuses=("pending",)), limit=None, most_replays=3)
+    return replaying.replay(session, topic, selection, replaying.Options(**options), by="ada", stop=stop)
+
+
+def test_replay_yields_what_happens_step_by_step(pipeline: Pipeline, session: Session) -> None:
+    store(pipeline.database, [letter(one) for one in bodies(1200)])
+    with pipeline.worker():
+        happened = list(steps(pipeline, session, Wakeup(), canary=10))
+    canary = happened[2]
+    assert isinstance(canary, replaying.CanarySettled)
+    assert (canary.passed, canary.sent, canary.unsent) == (True, 10, 1190)
+    assert happened == [
+        replaying.BatchSent(10),
+        replaying.CanarySent(10),
+        canary,
+        replaying.BatchSent(500),
+        replaying.BatchSent(500),
+        replaying.BatchSent(190),
+        replaying.Done(canary.replay, 1200, Settled(1200, 0, 0), waited=True),
+    ]
+
+
+def test_replay_stops_where_its_reader_asks_it_to(pipeline: Pipeline, session: Session) -> None:
+    store(pipeline.database, [letter(one) for one in bodies(1200)])
+    stop = Wakeup()
+    replay = steps(pipeline, session, stop)
+    assert next(replay) == replaying.BatchSent(500)
+    stop.set()
+    assert list(replay) == [replaying.Interrupted(500, 1200)]
+    assert statuses(pipeline) == {"replayed": 500, "pending": 700}
+
+
+def test_abandoned_replay_has_its_end_in_the_audit(pipeline: Pipeline, session: Session) -> None:
+    store(pipeline.database, [letter(one) for one in bodies(1200)])
+    replay = steps(pipeline, session, Wakeup())
+    assert next(replay) == replaying.BatchSent(500)
+    replay.close()
+    assert statuses(pipeline) == {"replayed": 500, "pending": 700}
+    assert pipeline.query("SELECT by, counts, ended_at IS NOT NULL FROM dead_letter_actions") == [
+        ("ada", {"sent": 500}, True)
+    ]

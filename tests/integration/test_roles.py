@@ -203,7 +203,7 @@ def test_no_role_can_log_in(engine: Engine) -> None:
     ) == [(role, False, False) for role in sorted(ROLES)]  # fmt: skip
 
 
-def test_a_function_that_runs_as_its_owner_cannot_be_led_astray(engine: Engine) -> None:
+def test_security_definer_function_ignores_the_search_path(engine: Engine) -> None:
     """A table of the caller's own, found first, would be written with the owner's rights."""
     with engine.begin() as connection:
         connection.execute(text("CREATE TEMP TABLE prompt_templates (LIKE public.prompt_templates)"))

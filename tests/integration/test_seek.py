@@ -1,4 +1,4 @@
-"""`prompt-worker seek` and `snapshot`: what is retained comes again, and nothing changes."""
+"""`prompt-worker seek` and `snapshot`: what is retained is delivered again, and nothing changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LETTERS = "SELECT id, status, times_seen, payload::text, last_seen FROM dead_let
 COUNTERS = "SELECT name, version, to_jsonb(t) FROM prompt_templates AS t ORDER BY 1, 2"
 
 
-def test_back_over_everything_nothing_changes(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_seek_over_everything_changes_nothing(pipeline: Pipeline, prompt_worker: Command) -> None:
     before = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
     published, bad = bodies(1000), [body(template_name="nobody-knows") for _ in range(10)]
     pipeline.publish(published + bad)
@@ -30,9 +30,9 @@ def test_back_over_everything_nothing_changes(pipeline: Pipeline, prompt_worker:
         letters = pipeline.query(LETTERS)
         stored = pipeline.query(STORED), pipeline.query(COUNTERS)
 
-        told = prompt_worker("seek", "prompt-executions-writer", "--to", before)
-        assert "about 1,010 messages come again" in told
-        assert "nothing is done yet" in told
+        printed = prompt_worker("seek", "prompt-executions-writer", "--to", before)
+        assert "about 1,010 messages will be delivered again" in printed
+        assert "dry run: nothing done" in printed
         prompt_worker("seek", "prompt-executions-writer", "--to", before, "--yes")
 
         worker.wait_for(lambda w: w.totals.get("duplicate", 0) == 1000 and w.totals["dead-lettered"] == 20)
@@ -41,14 +41,12 @@ def test_back_over_everything_nothing_changes(pipeline: Pipeline, prompt_worker:
     assert (pipeline.query(STORED), pipeline.query(COUNTERS)) == stored
     assert pipeline.wrong_counters() == []
     assert pipeline.query(LETTERS) == letters
-    told = prompt_worker("dead-letters", "history")
-    assert ": 1 done\n" in told
-    assert "prompt-executions-writer" in told
+    printed = prompt_worker("dead-letters", "history")
+    assert ": 1 done\n" in printed
+    assert "prompt-executions-writer" in printed
 
 
-def test_a_snapshot_brings_back_what_waited_and_what_came_since(
-    pipeline: Pipeline, prompt_worker: Command
-) -> None:
+def test_seek_to_a_snapshot_redelivers_all_since(pipeline: Pipeline, prompt_worker: Command) -> None:
     published = bodies(300)
     pipeline.publish(published[:200])
     made = prompt_worker("snapshot", "create", "prompt-executions-writer", "--name", "before-deployment")
@@ -57,7 +55,7 @@ def test_a_snapshot_brings_back_what_waited_and_what_came_since(
     pipeline.publish(published[200:])
     assert len(pipeline.pull_all(pipeline.writer, 300)) == 300  # by a deployment that loses them
 
-    assert "messages come again" in prompt_worker(
+    assert "messages will be delivered again" in prompt_worker(
         "seek", "prompt-executions-writer", "--snapshot", "before-deployment"
     )
     prompt_worker("seek", "prompt-executions-writer", "--snapshot", "before-deployment", "--yes")
@@ -67,7 +65,7 @@ def test_a_snapshot_brings_back_what_waited_and_what_came_since(
     pipeline.assert_exact(published)
 
 
-def test_a_seek_that_dropped_what_waited_can_be_undone(pipeline: Pipeline, prompt_worker: Command) -> None:
+def test_seek_that_dropped_messages_can_be_undone(pipeline: Pipeline, prompt_worker: Command) -> None:
     pipeline.publish(bodies(100))
     dropped = prompt_worker(
         "seek", "prompt-executions-writer", "--to", datetime.now(UTC).isoformat(), "--yes"
@@ -80,7 +78,7 @@ def test_a_seek_that_dropped_what_waited_can_be_undone(pipeline: Pipeline, promp
     assert len(pipeline.pull_all(pipeline.writer, 100)) == 100
 
 
-def test_a_deleted_snapshot_is_gone(prompt_worker: Command) -> None:
+def test_deleted_snapshot_is_gone(prompt_worker: Command) -> None:
     prompt_worker("snapshot", "create", "prompt-executions-writer", "--name", "mine")
     prompt_worker("snapshot", "delete", "mine")
     assert "no snapshots" in prompt_worker("snapshot", "list")
@@ -99,7 +97,5 @@ def test_a_deleted_snapshot_is_gone(prompt_worker: Command) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_done_is_said_with_what_to_do(
-    prompt_worker: Command, arguments: list[str], says: str
-) -> None:
+def test_impossible_seek_says_what_to_do(prompt_worker: Command, arguments: list[str], says: str) -> None:
     assert says in prompt_worker(*arguments, code=64)

@@ -1,4 +1,4 @@
-"""The story of README's section "Dead letters", with smaller numbers."""
+"""The story in the README of dead letters, with smaller numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.pipeline import Pipeline
 
 
 @pytest.mark.embedded_only
-def test_events_for_a_template_that_comes_later_end_as_rows_each_counted_once(pipeline: Pipeline) -> None:
-    told: list[str] = []
-    tell(pipeline, 500, 100, 5, told.append)
-    assert told[-1] == "# 600 rows"
+def test_story_ends_with_a_row_for_each_event(pipeline: Pipeline) -> None:
+    lines: list[str] = []
+    tell(pipeline, 500, 100, 5, lines.append)
+    assert lines[-1] == "# 600 rows"

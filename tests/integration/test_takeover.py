@@ -1,4 +1,4 @@
-"""A live database, as schema.md § 6 describes it, is taken over: no row lost, every fault mended."""
+"""A live database of phase 1, live_database.sql, is taken over: no row lost, every fault fixed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from prompt_schema.catalog import actual
-from prompt_schema.migrate import MigrationError, migrate, read
+from prompt_schema.errors import MigrationError
+from prompt_schema.migrate import migrate, read
 from prompt_schema.statistics import recount
 from prompt_schema.verify import verify
 from prompt_worker.local.servers.postgres import Postgres
@@ -24,7 +25,7 @@ from prompt_worker.platform.postgres.engine import connect
 
 LIVE = (Path(__file__).parent / "live_database.sql").read_text(encoding="utf-8")
 CONTENT = {
-    # What must be the same before and after: everything but what the takeover mends.
+    # What must be the same before and after: everything but what the takeover fixes.
     "prompt_executions": "id, template_id, template_name, template_version, ab_test_group, user_id, request_id, "
     "input_variables, rendered_prompt, model_response, execution_time_ms, token_count, cost_usd, error_type, "
     "guardrail_violations, guardrail_action, environment",
@@ -74,7 +75,7 @@ def content(engine: Engine, table: str, columns: str) -> set[tuple[Any, ...]]:
     return {tuple(map(str, row)) for row in rows(engine, f"SELECT {columns} FROM {table}")}
 
 
-def test_no_row_is_lost_and_no_value_changed(live: Engine) -> None:
+def test_takeover_loses_no_row_and_changes_no_value(live: Engine) -> None:
     before = {table: content(live, table, columns) for table, columns in CONTENT.items()}
     assert len(before["prompt_executions"]) == 10_000
     assert migrate(live, silent) == [migration.version for migration in read()[1:]]
@@ -83,14 +84,14 @@ def test_no_row_is_lost_and_no_value_changed(live: Engine) -> None:
     assert scalar(live, "SELECT count(*) FROM prompt_executions") == 10_000
 
 
-def test_a_taken_over_database_verifies_recounts_and_needs_nothing_more(live: Engine) -> None:
+def test_taken_over_database_verifies_and_recounts_exactly(live: Engine) -> None:
     migrate(live, silent)
     assert [check for check in verify(live) if not check.ok] == []
     assert recount(live) == []
     assert migrate(live, silent) == []
 
 
-def test_both_starts_give_the_same_schema(live: Engine, engine: Engine) -> None:
+def test_empty_and_live_database_get_the_same_schema(live: Engine, engine: Engine) -> None:
     migrate(live, silent)
     with live.connect() as taken_over, engine.connect() as new:
         assert actual(taken_over) == actual(new)
@@ -135,7 +136,7 @@ def test_averages_come_from_the_values_that_are_present(live: Engine) -> None:
     assert all(now[template] != (ms, tokens) for template, ms, tokens in drifted if template in used)
 
 
-def test_an_error_has_become_a_failure(live: Engine) -> None:
+def test_status_error_becomes_failure(live: Engine) -> None:
     failed = scalar(live, "SELECT count(*) FROM prompt_executions WHERE status IN ('failure', 'error')")
     assert scalar(live, "SELECT count(*) FROM prompt_executions WHERE status = 'error'") > 0
     migrate(live, silent)
@@ -145,7 +146,7 @@ def test_an_error_has_become_a_failure(live: Engine) -> None:
         rows(live, "UPDATE prompt_executions SET status = 'error'")
 
 
-def test_times_stay_the_same_moments_and_the_table_is_not_rewritten(live: Engine) -> None:
+def test_times_keep_their_moments_without_a_table_rewrite(live: Engine) -> None:
     before = rows(live, "SELECT id, executed_at AT TIME ZONE 'UTC' FROM prompt_executions ORDER BY id")
     file = scalar(live, "SELECT pg_relation_filenode('prompt_executions')")
     # Whatever the time zone of whoever migrates.
@@ -156,7 +157,7 @@ def test_times_stay_the_same_moments_and_the_table_is_not_rewritten(live: Engine
     assert scalar(live, "SELECT pg_relation_filenode('prompt_executions')") == file
 
 
-def test_a_seed_keeps_what_its_owner_made_of_it(live: Engine) -> None:
+def test_seed_keeps_its_owners_changes(live: Engine) -> None:
     migrate(live, silent)
     assert rows(live, "SELECT template_text, is_active FROM prompt_templates WHERE name = 'nlu_topic_extraction' "
                 "ORDER BY version") == [
@@ -170,14 +171,14 @@ def test_a_seed_keeps_what_its_owner_made_of_it(live: Engine) -> None:
     ]
 
 
-def test_a_template_with_executions_cannot_be_deleted_any_more(live: Engine) -> None:
+def test_template_with_executions_can_no_longer_be_deleted(live: Engine) -> None:
     migrate(live, silent)
     with pytest.raises(DBAPIError, match="foreign key"):
         rows(live, "DELETE FROM prompt_templates WHERE total_executions > 0")
     assert scalar(live, "SELECT count(*) FROM prompt_executions") == 10_000
 
 
-def test_of_two_active_versions_the_newest_stays_active(live: Engine) -> None:
+def test_newest_of_two_active_versions_stays_active(live: Engine) -> None:
     query = "SELECT version FROM prompt_templates WHERE name = 'activated_twice' AND is_active ORDER BY 1"
     assert rows(live, query) == [(1,), (2,)]
     migrate(live, silent)
@@ -187,7 +188,7 @@ def test_of_two_active_versions_the_newest_stays_active(live: Engine) -> None:
                 "AND is_active ORDER BY 1") == [(1,), (2,)]  # fmt: skip
 
 
-def test_several_inactive_versions_of_a_test_group_are_possible_now(live: Engine) -> None:
+def test_test_group_may_have_several_inactive_versions(live: Engine) -> None:
     insert = (
         "INSERT INTO prompt_templates (name, template_text, version, ab_test_group) VALUES "
         "('educational_script_generation', '-', 7, 'b'), ('educational_script_generation', '-', 8, 'b')"
@@ -221,7 +222,7 @@ def test_experiments_count_the_rows_of_their_time(live: Engine) -> None:
     assert scalar(live, "SELECT count(*) FROM ab_test_experiments WHERE actual_end_date IS NOT NULL") == 1
 
 
-def test_what_a_view_was_granted_to_another_program_stays_granted(live: Engine) -> None:
+def test_grants_on_a_view_survive_the_takeover(live: Engine) -> None:
     role = f"dashboard_{live.url.database}"
     rows(live, f"CREATE ROLE {role}")
     rows(live, f"GRANT SELECT ON v_template_performance, prompt_templates TO {role}")
@@ -236,7 +237,7 @@ def test_what_a_view_was_granted_to_another_program_stays_granted(live: Engine) 
         rows(live, f"DROP ROLE {role}")
 
 
-def test_a_view_of_another_program_stops_the_takeover_with_its_name(live: Engine) -> None:
+def test_other_programs_view_stops_the_takeover_by_name(live: Engine) -> None:
     rows(live, "CREATE VIEW their_report AS SELECT executed_at FROM prompt_executions")
     with pytest.raises(MigrationError, match="their_report"):
         migrate(live, silent)

@@ -65,7 +65,7 @@ def publish_from_a_service(
 
 
 @pytest.mark.embedded_only
-def test_a_trace_id_leads_from_the_publishing_service_to_the_row_and_its_violations(
+def test_trace_id_leads_from_publisher_to_row_and_violations(
     pipeline: Pipeline, collector: Collector
 ) -> None:
     guarding = Guarding(pipeline)
@@ -94,13 +94,13 @@ def test_a_trace_id_leads_from_the_publishing_service_to_the_row_and_its_violati
     assert writing.attributes["prompt_worker.consuming.outcome"] == "written"
     assert publishing.attributes["messaging.message.id"] == writing.attributes["messaging.message.id"]
     # … to the violations …
-    told = {
+    reported = {
         attributes["prompt_worker.violation_id"]
         for name, attributes in evaluating.events
         if name == "violation"
     }
     stored = pipeline.query("SELECT id FROM guardrail_violations WHERE event_id = %s", ids["event_id"])
-    assert {UUID(one) for one in told} == {UUID(one) for (one,) in stored} != set()
+    assert {UUID(one) for one in reported} == {UUID(one) for (one,) in stored} != set()
     # … and to the batches that they were in.
     batches = [span for span in collector.spans if span.name.startswith("batch")]
     assert sorted(link for batch in batches for link in batch.links) == [publishing.id] * 2
@@ -110,12 +110,12 @@ def test_a_trace_id_leads_from_the_publishing_service_to_the_row_and_its_violati
 
 
 @pytest.mark.embedded_only
-def test_a_collector_that_is_away_neither_slows_nor_stops_a_worker(
+def test_unavailable_collector_neither_slows_nor_stops_a_worker(
     pipeline: Pipeline, collector: Collector
 ) -> None:
     with collector:
-        away = collector.settings
-    with pipeline.worker(**away) as worker:
+        unavailable = collector.settings
+    with pipeline.worker(**unavailable) as worker:
         pipeline.publish([body()], traceparent=f"00-{'1' * 32}-{'2' * 16}-01")
         pipeline.wait_for_rows(1)
         code, seconds = worker.terminate()

@@ -98,7 +98,7 @@ def template(engine: Engine) -> tuple[UUID, str]:
     return tuple(rows(engine, TEMPLATES)[0])  # type: ignore[return-value]
 
 
-def test_averages_take_only_values_that_are_present(engine: Engine, template: tuple[UUID, str]) -> None:
+def test_averages_count_only_values_that_are_present(engine: Engine, template: tuple[UUID, str]) -> None:
     insert(
         engine,
         execution(template, execution_time_ms=100, token_count=10, cost_usd=Decimal("0.000001")),
@@ -120,12 +120,12 @@ def test_averages_stay_exact_over_many_batches(engine: Engine, template: tuple[U
     assert recount(engine) == []
 
 
-def test_a_template_without_values_has_no_average(engine: Engine, template: tuple[UUID, str]) -> None:
+def test_template_without_values_has_no_average(engine: Engine, template: tuple[UUID, str]) -> None:
     insert(engine, execution(template))
     assert rows(engine, COUNTERS, id=template[0]) == [(1, 1, 0, None, None, None)]
 
 
-def test_a_statement_that_inserts_nothing_touches_nothing(engine: Engine, template: tuple[UUID, str]) -> None:
+def test_statement_that_inserts_nothing_touches_nothing(engine: Engine, template: tuple[UUID, str]) -> None:
     insert(engine, execution(template))
     begin_experiment(engine, template)
     insert(engine, execution(template, ab_test_group="control"))
@@ -144,7 +144,7 @@ def test_a_statement_that_inserts_nothing_touches_nothing(engine: Engine, templa
     assert sorted(before) == sorted(after)
 
 
-def test_only_the_templates_of_the_batch_are_touched(engine: Engine, template: tuple[UUID, str]) -> None:
+def test_batch_touches_only_its_own_templates(engine: Engine, template: tuple[UUID, str]) -> None:
     query = "SELECT id, xmin::text, updated_at FROM prompt_templates WHERE id <> :id ORDER BY id"
     before = rows(engine, query, id=template[0])
     edited = scalar(engine, "SELECT updated_at FROM prompt_templates WHERE id = :id", id=template[0])
@@ -154,13 +154,13 @@ def test_only_the_templates_of_the_batch_are_touched(engine: Engine, template: t
     assert scalar(engine, "SELECT updated_at FROM prompt_templates WHERE id = :id", id=template[0]) == edited
 
 
-def test_a_rolled_back_batch_is_not_counted(engine: Engine, template: tuple[UUID, str]) -> None:
+def test_rolled_back_batch_is_not_counted(engine: Engine, template: tuple[UUID, str]) -> None:
     with pytest.raises(IntegrityError):
         insert(engine, execution(template), execution(template, status="no such status"))
     assert rows(engine, COUNTERS, id=template[0])[0][0] == 0
 
 
-def test_many_writers_in_any_order_deadlock_never_and_count_exactly(engine: Engine) -> None:
+def test_many_writers_never_deadlock_and_count_exactly(engine: Engine) -> None:
     templates = rows(engine, TEMPLATES)
     begin_experiment(engine, templates[0])  # type: ignore[arg-type]
 
@@ -187,7 +187,7 @@ def test_many_writers_in_any_order_deadlock_never_and_count_exactly(engine: Engi
     assert recount(engine) == []
 
 
-def test_a_batch_locks_its_templates_in_the_order_of_their_ids(engine: Engine) -> None:
+def test_batch_locks_its_templates_in_the_order_of_their_ids(engine: Engine) -> None:
     """Why writers cannot deadlock: the one that waits for the first template holds none of the others."""
     ids = [UUID(int=number) for number in random.Random(1).sample(range(1, 100), 40)]
     for nth in ids:
@@ -212,7 +212,7 @@ def test_a_batch_locks_its_templates_in_the_order_of_their_ids(engine: Engine) -
     assert [row[0] for row in free] == sorted(ids)[6:]
 
 
-def test_rebuild_waits_for_a_batch_that_was_counted_but_not_committed(
+def test_rebuild_waits_for_a_counted_but_uncommitted_batch(
     engine: Engine, template: tuple[UUID, str]
 ) -> None:
     with engine.connect() as other, ThreadPoolExecutor(1) as pool:
@@ -231,7 +231,7 @@ def test_rebuild_waits_for_a_batch_that_was_counted_but_not_committed(
     assert recount(engine) == []
 
 
-def test_activation_beside_writers_deadlocks_never(engine: Engine, template: tuple[UUID, str]) -> None:
+def test_activation_beside_writers_never_deadlocks(engine: Engine, template: tuple[UUID, str]) -> None:
     """Writers lock all versions of a name; an activation its own row and that of the version it replaces."""
     _, name = template
     versions = [template]
@@ -268,7 +268,7 @@ def test_activation_beside_writers_deadlocks_never(engine: Engine, template: tup
 
 
 @pytest.mark.parametrize("status", ["active", "paused", "completed"])
-def test_an_experiment_counts_its_groups_in_its_time(
+def test_experiment_counts_its_groups_in_its_time(
     engine: Engine, template: tuple[UUID, str], status: str
 ) -> None:
     end = NOON + timedelta(days=1)
@@ -292,7 +292,7 @@ def test_an_experiment_counts_its_groups_in_its_time(
 
 
 @pytest.mark.parametrize("status", ["draft", "cancelled"])
-def test_an_experiment_that_does_not_run_counts_nothing(
+def test_experiment_that_does_not_run_counts_nothing(
     engine: Engine, template: tuple[UUID, str], status: str
 ) -> None:
     begin_experiment(engine, template, status)
@@ -300,7 +300,7 @@ def test_an_experiment_that_does_not_run_counts_nothing(
     assert rows(engine, EXPERIMENT) == [(0, 0, {})]
 
 
-def test_an_experiment_that_completes_gets_an_end_and_still_counts_late_rows(
+def test_completed_experiment_gets_an_end_and_counts_late_rows(
     engine: Engine, template: tuple[UUID, str]
 ) -> None:
     begin_experiment(engine, template)
@@ -313,7 +313,7 @@ def test_an_experiment_that_completes_gets_an_end_and_still_counts_late_rows(
     assert recount(engine) == []
 
 
-def test_an_experiment_is_recounted_when_its_rule_changes(engine: Engine, template: tuple[UUID, str]) -> None:
+def test_experiment_is_recounted_when_its_rule_changes(engine: Engine, template: tuple[UUID, str]) -> None:
     other = rows(engine, TEMPLATES)[1]
     begin_experiment(engine, template, "draft")
     insert(
@@ -333,7 +333,7 @@ def test_an_experiment_is_recounted_when_its_rule_changes(engine: Engine, templa
     assert recount(engine) == []
 
 
-def test_an_experiment_may_change_beside_writers(engine: Engine, template: tuple[UUID, str]) -> None:
+def test_experiment_may_change_beside_writers(engine: Engine, template: tuple[UUID, str]) -> None:
     """A row is counted by its writer or by the recount, never by both or none, and nobody deadlocks."""
     begin_experiment(engine, template, "draft")
     done = threading.Event()
@@ -361,9 +361,7 @@ def test_an_experiment_may_change_beside_writers(engine: Engine, template: tuple
     assert recount(engine) == []
 
 
-def test_an_older_snapshot_may_not_change_what_an_experiment_counts(
-    engine: Engine, template: tuple[UUID, str]
-) -> None:
+def test_older_snapshot_may_not_change_what_is_counted(engine: Engine, template: tuple[UUID, str]) -> None:
     begin_experiment(engine, template, "draft")
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         with pytest.raises(DBAPIError, match="READ COMMITTED"):
@@ -372,7 +370,7 @@ def test_an_older_snapshot_may_not_change_what_an_experiment_counts(
     engine.dispose()
 
 
-def test_an_activated_version_replaces_the_active_one(engine: Engine, template: tuple[UUID, str]) -> None:
+def test_activated_version_replaces_the_active_one(engine: Engine, template: tuple[UUID, str]) -> None:
     _, name = template
     query = "SELECT version, deactivated_at IS NOT NULL, deactivated_by FROM prompt_templates WHERE name = :name {}"
     rows(
@@ -417,9 +415,7 @@ def test_versions_in_an_ab_test_may_be_active_together(engine: Engine, template:
     ) == [(2,), (3,)]
 
 
-def test_an_edit_of_the_active_version_deactivates_nothing(
-    engine: Engine, template: tuple[UUID, str]
-) -> None:
+def test_editing_the_active_version_deactivates_nothing(engine: Engine, template: tuple[UUID, str]) -> None:
     before = rows(
         engine, "SELECT id, xmin::text FROM prompt_templates WHERE id <> :id ORDER BY 1", id=template[0]
     )
@@ -433,7 +429,7 @@ def test_an_edit_of_the_active_version_deactivates_nothing(
     )
 
 
-def test_of_activations_at_the_same_time_the_last_wins_without_an_error(engine: Engine) -> None:
+def test_last_of_concurrent_activations_wins_without_an_error(engine: Engine) -> None:
     for version in range(1, 9):
         rows(
             engine,
@@ -466,7 +462,7 @@ def test_of_activations_at_the_same_time_the_last_wins_without_an_error(engine: 
     assert scalar(engine, "SELECT count(*) FROM prompt_templates WHERE name = 'raced' AND is_active") == 1
 
 
-def test_a_version_created_active_waits_for_another_one(engine: Engine) -> None:
+def test_version_created_active_waits_for_another_one(engine: Engine) -> None:
     create = "INSERT INTO prompt_templates (name, version, template_text, is_active) VALUES ('raced', :v, '-', true)"
     with engine.connect() as other, ThreadPoolExecutor(1) as pool:
         other.execute(text(create), {"v": 1})
@@ -477,7 +473,7 @@ def test_a_version_created_active_waits_for_another_one(engine: Engine) -> None:
     assert rows(engine, "SELECT version FROM prompt_templates WHERE name = 'raced' AND is_active") == [(2,)]
 
 
-def test_the_index_holds_where_the_trigger_is_off(engine: Engine) -> None:
+def test_unique_index_holds_where_the_trigger_is_off(engine: Engine) -> None:
     run_script(engine, "ALTER TABLE prompt_templates DISABLE TRIGGER USER")
     with pytest.raises(IntegrityError, match="idx_prompt_templates_single_active"):
         rows(

@@ -59,7 +59,7 @@ def wait_until_gone(processes: list[psutil.Process]) -> list[psutil.Process]:
         time.sleep(0.1)
 
 
-def test_a_demonstration_is_counted_and_adds_up() -> None:
+def test_demo_is_counted_and_adds_up() -> None:
     done = subprocess.run(
         [*UP, "--demo", "500", "--once"], capture_output=True, text=True, check=False, timeout=120
     )
@@ -71,7 +71,7 @@ def test_a_demonstration_is_counted_and_adds_up() -> None:
     ) in done.stdout
     assert "every counter equals a recount of the rows" in done.stdout
     assert f"{plan.bad} dead letters of " in done.stdout
-    assert "violations: as planted, and no other" in done.stdout
+    assert "violations: exactly those planted" in done.stdout
     assert re.search(rf"pii_detection_basic +CREDIT_CARD worker +{plan.planted} +{plan.planted}", done.stdout)
     runs = {name: int(count) for name, count in re.findall(r"^ *(\w+) v1 +(\d+) ", done.stdout, re.MULTILINE)}
     assert sum(runs.values()) == plan.rows
@@ -79,7 +79,7 @@ def test_a_demonstration_is_counted_and_adds_up() -> None:
     assert done.stderr == ""
 
 
-def test_a_kept_database_is_used_again(data_dir: Path) -> None:
+def test_kept_database_is_reused(data_dir: Path) -> None:
     command = [*UP, "--demo", "40", "--once", "--data", str(data_dir)]
     for _ in range(2):
         subprocess.run(command, capture_output=True, check=True, timeout=120)
@@ -92,7 +92,7 @@ def test_a_kept_database_is_used_again(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_all_of_it(running: subprocess.Popen[str], number: signal.Signals) -> None:
+def test_signal_stops_every_process_of_up(running: subprocess.Popen[str], number: signal.Signals) -> None:
     shown = read_until(running, "Ctrl-C stops")
     assert "export DATABASE_URL=postgresql://" in shown
     started = psutil.Process(running.pid).children(recursive=True)
@@ -104,14 +104,14 @@ def test_a_signal_stops_all_of_it(running: subprocess.Popen[str], number: signal
     assert wait_until_gone(started) == []
 
 
-def test_killed_it_leaves_nothing_behind(running: subprocess.Popen[str]) -> None:
+def test_killed_up_leaves_nothing_behind(running: subprocess.Popen[str]) -> None:
     read_until(running, "Ctrl-C stops")
     started = psutil.Process(running.pid).children(recursive=True)
     running.send_signal(signal.SIGKILL)
     assert wait_until_gone(started) == []
 
 
-def test_a_missing_java_is_asked_for_before_anything_starts(tmp_path: Path) -> None:
+def test_missing_java_is_reported_before_anything_starts(tmp_path: Path) -> None:
     done = subprocess.run(
         UP, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False, timeout=60
     )

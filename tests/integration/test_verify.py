@@ -21,7 +21,7 @@ def failed(engine: Engine) -> dict[str, str]:
     return {check.name: check.hint for check in verify(engine) if not check.ok}
 
 
-def test_a_migrated_database_passes_and_is_left_as_it_was(engine: Engine) -> None:
+def test_migrated_database_passes_and_is_left_as_it_was(engine: Engine) -> None:
     content = (
         "SELECT (SELECT count(*) FROM prompt_executions), (SELECT count(*) FROM prompt_templates), "
         "(SELECT count(*) FROM ab_test_experiments), (SELECT sum(total_executions) FROM prompt_templates)"
@@ -44,8 +44,8 @@ def test_a_migrated_database_passes_and_is_left_as_it_was(engine: Engine) -> Non
     assert len(names) == len(checks)
 
 
-def test_the_contract_is_all_there(engine: Engine) -> None:
-    """The names of schema.md, counted: other programs query them."""
+def test_every_object_of_the_contract_has_a_check(engine: Engine) -> None:
+    """The indexes that phase 1 promised by name: other programs query them."""
     names = {check.name for check in verify(engine)}
     contract_indexes = re.findall(
         r"idx_\w+", (MIGRATIONS / "0004_indexes.sql").read_text().partition("CREATE INDEX")[0]
@@ -55,14 +55,14 @@ def test_the_contract_is_all_there(engine: Engine) -> None:
     assert sum(name.startswith("table ") for name in names) == 11
 
 
-def test_an_empty_database_is_told_to_migrate(empty_engine: Engine) -> None:
+def test_empty_database_fails_with_the_command_to_migrate(empty_engine: Engine) -> None:
     (check,) = verify(empty_engine)
     assert not check.ok
     assert check.hint.startswith("not applied: 0001_")
     assert check.hint.endswith("run 'prompt-worker migrate'")
 
 
-def test_an_edited_migration_fails(engine: Engine) -> None:
+def test_edited_migration_fails_verification(engine: Engine) -> None:
     rows(engine, "UPDATE schema_migrations SET checksum = 'other' WHERE version = 'seeds'")
     assert "0008_seeds.sql was edited" in failed(engine)["migrations"]
 
@@ -103,7 +103,7 @@ def test_an_edited_migration_fails(engine: Engine) -> None:
         (
             "DROP TRIGGER trigger_count_guardrail_violations ON guardrail_violations",
             "guardrail statistics, exercised: checks, violations, redelivery, false positives",
-            "3 violations, one told twice, were counted as 0",
+            "3 violations, one reported twice, were counted as 0",
         ),
         (
             "CREATE OR REPLACE FUNCTION update_template_statistics() RETURNS trigger LANGUAGE plpgsql AS "
@@ -168,14 +168,12 @@ def test_an_edited_migration_fails(engine: Engine) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_is_wrong_has_a_line_that_says_what_to_do(
-    engine: Engine, harm: str, line: str, hint: str
-) -> None:
+def test_each_fault_has_a_line_that_says_what_to_do(engine: Engine, harm: str, line: str, hint: str) -> None:
     run_script(engine, harm)
     assert hint in failed(engine)[line]
 
 
-def test_the_commands_of_the_hints_repair(engine: Engine) -> None:
+def test_commands_of_the_hints_repair_the_fault(engine: Engine) -> None:
     run_script(
         engine,
         "DROP INDEX idx_prompt_executions_user; DROP TRIGGER trigger_update_template_statistics ON prompt_executions;"
@@ -189,7 +187,7 @@ def test_the_commands_of_the_hints_repair(engine: Engine) -> None:
     assert failed(engine) == {}
 
 
-def test_the_user_of_a_worker_may_compare_but_not_exercise(engine: Engine) -> None:
+def test_workers_login_may_compare_but_not_exercise(engine: Engine) -> None:
     user = f"worker_{engine.url.database}"
     run_script(engine, f"CREATE ROLE {user} LOGIN; GRANT prompt_execution_worker TO {user}")
     url = engine.url.set(username=user).render_as_string(hide_password=False)
@@ -205,19 +203,19 @@ def test_the_user_of_a_worker_may_compare_but_not_exercise(engine: Engine) -> No
         rows(engine, f"DROP ROLE {user}")
 
 
-def test_the_expected_catalog_is_what_the_migrations_make(engine: Engine) -> None:
+def test_expected_catalog_is_what_the_migrations_make(engine: Engine) -> None:
     with engine.connect() as connection:
         found = actual(connection)
     expected = json.loads((MIGRATIONS.parent / "verify" / "catalog.json").read_text())
     assert found == expected, "run: python -m prompt_schema.catalog DATABASE_URL, into verify/catalog.json"
 
 
-def test_a_database_out_of_reach_is_told_in_words(
+def test_unreachable_database_is_reported_without_traceback(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://somebody:s3cr3t@127.0.0.1:1/nowhere")
     assert main(["verify"]) == DeploymentError.exit_code
-    told = capsys.readouterr().err
-    assert "DATABASE_URL" in told
-    assert "Traceback" not in told
-    assert "s3cr3t" not in told
+    printed = capsys.readouterr().err
+    assert "DATABASE_URL" in printed
+    assert "Traceback" not in printed
+    assert "s3cr3t" not in printed

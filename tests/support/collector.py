@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector for tests: takes OTLP over HTTP from any process, and keeps what came."""
+"""An OpenTelemetry collector for tests: accepts OTLP over HTTP from any process, and keeps what came."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Span:
 
 
 class Collector:
-    """Listens on a port of its own while it is open."""
+    """Listens on a free port while it is open."""
 
     def __init__(self) -> None:
         self.traces: list[ExportTraceServiceRequest] = []
@@ -55,7 +55,7 @@ class Collector:
 
     @property
     def settings(self) -> dict[str, str]:
-        """For a process that is to send to it, soon."""
+        """The settings of a process that sends to it, at short intervals."""
         return {
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self._server.server_port}",
             "OTEL_BSP_SCHEDULE_DELAY": "100",
@@ -72,7 +72,7 @@ class Collector:
         ]
 
     def wait_for_spans(self, trace_id: str, count: int, seconds: float = 20) -> list[Span]:
-        """All of one trace, by name."""
+        """The spans of one trace, by name."""
 
         def found() -> list[Span]:
             return [span for span in self.spans if span.trace_id == trace_id]
@@ -87,7 +87,7 @@ class Collector:
                     yield from (metric.name for metric in scope.metrics)
 
     def instances(self) -> set[str]:
-        """Of the programs whose metrics came."""
+        """The instances whose metrics came."""
         resources = [each.resource for request in self.metrics for each in request.resource_metrics]
         return {_values(resource.attributes)["service.instance.id"] for resource in resources}
 

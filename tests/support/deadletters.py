@@ -1,4 +1,4 @@
-"""Dead letters as they arrive, and what stands in the database of them."""
+"""Dead letters as they arrive, and as they are in the database."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ WRITER, GUARDRAILS = "prompt-executions-writer", "prompt-executions-guardrails"
 _ids = itertools.count(1)
 
 
-def made(**told: str) -> dict[str, str]:
-    """The attributes that a worker gives a dead letter; each is of another message that failed."""
-    told = {
+def made(**given: str) -> dict[str, str]:
+    """The attributes that a worker gives a dead letter; each call is another message that failed."""
+    given = {
         "error_class": "unknown_template",
         "reason": "no template t version 3",
         "source": WRITER,
         "message_id": f"original-{next(_ids)}",
         "first_seen": "2026-05-06T07:00:00+00:00",
         "last_seen": "2026-05-06T07:08:00+00:00",
-    } | told
-    return {f"dead-letter-{name.replace('_', '-')}": value for name, value in told.items()}
+    } | given
+    return {f"dead-letter-{name.replace('_', '-')}": value for name, value in given.items()}
 
 
-def forwarded(subscription: str = WRITER, **told: str) -> dict[str, str]:
+def forwarded(subscription: str = WRITER, **given: str) -> dict[str, str]:
     """The attributes that Pub/Sub gives a message which it forwards."""
-    told = {
+    given = {
         "Subscription": subscription,
         "DeliveryCount": "100",
         "TopicPublishTime": f"2026-05-06T07:00:00.{next(_ids):06}+00:00",
-    } | told
-    return {f"CloudPubSubDeadLetterSource{name}": value for name, value in told.items()}
+    } | given
+    return {f"CloudPubSubDeadLetterSource{name}": value for name, value in given.items()}
 
 
 def letter(

@@ -1,4 +1,4 @@
-"""What deploy/, the workflows and the README say, read as data: Terraform, Cloud Build, shell commands."""
+"""What deploy/, the workflows and the documents say, read as data: Terraform, Cloud Build, shell commands."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from typing import Any
 import hcl2
 from ruamel.yaml import YAML
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.support.documents import REPOSITORY, blocks, documents, prompt_worker_commands
+
 TERRAFORM = REPOSITORY / "deploy" / "terraform"
 CLOUD_BUILD = REPOSITORY / "deploy" / "cloudbuild.yaml"
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
-DOCUMENTS = [REPOSITORY / "README.md", REPOSITORY / "deploy" / "README.md"]
-# What step 6 of deploy/README.md publishes, the shell's date as it may be.
+DEPLOY_README = REPOSITORY / "deploy" / "README.md"
+# What step 6 of deploy/README.md publishes, with one of the dates that the shell may put there.
 FIRST_EVENT = re.sub(
     r"'\"\$\(date.*?\)\"'",
     "2026-11-23T00:00:00Z",
-    re.findall(r"--message='(\{.*?\})'\n", DOCUMENTS[1].read_text(), re.DOTALL)[0],
+    re.findall(r"--message='(\{.*?\})'\n", DEPLOY_README.read_text(), re.DOTALL)[0],
 ).encode()
 _BINARIES = {".npz", ".png", ".gz"}
 
@@ -34,7 +35,7 @@ def texts() -> dict[Path, str]:
         for path in (REPOSITORY / "deploy").rglob("*")
         if path.is_file() and ".terraform" not in path.parts
     ]
-    read = [path for path in {*files, *WORKFLOWS, *DOCUMENTS} if path.suffix not in _BINARIES]
+    read = [path for path in {*files, *WORKFLOWS, *documents()} if path.suffix not in _BINARIES]
     return {path: path.read_text() for path in sorted(read)}
 
 
@@ -85,10 +86,9 @@ def build_steps() -> list[dict[str, Any]]:
 
 def scripts() -> Iterator[tuple[str, str]]:
     """Where from and what: every shell script inside YAML or a document."""
-    for number, block in enumerate(
-        re.findall(r"^```bash\n(.*?)^```", DOCUMENTS[1].read_text(), re.DOTALL | re.MULTILINE)
-    ):
-        yield f"deploy/README.md {number + 1}", f"#!/usr/bin/env bash\n{block}"
+    for block in blocks(DEPLOY_README):
+        if block.language == "bash":
+            yield block.name, f"#!/usr/bin/env bash\n{block.text}"
     for step in read_yaml(REPOSITORY / ".github/actions/services/action.yml")["runs"]["steps"]:
         if "run" in step:
             yield "services", f"#!/usr/bin/env bash\n{step['run']}"
@@ -116,14 +116,17 @@ def shellcheck(script: str) -> str:
 
 
 def commands() -> Iterator[tuple[str, list[str]]]:
-    """Where from and with which arguments: every `prompt-worker` command that somebody or something is told to run."""
+    """Where from and with which arguments: every `prompt-worker` command in a document, a workflow or a deployment."""
     for path, text in texts().items():
         where = str(path.relative_to(REPOSITORY))
         joined = text.replace("\\\n", " ")
-        for line in re.findall(
-            r"^\s*(?:.*(?:\||&&|run:|=\S+)\s+)?prompt-worker ([a-z].*)$", joined, re.MULTILINE
-        ):
-            yield where, re.split(r"\s+[#|>&]|\s{2,}|;", line)[0].split()
+        if path.suffix == ".md":
+            yield from ((where, found) for block in blocks(path) for found in prompt_worker_commands(block))
+        else:
+            for line in re.findall(
+                r"^\s*(?:.*(?:\||&&|run:|=\S+)\s+)?prompt-worker ([a-z].*)$", joined, re.MULTILINE
+            ):
+                yield where, re.split(r"\s+[#|>&]|\s{2,}|;", line)[0].split()
         for line in re.findall(r"--args=(\S+)", joined):
             yield where, line.strip('`"').split(",")
     consumers = terraform()["local.consumers"]

@@ -20,7 +20,7 @@ from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.pubsub.topic import Topic
 from tests.support.pipeline import HMAC_KEY, Pipeline
 
-WORD = "zanzibar"  # trips the guardrail of `add_guardrail`, and no other
+WORD = "zanzibar"  # triggers the guardrail of `add_guardrail`, and no other
 KEY = HashKey("test", HMAC_KEY.encode())
 
 

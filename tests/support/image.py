@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-# Where the Dockerfile writes, and nowhere else: in these paths `root` stands for `/`.
+# Where the Dockerfile writes, and nowhere else: in these paths `root` replaces `/`.
 OWN = re.compile(r"(?<![\w./~])/(?=(?:opt|source)\b)")
 BASE_PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
 

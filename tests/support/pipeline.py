@@ -1,4 +1,4 @@
-"""Topics on the emulator, a database behind them, and what is asked of both: who is where, and are counters exact."""
+"""Topics on the emulator with a database behind them, and checks of both: where events are, and exact counters."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from google.pubsub_v1 import PublisherClient as GapicPublisherClient
 from google.pubsub_v1.types import PubsubMessage, ReceivedMessage, Subscription
 
 from prompt_worker.consuming.subscription import open_client
+from prompt_worker.platform.pubsub.limits import REQUEST_MESSAGES
+from prompt_worker.platform.pubsub.topic import REQUEST_BYTES
 from prompt_worker.platform.pubsub.topology import ACK_DEADLINE, Names, Topology, reconcile
 from tests.support.events import id_of
 from tests.support.worker_process import PATIENCE, WorkerProcess
 
-REQUEST_BYTES = 9_000_000
 HMAC_KEY = "a secret of the tests, 32 characters and more"
 
 
 class Pipeline:
-    """The project's topics and subscriptions, made anew.
+    """A project's topics and subscriptions, newly created.
 
     `ack_deadline` is for tests of redelivery: the workers' subscriptions then have this one, in seconds, and no retry
     policy, with which the emulator delivers expired messages late or never again.
@@ -107,18 +108,18 @@ class Pipeline:
         )
 
     def dead_letters(self, count: int, seconds: float = 30) -> list[PubsubMessage]:
-        """Pulled and acknowledged: `count` of them, and what comes with them."""
+        """Pulls and acknowledges `count` dead letters, and what comes with them."""
         return self.pull_all(
             self.topology.subscription_path(self.topology.names.dead_letter_store), count, seconds
         )
 
     def pull_all(self, path: str, count: int, seconds: float = 30) -> list[PubsubMessage]:
-        """`count` messages of a subscription, and what comes with them; acknowledged."""
+        """Pulls and acknowledges `count` messages of a subscription, and what comes with them."""
         found: list[PubsubMessage] = []
         deadline = time.monotonic() + seconds
         while len(found) < count and time.monotonic() < deadline:
             found += [received.message for received in self._pull(path, 1)]
-        # One look more, for one too many.
+        # One more pull finds a message too many.
         return found + [received.message for received in self._pull(path, 0.3)]
 
     def unsettled(self, seconds: float) -> list[PubsubMessage]:
@@ -194,7 +195,7 @@ def _requests(messages: Sequence[PubsubMessage]) -> Iterator[list[PubsubMessage]
     request: list[PubsubMessage] = []
     size = 0
     for message in messages:
-        if request and (size + len(message.data) > REQUEST_BYTES or len(request) == 1000):
+        if request and (size + len(message.data) > REQUEST_BYTES or len(request) == REQUEST_MESSAGES):
             yield request
             request, size = [], 0
         request.append(message)

@@ -1,4 +1,4 @@
-"""What an orchestrator asks a worker for."""
+"""What an orchestrator asks a worker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PROBE_SECONDS = 10.0
 
 
 def probe(port: int, path: str) -> tuple[int, str]:
-    """Status and text of a page on this machine; status 0 while nobody listens."""
+    """Status and text of a page on this machine; status 0 while nothing listens."""
     try:
         with urlopen(f"http://127.0.0.1:{port}{path}", timeout=PROBE_SECONDS) as answer:
             return answer.status, answer.read().decode()

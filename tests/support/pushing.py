@@ -1,4 +1,4 @@
-"""Pub/Sub's side of a push: envelopes, tokens signed with a key of the tests' own, and requests."""
+"""Pub/Sub's side of a push: envelopes, tokens signed with a test key, and requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GUARDRAILS = "/push/guardrails"
 
 
 def envelope(body: bytes, message_id: str = "1", **attributes: str) -> bytes:
-    """As Pub/Sub sends it."""
+    """The body of a push request, as Pub/Sub sends it."""
     message: dict[str, Any] = {
         "data": base64.b64encode(body).decode(),
         "messageId": message_id,
@@ -75,7 +75,7 @@ class Signer:
         self.keys[key_id] = generate_private_key(public_exponent=65537, key_size=2048)
 
     def token(self, key_id: str = "key-1", **claims: Any) -> str:
-        """One that is accepted; `claims` override, None leaves out."""
+        """A token that is accepted; `claims` replace its own, None leaves one out."""
         now = int(time.time())
         given = {
             "aud": AUDIENCE,
@@ -134,7 +134,7 @@ def post(
 def post_all(
     port: int, path: str, bodies: Sequence[bytes], headers: dict[str, str] | None = None
 ) -> list[int]:
-    """All at once, each on a connection of its own; their statuses, 0 where the connection was lost."""
+    """Posts all at once, a connection each; their statuses, 0 where the connection was lost."""
 
     async def send(body: bytes) -> int:
         try:
@@ -155,7 +155,7 @@ def post_all(
 
 
 class Serving:
-    """`prompt-worker serve executions` on a port of its own, believing what `signer` signs."""
+    """`prompt-worker serve executions` on a free port, accepting what `signer` signs."""
 
     def __init__(self, pipeline: Pipeline, signer: Signer, **settings: str) -> None:
         self.port = free_port()
@@ -174,9 +174,9 @@ class Serving:
         self.process.__exit__(kind, error, traceback)
 
     def push(self, body: bytes) -> Reply:
-        """One event, as Pub/Sub would."""
+        """Pushes one event, as Pub/Sub would."""
         return post(self.port, EXECUTIONS, envelope(body), self._signer.bearer())
 
     def push_all(self, bodies: Sequence[bytes]) -> list[int]:
-        """All at once; their statuses."""
+        """Pushes all at once; their statuses."""
         return post_all(self.port, EXECUTIONS, [envelope(body) for body in bodies], self._signer.bearer())

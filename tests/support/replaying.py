@@ -1,4 +1,4 @@
-"""Dead letters in the database, as the store puts them there, without a broker in between."""
+"""Dead letters put into the database by the store, without a broker in between."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def store(database: str, messages: Iterable[Message]) -> None:
 
 
 def store_from_topic(pipeline: Pipeline, number: int, seconds: float = 20) -> None:
-    """What stands in the dead-letter topic's subscription, once it is so many messages."""
+    """Stores the messages of the dead-letter topic's subscription, once there are so many."""
     path = pipeline.topology.subscription_path(pipeline.topology.names.dead_letter_store)
     subscription = Subscription(pipeline.subscriber, path, ack_deadline=60, open_pulls=1)
     found: list[Message] = []

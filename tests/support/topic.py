@@ -1,4 +1,4 @@
-"""A topic of the test's own with a subscription, to see what a publisher really published."""
+"""A topic with a subscription for one test, to see what a publisher really published."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RETENTION = timedelta(hours=1)
 class Topic:
     def __init__(self, project: str, name: str = "prompt-executions") -> None:
         self.project = project
-        # The library's own channel to an emulator takes answers of 4 MB at most.
+        # The library's own channel to an emulator accepts answers of 4 MB at most.
         channel = grpc.insecure_channel(
             os.environ["PUBSUB_EMULATOR_HOST"], options=[("grpc.max_receive_message_length", -1)]
         )
@@ -33,14 +33,14 @@ class Topic:
     def create(self) -> Topic:
         self._publisher.create_topic(request={"name": self.path, "message_retention_duration": RETENTION})
         self._subscriber.create_subscription(name=self._subscription, topic=self.path)
-        # Back to before the subscription was: a publisher may have been faster than it.
+        # A publisher may have been faster than the subscription: back to before it.
         self._subscriber.seek(
             request={"subscription": self._subscription, "time": datetime.now(UTC) - RETENTION / 2}
         )
         return self
 
     def receive(self, count: int, timeout: float = 20.0) -> list[Any]:
-        """At least `count` messages and those that come with them; acknowledged."""
+        """Pulls and acknowledges at least `count` messages, and those that come with them."""
         messages: list[Any] = []
         deadline = time.monotonic() + timeout
         while len(messages) < count and time.monotonic() < deadline:
@@ -51,7 +51,7 @@ class Topic:
         return [json.loads(message.data) for message in self.receive(count, timeout)]
 
     def receive_ids(self, count: int, timeout: float = 20.0) -> set[str]:
-        """At least `count` different event ids: what was sent twice counts once."""
+        """Receives at least `count` different event ids: what was sent twice counts once."""
         received: set[str] = set()
         deadline = time.monotonic() + timeout
         while len(received) < count and (left := deadline - time.monotonic()) > 0:
@@ -74,7 +74,7 @@ class Topic:
 
 
 def an_event(**fields: Any) -> ExecutionEvent:
-    """About 1.3 kB, as those of the benchmarks."""
+    """An event of about 1.3 kB, as in the benchmarks."""
     given = {
         "template_name": "clarifying_questions",
         "template_version": 3,

@@ -20,7 +20,7 @@ def messages(count: int, size: int = 1) -> list[Message]:
     return [Message(b"x" * size, {}, f"ack-{n}") for n in range(count)]
 
 
-def test_it_is_full_at_its_number_of_messages() -> None:
+def test_batch_is_full_at_its_number_of_messages() -> None:
     batch = Batch(LIMITS, Clock())
     batch.extend(messages(2))
     assert batch.ready() is None
@@ -28,7 +28,7 @@ def test_it_is_full_at_its_number_of_messages() -> None:
     assert batch.ready() == "messages"
 
 
-def test_it_is_full_at_its_size() -> None:
+def test_batch_is_full_at_its_size() -> None:
     batch = Batch(LIMITS, Clock())
     batch.extend(messages(1, size=99))
     assert batch.ready() is None
@@ -36,7 +36,7 @@ def test_it_is_full_at_its_size() -> None:
     assert batch.ready() == "bytes"
 
 
-def test_it_is_full_at_its_age() -> None:
+def test_batch_is_full_at_its_age() -> None:
     clock = Clock()
     batch = Batch(LIMITS, clock)
     batch.extend(messages(1))
@@ -46,7 +46,7 @@ def test_it_is_full_at_its_age() -> None:
     assert batch.ready() == "age"
 
 
-def test_a_message_after_a_quiet_minute_still_waits_for_company() -> None:
+def test_message_after_a_quiet_minute_still_waits_for_company() -> None:
     clock = Clock()
     batch = Batch(LIMITS, clock)
     clock.now += 60
@@ -59,7 +59,7 @@ def test_a_message_after_a_quiet_minute_still_waits_for_company() -> None:
     assert batch.ready() is None
 
 
-def test_later_messages_do_not_move_its_clock() -> None:
+def test_later_messages_do_not_move_a_batchs_clock() -> None:
     clock = Clock()
     batch = Batch(LIMITS, clock)
     batch.extend(messages(1))

@@ -11,19 +11,19 @@ BAD: Outcome = Rejected("invalid_field", "Object missing required field `status`
 UNKNOWN: Outcome = Rejected("unknown_template", "no template")
 
 
-def test_a_few_bad_events_pass_for_ever() -> None:
+def test_few_bad_events_never_open_the_breaker() -> None:
     breaker = Breaker(window=100, ratio=0.95)
     for _ in range(200):
         breaker.record([BAD] * 9 + [Verdict.WRITTEN])
 
 
-def test_it_opens_at_its_ratio_and_not_before() -> None:
+def test_breaker_opens_at_its_ratio_and_not_before() -> None:
     Breaker(window=100, ratio=0.95).record([BAD] * 94 + [Verdict.WRITTEN] * 6)
     with pytest.raises(BreakerError):
         Breaker(window=100, ratio=0.95).record([BAD] * 95 + [Verdict.WRITTEN] * 5)
 
 
-def test_it_waits_for_its_window() -> None:
+def test_breaker_waits_for_its_window() -> None:
     breaker = Breaker(window=100, ratio=0.95)
     for _ in range(9):
         breaker.record([BAD] * 10)
@@ -31,7 +31,7 @@ def test_it_waits_for_its_window() -> None:
         breaker.record([BAD] * 10)
 
 
-def test_an_old_good_window_does_not_hide_a_new_bad_one() -> None:
+def test_old_good_window_does_not_hide_a_new_bad_one() -> None:
     breaker = Breaker(window=100, ratio=0.95)
     for _ in range(1000):
         breaker.record([Verdict.WRITTEN] * 100)
@@ -39,7 +39,7 @@ def test_an_old_good_window_does_not_hide_a_new_bad_one() -> None:
         breaker.record([BAD] * 100)
 
 
-def test_its_message_says_why_and_what_to_do() -> None:
+def test_breaker_says_why_it_opened_and_what_to_do() -> None:
     with pytest.raises(BreakerError) as raised:
         Breaker(window=10, ratio=0.9).record([BAD] * 8 + [UNKNOWN] * 2)
     message = str(raised.value)
@@ -51,5 +51,5 @@ def test_its_message_says_why_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("outcome", [Verdict.WRITTEN, Verdict.DUPLICATE, Verdict.RETRY])
-def test_only_rejections_count(outcome: Verdict) -> None:
+def test_breaker_counts_only_rejections(outcome: Verdict) -> None:
     Breaker(window=1, ratio=0.01).record([outcome] * 100)

@@ -41,7 +41,7 @@ PASSWORD = "s3cr3t"
         ("postgresql://u@h/prompts", "h", None, "u", None, "prompts"),
     ],
 )
-def test_every_form_reaches_the_driver(  # noqa: PLR0917
+def test_every_form_of_url_reaches_the_driver(  # noqa: PLR0917
     url: str, host: str, port: str | None, user: str, password: str | None, database: str
 ) -> None:
     arguments = driver_arguments(url)
@@ -59,7 +59,7 @@ def test_sslmode_and_certificates_reach_the_driver() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "problem"),
     [
         (f"mysql://u:{PASSWORD}@h/d", "does not start with postgresql://"),
         (f"u:{PASSWORD}@h/d", "does not start with postgresql://"),
@@ -80,22 +80,22 @@ def test_sslmode_and_certificates_reach_the_driver() -> None:
         (f"postgresql://u:{PASSWORD}@h/d?sslmode=maybe", "sslmode"),
     ],
 )
-def test_an_unusable_one_is_refused_by_name_without_its_password(url: str, told: str) -> None:
+def test_unusable_url_is_refused_by_name_without_its_password(url: str, problem: str) -> None:
     with pytest.raises(SettingsError) as raised:
         connect(url, application_name="tests")
     assert "DATABASE_URL" in str(raised.value)
-    assert told in str(raised.value)
+    assert problem in str(raised.value)
     whole_traceback = "".join(traceback.format_exception(raised.value))
     for text in (whole_traceback, repr(raised.value), str(raised.value.__cause__)):
         assert PASSWORD not in text
 
 
-def test_an_engine_is_not_told_with_its_password() -> None:
+def test_engine_is_shown_without_its_password() -> None:
     assert PASSWORD not in repr(connect(f"postgresql://u:{PASSWORD}@h/d", application_name="tests"))
 
 
 def driver_arguments(url: str) -> dict[str, object]:
-    """What psycopg2 is given."""
+    """The arguments that psycopg2 gets."""
     engine = connect(url, application_name="tests")
     _, arguments = engine.dialect.create_connect_args(parse_url(url))
     return dict(arguments)

@@ -1,4 +1,4 @@
-"""The metrics as they are declared, and as the README tells them."""
+"""The metrics as they are declared, and as deploy/grafana/README.md lists them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import get_args
 
 from prompt_worker.platform.telemetry.metrics import ABOUT, Counter, Gauge, Histogram, exported_name, kind
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[2] / "deploy" / "grafana" / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_metric_is_described_and_no_other() -> None:

@@ -28,7 +28,7 @@ SEED_GUARDRAILS = [
 
 
 @pytest.mark.parametrize("total", [0, 1, 9, 10, 49, 500, 5000])
-def test_the_messages_are_as_many_of_each_as_planned(total: int) -> None:
+def test_demo_has_as_many_messages_of_each_kind_as_planned(total: int) -> None:
     plan = Plan(total)
     made = list(messages(plan))
     events = [message for message in made if isinstance(message, ExecutionEvent)]
@@ -37,7 +37,7 @@ def test_the_messages_are_as_many_of_each_as_planned(total: int) -> None:
     assert len(events) == plan.rows + plan.duplicates
 
 
-def test_each_event_is_valid_and_each_status_occurs() -> None:
+def test_demo_events_are_valid_and_every_status_occurs() -> None:
     events = [message for message in messages(Plan(2000)) if isinstance(message, ExecutionEvent)]
     for event in events:
         parse(encode(event))
@@ -45,7 +45,7 @@ def test_each_event_is_valid_and_each_status_occurs() -> None:
     assert len({event.template_name for event in events}) == 3
 
 
-def test_broken_messages_are_of_many_kinds() -> None:
+def test_demo_has_broken_messages_of_many_kinds() -> None:
     reasons = set()
     for message in messages(Plan(3000)):
         if not isinstance(message, Raw):
@@ -64,7 +64,7 @@ def test_broken_messages_are_of_many_kinds() -> None:
     assert len(reasons) == len(BREAKS)
 
 
-def test_what_is_planted_is_what_the_seed_guardrails_find_and_nothing_else() -> None:
+def test_seed_guardrails_find_what_is_planted_and_nothing_else() -> None:
     evaluators, refused = compile_all(SEED_GUARDRAILS)
     assert not refused
     templates = dict(zip(("nlu_", "clar", "educ"), SEED_PROMPTS, strict=True))
@@ -93,7 +93,7 @@ def test_what_is_planted_is_what_the_seed_guardrails_find_and_nothing_else() -> 
     }
 
 
-def test_prompts_are_rendered_from_the_seed_templates() -> None:
+def test_demo_prompts_are_rendered_from_the_seed_templates() -> None:
     for seed, ours in zip(SEED_PROMPTS, (EXTRACTION, CLARIFICATION, SCRIPT), strict=True):
         plain = {line for line in seed.splitlines() if line and "{" not in line}
         assert plain <= set(ours.splitlines())

@@ -1,4 +1,4 @@
-"""Each database error is the event's fault, the deployment's, or passes by itself; and none is told with its text."""
+"""Each database error is the event's fault, the deployment's, or transient; and none is described with its text."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ def of(sqlstate: str) -> psycopg2.Error:
         (errorcodes.INVALID_CATALOG_NAME, "deployment"),
     ],
 )
-def test_every_class_of_error_has_its_kind(sqlstate: str, kind: Kind) -> None:
+def test_every_sqlstate_has_its_kind(sqlstate: str, kind: Kind) -> None:
     assert classify(of(sqlstate)) == kind
 
 
-def test_a_lost_connection_has_no_sqlstate_and_passes_by_itself() -> None:
+def test_lost_connection_has_no_sqlstate_and_is_transient() -> None:
     assert classify(psycopg2.OperationalError("server closed the connection unexpectedly")) == "transient"
     assert classify(psycopg2.InterfaceError("connection already closed")) == "transient"
 
 
-def test_a_description_holds_no_text_of_the_row() -> None:
+def test_error_description_holds_no_text_of_the_row() -> None:
     described = describe(of(errorcodes.CHECK_VIOLATION))
     assert errorcodes.CHECK_VIOLATION in described
     assert "somebody's text" not in described

@@ -51,7 +51,7 @@ def ahead(**delta: float) -> str:
     "event",
     [b"", b"{", b"event", body()[:-1], body() + b"}", body().replace(b":", b"", 1), b"\xef\xbb\xbf" + body()],
 )
-def test_not_json_is_refused(event: bytes) -> None:
+def test_body_that_is_not_json_is_refused(event: bytes) -> None:
     error = refusal(event)
     assert (error.error_class, str(error)[:10]) == ("invalid_json", "not JSON: ")
 
@@ -60,7 +60,7 @@ def test_not_json_is_refused(event: bytes) -> None:
     "value", [b'"\xff"', b'"\xc3"', b'"\xed\xa0\x80"', b'"\xf5\x80\x80\x80"', b'"a\x80b"']
 )
 @pytest.mark.parametrize("field", ["rendered_prompt", "input_variables"])
-def test_not_utf8_is_refused(field: str, value: bytes) -> None:
+def test_body_that_is_not_utf8_is_refused(field: str, value: bytes) -> None:
     raw = b'{"k":' + value + b"}" if field == "input_variables" else value
     error = refusal(with_raw(field, raw))
     assert error.error_class == "invalid_utf8"
@@ -136,7 +136,7 @@ def test_not_utf8_is_refused(field: str, value: bytes) -> None:
         ("environment", "e" * 51),
     ],
 )
-def test_a_bad_field_is_refused_by_its_name(name: str, value: object) -> None:
+def test_bad_field_is_refused_by_its_name(name: str, value: object) -> None:
     error = refusal(body(**{name: value}))
     assert error.error_class == "invalid_field"
     assert f"`$.{name}`" in str(error)
@@ -154,7 +154,7 @@ def test_a_bad_field_is_refused_by_its_name(name: str, value: object) -> None:
         "executed_at",
     ],
 )
-def test_a_missing_field_is_refused_by_its_name(name: str) -> None:
+def test_missing_field_is_refused_by_its_name(name: str) -> None:
     error = refusal(body(**{name: ...}))
     assert error.error_class == "invalid_field"
     assert name in str(error)
@@ -162,13 +162,13 @@ def test_a_missing_field_is_refused_by_its_name(name: str) -> None:
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("field", ["cost_usd", "token_count", "input_variables"])
-def test_numbers_that_json_has_not_are_refused(field: str, number: str) -> None:
+def test_numbers_that_json_does_not_have_are_refused(field: str, number: str) -> None:
     raw = f'{{"k":{number}}}' if field == "input_variables" else number
     assert refusal(with_raw(field, raw)).error_class == "invalid_json"
 
 
 @pytest.mark.parametrize("event", [b"[]", b"null", b"17", b'"event"'])
-def test_json_that_is_no_object_is_refused(event: bytes) -> None:
+def test_json_that_is_not_an_object_is_refused(event: bytes) -> None:
     assert "Expected `object`" in str(refusal(event))
 
 
@@ -196,13 +196,13 @@ SECRET = "SECRET jane@example.org - at `$.nowhere`\n"
         with_raw("input_variables", '{"SECRET": SECRET}'),
     ],
 )
-def test_a_reason_holds_none_of_the_events_text(event: bytes) -> None:
+def test_reason_of_a_refusal_holds_none_of_the_events_text(event: bytes) -> None:
     error = refusal(event)
     assert "SECRET" not in str(error)
     assert "jane" not in str(error)
 
 
-def test_deep_nesting_is_refused_and_harms_nothing() -> None:
+def test_deeply_nested_event_is_refused_and_harms_nothing() -> None:
     depth = 100_000
     for raw in ('{"a":' * depth + "1" + "}" * depth, "[" * depth + "]" * depth, '{"a":' * depth):
         for event in (with_raw("input_variables", raw), with_raw("guardrail_violations", raw), raw.encode()):
@@ -210,7 +210,7 @@ def test_deep_nesting_is_refused_and_harms_nothing() -> None:
     assert parse(body())[1] == 0
 
 
-def test_modest_nesting_is_accepted() -> None:
+def test_modestly_nested_event_is_accepted() -> None:
     parse(with_raw("input_variables", '{"a":' * 200 + "1" + "}" * 200))
 
 
@@ -233,7 +233,7 @@ def test_modest_nesting_is_accepted() -> None:
         ('"\\ufffd"', "\ufffd", 0),
     ],
 )
-def test_what_postgresql_cannot_hold_is_replaced_and_counted(written: str, stored: str, count: int) -> None:
+def test_unstorable_characters_are_replaced_and_counted(written: str, stored: str, count: int) -> None:
     event, replaced = parse(with_raw("rendered_prompt", written))
     assert (event.rendered_prompt, replaced) == (stored, count)
 
@@ -242,7 +242,7 @@ def test_what_postgresql_cannot_hold_is_replaced_and_counted(written: str, store
     assert replaced == 2 * count
 
 
-def test_violations_are_cleaned_too() -> None:
+def test_unstorable_characters_are_replaced_in_violations() -> None:
     event, replaced = parse(with_raw("guardrail_violations", '[{"details": "\\u0000\\udfff"}]'))
     assert json.loads(bytes(event.guardrail_violations)) == [{"details": "\ufffd\ufffd"}]
     assert replaced == 2
@@ -254,7 +254,7 @@ def test_json_fields_keep_their_bytes() -> None:
     assert bytes(parse(with_raw("input_variables", raw))[0].input_variables) == raw.encode()
 
 
-def test_space_around_json_fields_is_no_matter() -> None:
+def test_space_around_json_fields_is_ignored() -> None:
     event = with_raw("input_variables", "  \n { } \t").replace(
         b'"status"', b'"guardrail_violations": [ ], "status"'
     )
@@ -265,14 +265,14 @@ def test_unknown_fields_are_ignored() -> None:
     assert parse(body(trace={"id": [1, 2]}, version=2))[0].template_version == 3
 
 
-def test_explicit_nulls_are_absent_values() -> None:
+def test_explicit_nulls_count_as_absent_values() -> None:
     optional = {name for name in ExecutionEvent.__struct_fields__ if name not in json.loads(body())}
     event, _ = parse(body(**dict.fromkeys(optional)))
     assert {getattr(event, name) for name in optional - {"guardrail_violations"}} == {None}
     assert bytes(event.guardrail_violations) == b"null"
 
 
-def test_of_a_key_written_twice_the_last_counts() -> None:
+def test_last_value_of_a_repeated_key_counts() -> None:
     event = body().replace(b"{", b'{"template_version": 99, "status": "failure", ', 1)
     assert (parse(event)[0].template_version, parse(event)[0].status) == (3, "success")
 
@@ -287,18 +287,18 @@ def test_of_a_key_written_twice_the_last_counts() -> None:
         ('"1e-3"', "0.001"),
     ],
 )
-def test_a_cost_never_passes_through_a_float(raw: str, cost: str) -> None:
+def test_cost_never_passes_through_a_float(raw: str, cost: str) -> None:
     assert parse(with_raw("cost_usd", raw))[0].cost_usd == Decimal(cost)
 
 
 @pytest.mark.parametrize(
     "written", ["2026-03-01T10:00:00Z", "2026-03-01T12:30:00.123456+02:30", "2000-01-01T00:00:00+00:00"]
 )
-def test_times_carry_their_offset(written: str) -> None:
+def test_times_keep_their_offset(written: str) -> None:
     assert parse(body(executed_at=written))[0].executed_at == datetime.fromisoformat(written)
 
 
-def test_a_clock_that_is_ahead_is_forgiven() -> None:
+def test_time_slightly_ahead_is_accepted() -> None:
     parse(body(executed_at=ahead(hours=23)))
 
 
@@ -311,7 +311,7 @@ def best_of(times: int, action: Callable[[], object]) -> float:
     return min(seconds() for _ in range(times))
 
 
-def test_the_largest_body_takes_no_longer_than_reading_it_as_json_twice() -> None:
+def test_largest_body_is_parsed_in_twice_the_time_of_json() -> None:
     """Also where every second character is an escape: the replacement must stay linear."""
     for text in ("lorem ipsum " * 825_000, '\\"\\\\' * 1_200_000, "é😀" * 800_000):
         event = json.dumps({**json.loads(body()), "rendered_prompt": text}, ensure_ascii=False).encode()
@@ -323,14 +323,14 @@ def test_the_largest_body_takes_no_longer_than_reading_it_as_json_twice() -> Non
         )
 
 
-def test_a_body_full_of_bad_characters_takes_seconds_at_most() -> None:
+def test_body_full_of_bad_characters_is_parsed_in_seconds() -> None:
     count = 1_500_000
     started = time.process_time()
     assert parse(with_raw("rendered_prompt", '"' + "\\u0000" * count + '"'))[1] == count
     assert time.process_time() - started < 10
 
 
-def test_an_event_survives_the_journey() -> None:
+def test_event_is_the_same_after_encode_and_parse() -> None:
     event = ExecutionEvent(
         template_name="script_generation",
         template_version=2,
@@ -350,7 +350,7 @@ def test_an_event_survives_the_journey() -> None:
     assert replaced == 0
 
 
-def test_absent_values_take_no_room() -> None:
+def test_absent_values_are_not_encoded() -> None:
     event = ExecutionEvent(
         template_name="t", template_version=1, rendered_prompt="", status="success", input_variables={}
     )

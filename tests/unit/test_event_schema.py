@@ -48,16 +48,16 @@ def fields(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (made | changes).items() if value is not ...}
 
 
-def test_the_committed_schema_has_not_drifted() -> None:
+def test_committed_schema_equals_the_generated_one() -> None:
     assert PATH.read_text() == text(), "run: python -m prompt_worker.event.json_schema --write"
 
 
-def test_it_is_a_schema_and_names_every_field() -> None:
+def test_schema_is_valid_and_names_every_field() -> None:
     Draft202012Validator.check_schema(event_schema())
     assert set(event_schema()["properties"]) == set(ExecutionEvent.__struct_fields__)
 
 
-def test_what_the_code_encodes_is_valid() -> None:
+def test_encoded_events_are_valid_against_the_schema() -> None:
     VALID.validate(json.loads(encode(FULL)))
     VALID.validate(
         json.loads(

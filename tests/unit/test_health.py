@@ -1,4 +1,4 @@
-"""Silence is that of the thread which has work in hand and moved the longest ago."""
+"""The silence of a process is that of the thread in flight that moved the longest ago."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import pytest
 from prompt_worker.platform.process import health
 
 
-def test_with_nothing_in_hand_there_is_no_silence() -> None:
-    health.moved()  # by a thread without work
+def test_silence_is_zero_with_nothing_in_flight() -> None:
+    # Called by a thread without work.
+    health.moved()
     assert health.silence() == 0.0
 
 
 def test_silence_grows_until_the_work_moves_and_ends_with_it() -> None:
-    with health.in_hand():
+    with health.in_flight():
         time.sleep(0.05)
         assert health.silence() >= 0.05
         health.moved()
@@ -24,24 +25,24 @@ def test_silence_grows_until_the_work_moves_and_ends_with_it() -> None:
     assert health.silence() == 0.0
 
 
-def test_work_that_fails_is_in_hand_no_longer() -> None:
-    with pytest.raises(ValueError, match="failed"), health.in_hand():
+def test_failed_work_is_no_longer_in_flight() -> None:
+    with pytest.raises(ValueError, match="failed"), health.in_flight():
         raise ValueError("failed")
     assert health.silence() == 0.0
 
 
-def test_one_thread_that_moves_does_not_hide_another_that_does_not() -> None:
+def test_moving_thread_does_not_hide_a_silent_one() -> None:
     started, end = threading.Event(), threading.Event()
 
     def stick() -> None:
-        with health.in_hand():
+        with health.in_flight():
             started.set()
             end.wait(10)
 
     stuck = threading.Thread(target=stick)
     stuck.start()
     started.wait(10)
-    with health.in_hand():
+    with health.in_flight():
         time.sleep(0.05)
         health.moved()
         assert health.silence() >= 0.05

@@ -18,7 +18,7 @@ log = logging.getLogger("prompt_worker.test")
 
 @pytest.fixture(autouse=True)
 def root_logger(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As it was, afterwards; settings of the developer's own shell do not count."""
+    """Restores the root logger afterwards, and hides the settings of the developer's shell."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
     for setting in ("PROMPT_WORKER_LOG_LEVEL", "PROMPT_WORKER_LOG_FORMAT", "PUBSUB_PROJECT_ID"):
@@ -31,7 +31,7 @@ def written(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
-def test_a_line_has_the_ids_of_the_span_it_was_logged_in(
+def test_log_line_has_the_ids_of_its_span(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PUBSUB_PROJECT_ID", "of-mine")
@@ -48,12 +48,12 @@ def test_a_line_has_the_ids_of_the_span_it_was_logged_in(
     place = inside["logging.googleapis.com/sourceLocation"]
     assert isinstance(place, dict)
     assert place["file"] == "test_logs.py"
-    assert place["function"] == "test_a_line_has_the_ids_of_the_span_it_was_logged_in"
+    assert place["function"] == "test_log_line_has_the_ids_of_its_span"
     assert outside["totals"] == {"written": 3}
     assert not any(name.startswith("logging.googleapis.com/") for name in outside)
 
 
-def test_an_exception_is_named_and_not_quoted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logged_exception_is_named_and_not_quoted(capsys: pytest.CaptureFixture[str]) -> None:
     for form in ("json", "text"):
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("PROMPT_WORKER_LOG_FORMAT", form)
@@ -67,7 +67,7 @@ def test_an_exception_is_named_and_not_quoted(capsys: pytest.CaptureFixture[str]
         assert "what somebody wrote" not in line
 
 
-def test_the_level_is_a_setting_and_an_argument_comes_first(
+def test_log_level_is_a_setting_that_an_argument_overrides(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROMPT_WORKER_LOG_LEVEL", "ERROR")
@@ -78,7 +78,7 @@ def test_the_level_is_a_setting_and_an_argument_comes_first(
     assert [line["message"] for line in written(capsys)] == ["this"]
 
 
-def test_people_get_text_with_colours_on_a_terminal_only(
+def test_text_logs_are_coloured_on_a_terminal_only(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROMPT_WORKER_LOG_FORMAT", "text")
@@ -95,7 +95,7 @@ def test_people_get_text_with_colours_on_a_terminal_only(
 
 
 @pytest.mark.parametrize("setting", ["PROMPT_WORKER_LOG_LEVEL", "PROMPT_WORKER_LOG_FORMAT"])
-def test_a_wrong_setting_is_named(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_log_setting_is_named(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(setting, "loud")
     with pytest.raises(SettingsError, match=setting):
         configure_logs()

@@ -1,4 +1,4 @@
-"""Push without a network: the envelope, the token, the limits, and the way of an answer back to its request."""
+"""Push without a network: the envelope, the token, the limits, and how an answer gets back to its request."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from typing import Any
 import pytest
 
 from prompt_worker.consuming.push.app import App
-from prompt_worker.consuming.push.envelope import MAX_BYTES, NotAnEnvelopeError, PushedMessage, read
+from prompt_worker.consuming.push.envelope import NotAnEnvelopeError, PushedMessage, read_envelope
 from prompt_worker.consuming.push.inbox import Inbox
+from prompt_worker.consuming.push.settings import PushSettings, TokenSettings
 from prompt_worker.platform.failures import SettingsError
-from prompt_worker.platform.process.probes import Page
-from prompt_worker.platform.settings import Environment, PushSettings, TokenSettings
+from prompt_worker.platform.process.pages import Page
+from prompt_worker.platform.pubsub.limits import PUSHED_BYTES
+from prompt_worker.platform.settings import Environment
 from tests.support.pushing import envelope
 
 PATH = "/push/executions"
 
 
 def test_an_envelope_becomes_a_message_like_a_pulled_one() -> None:
-    message = read(envelope(b'{"a": 1}', "77", template_name="t"))
+    message = read_envelope(envelope(b'{"a": 1}', "77", template_name="t"))
     assert message.data == b'{"a": 1}'
     assert message.attributes == {"template_name": "t"}
     assert message.message_id == "77"
@@ -30,9 +32,9 @@ def test_an_envelope_becomes_a_message_like_a_pulled_one() -> None:
     assert message.publish_time == pytest.approx(1795406400.123456, abs=1e-5)
 
 
-def test_a_message_without_data_is_one_of_no_bytes() -> None:
+def test_message_without_data_has_no_bytes() -> None:
     bare = {"messageId": "1", "publishTime": "2026-11-23T04:00:00Z", "attributes": {"a": "b"}}
-    message = read(json.dumps({"message": bare, "subscription": "s"}).encode())
+    message = read_envelope(json.dumps({"message": bare, "subscription": "s"}).encode())
     assert (message.data, message.delivery_attempt) == (b"", 0)
 
 
@@ -51,9 +53,9 @@ def test_a_message_without_data_is_one_of_no_bytes() -> None:
         b'{"secret": ' + b"[" * 100_000,
     ],
 )
-def test_what_is_no_envelope_is_told_without_quoting_it(body: bytes) -> None:
+def test_body_that_is_no_envelope_is_not_quoted(body: bytes) -> None:
     with pytest.raises(NotAnEnvelopeError) as raised:
-        read(body)
+        read_envelope(body)
     assert "secret" not in str(raised.value)
 
 
@@ -85,7 +87,7 @@ def request(
 
 
 class Lane(threading.Thread):
-    """Settles what comes as a consumer's lane does, once it is let."""
+    """Settles what comes, as a consumer's lane does, once it may."""
 
     def __init__(self, inbox: Inbox, *, settled: bool = True) -> None:
         super().__init__(daemon=True)
@@ -111,7 +113,7 @@ async def opened(**settings: str) -> tuple[App, Inbox]:
 
 
 @pytest.mark.parametrize(("settled", "status"), [(True, 204), (False, 503)])
-def test_each_request_is_answered_when_its_event_is_settled(settled: bool, status: int) -> None:
+def test_request_is_answered_when_its_event_is_settled(settled: bool, status: int) -> None:
     async def check() -> None:
         app, inbox = await opened()
         lane = Lane(inbox, settled=settled)
@@ -125,7 +127,7 @@ def test_each_request_is_answered_when_its_event_is_settled(settled: bool, statu
     asyncio.run(check())
 
 
-def test_what_is_not_settled_in_time_is_sent_back_and_handed_to_no_lane() -> None:
+def test_request_not_settled_in_time_reaches_no_lane() -> None:
     async def check() -> None:
         app, inbox = await opened(PROMPT_WORKER_PUSH_ANSWER_SECONDS="0.3")
         looking = asyncio.create_task(app.give_up_overdue())
@@ -137,7 +139,7 @@ def test_what_is_not_settled_in_time_is_sent_back_and_handed_to_no_lane() -> Non
     asyncio.run(check())
 
 
-def test_once_closed_all_who_wait_are_sent_back_and_all_who_come() -> None:
+def test_closed_inbox_settles_nothing_that_waits_or_comes() -> None:
     async def check() -> None:
         app, inbox = await opened()
         waiting = asyncio.ensure_future(request(app, envelope(b"1")))
@@ -149,7 +151,7 @@ def test_once_closed_all_who_wait_are_sent_back_and_all_who_come() -> None:
     asyncio.run(check())
 
 
-def test_requests_in_hand_are_bounded_in_number_and_bytes() -> None:
+def test_requests_in_flight_are_bounded_in_number_and_bytes() -> None:
     async def check() -> None:
         app, inbox = await opened(
             PROMPT_WORKER_PUSH_IN_FLIGHT="5", PROMPT_WORKER_PUSH_IN_FLIGHT_BYTES="14000000"
@@ -173,7 +175,7 @@ def test_requests_in_hand_are_bounded_in_number_and_bytes() -> None:
     asyncio.run(check())
 
 
-def test_a_body_of_unknown_length_takes_room_while_it_comes() -> None:
+def test_body_of_unknown_length_needs_room_as_it_arrives() -> None:
     async def check() -> None:
         app, _ = await opened(PROMPT_WORKER_PUSH_IN_FLIGHT_BYTES="14000000")
         come: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -194,22 +196,23 @@ def test_a_body_of_unknown_length_takes_room_while_it_comes() -> None:
     asyncio.run(check())
 
 
-def test_a_body_larger_than_any_message_is_refused() -> None:
+def test_body_larger_than_any_message_is_refused() -> None:
     async def check() -> None:
         app, _ = await opened()
-        assert await request(app, b"", content_length=str(MAX_BYTES + 1)) == 413
+        assert await request(app, b"", content_length=str(PUSHED_BYTES + 1)) == 413
         assert await request(app, *[b"x" * 1_000_000] * 15) == 413
 
     asyncio.run(check())
 
 
-def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+def test_body_that_does_not_arrive_is_refused() -> None:
     async def check() -> None:
         app, _ = await opened(PROMPT_WORKER_PUSH_ANSWER_SECONDS="0.2", PROMPT_WORKER_PUSH_IN_FLIGHT="1")
         unfinished = {"type": "http", "path": PATH, "method": "POST", "headers": []}
         sent: list[Any] = []
 
-        async def receive() -> dict[str, Any]:  # a trickle without an end
+        # A trickle without an end.
+        async def receive() -> dict[str, Any]:
             await asyncio.sleep(0.01)
             return {"type": "http.request", "body": b" ", "more_body": True}
 
@@ -224,15 +227,15 @@ def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     asyncio.run(check())
 
 
-def test_the_largest_message_with_the_widest_attributes_fits() -> None:
+def test_largest_message_with_the_widest_attributes_fits() -> None:
     attributes = {f"{n:02}" + "\x01" * 254: "\x02" * 1024 for n in range(100)}
     room = 10_000_000 - sum(len(name) + len(value) for name, value in attributes.items())
     body = envelope(b"x" * room, **attributes)
-    assert len(body) < MAX_BYTES
-    assert len(read(body).data) == room
+    assert len(body) < PUSHED_BYTES
+    assert len(read_envelope(body).data) == room
 
 
-def test_pages_and_methods() -> None:
+def test_app_serves_pages_and_refuses_other_methods() -> None:
     async def check() -> None:
         app, _ = await opened()
         assert await request(app, b"", path="/healthz", method="GET") == 200
@@ -243,7 +246,7 @@ def test_pages_and_methods() -> None:
     asyncio.run(check())
 
 
-def test_a_client_that_leaves_in_the_middle_is_answered_nothing_and_takes_no_room() -> None:
+def test_client_that_leaves_midway_gets_no_answer_and_no_room() -> None:
     async def check() -> None:
         app, inbox = await opened(PROMPT_WORKER_PUSH_IN_FLIGHT="1")
 
@@ -261,7 +264,7 @@ def test_a_client_that_leaves_in_the_middle_is_answered_nothing_and_takes_no_roo
     asyncio.run(check())
 
 
-def test_missing_settings_are_named_at_once() -> None:
+def test_missing_token_settings_are_named_at_once() -> None:
     environment = Environment({"PORT": "http", "PROMPT_WORKER_PUSH_KEYS_URL": "http://elsewhere.example.com"})
     environment.read(PushSettings)
     environment.read(TokenSettings)
@@ -276,7 +279,7 @@ def test_missing_settings_are_named_at_once() -> None:
     ]
 
 
-def test_messages_are_told_apart_by_who_they_are() -> None:
-    one, same = read(envelope(b"1")), read(envelope(b"1"))
+def test_messages_are_distinct_by_identity() -> None:
+    one, same = read_envelope(envelope(b"1")), read_envelope(envelope(b"1"))
     assert len({one, same}) == 2
     assert isinstance(one, PushedMessage)

@@ -1,4 +1,4 @@
-"""Whose requests are believed: tokens signed with a key of the tests' own, and every way in which one can be wrong."""
+"""Whose requests are accepted: tokens signed with a test key, and every way in which one can be wrong."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from prompt_worker.consuming.push import keys as keys_module
-from prompt_worker.consuming.push.keys import KeysAwayError, SigningKeys
+from prompt_worker.consuming.push.keys import KeysUnavailableError, SigningKeys
 from prompt_worker.consuming.push.tokens import Tokens, UnknownSenderError, WrongSenderError
 from tests.support.pushing import ACCOUNT, AUDIENCE, Signer
 
@@ -36,7 +36,7 @@ def header(token: str) -> bytes:
     return f"Bearer {token}".encode()
 
 
-def test_a_signed_token_is_verified_once_and_its_key_fetched_once(signer: Signer) -> None:
+def test_signed_token_is_verified_once_and_its_key_fetched_once(signer: Signer) -> None:
     async def check() -> None:
         checked = tokens(signer)
         accepted = header(signer.token())
@@ -49,7 +49,7 @@ def test_a_signed_token_is_verified_once_and_its_key_fetched_once(signer: Signer
 
 
 def hmac_with_the_public_key(signer: Signer) -> str:
-    """The classic confusion: the public key taken for a shared secret."""
+    """The classic confusion: a public key used as a shared secret."""
     public = signer.keys["key-1"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     claims = signer.token().split(".")[1]
     head = urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT","kid":"key-1"}').decode().rstrip("=")
@@ -69,7 +69,7 @@ def unsigned(signer: Signer) -> str:
 
 UNKNOWN: dict[str, tuple[Callable[[Signer], str], str]] = {
     "none": (lambda _: "", "no token"),
-    "no token at all": (lambda _: "secret", "not sound"),
+    "no token at all": (lambda _: "secret", "invalid token"),
     "expired": (lambda s: s.token(exp=int(time.time()) - 60), "expired"),
     "from the future": (lambda s: s.token(iat=int(time.time()) + 600), "not valid yet"),
     "without expiry": (lambda s: s.token(exp=None), "MissingRequiredClaim"),
@@ -88,7 +88,7 @@ UNKNOWN: dict[str, tuple[Callable[[Signer], str], str]] = {
 
 
 @pytest.mark.parametrize("case", UNKNOWN)
-def test_a_token_that_cannot_be_believed_says_why_and_nothing_of_itself(signer: Signer, case: str) -> None:
+def test_invalid_token_is_refused_with_a_reason_and_not_quoted(signer: Signer, case: str) -> None:
     make, expected = UNKNOWN[case]
     token = make(signer)
     with pytest.raises(UnknownSenderError) as raised:
@@ -108,14 +108,12 @@ def test_a_token_that_cannot_be_believed_says_why_and_nothing_of_itself(signer: 
         {"email_verified": "false"},
     ],
 )
-def test_a_sound_token_of_another_account_may_not_push(signer: Signer, claims: dict[str, Any]) -> None:
+def test_valid_token_of_another_account_may_not_push(signer: Signer, claims: dict[str, Any]) -> None:
     with pytest.raises(WrongSenderError, match="PROMPT_WORKER_PUSH_SERVICE_ACCOUNT"):
         asyncio.run(tokens(signer).check(header(signer.token(**claims))))
 
 
-def test_a_token_that_was_accepted_is_refused_once_it_expires(
-    signer: Signer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_accepted_token_is_refused_once_it_expires(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prompt_worker.consuming.push.tokens.LEEWAY_SECONDS", 0.0)
 
     async def check() -> None:
@@ -141,7 +139,7 @@ def test_remembered_tokens_are_bounded(signer: Signer, monkeypatch: pytest.Monke
     asyncio.run(check())
 
 
-def test_a_new_key_is_fetched_but_strangers_cannot_have_them_fetched_at_will(
+def test_new_key_is_fetched_but_strangers_cannot_force_fetches(
     signer: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def check() -> None:
@@ -159,23 +157,24 @@ def test_a_new_key_is_fetched_but_strangers_cannot_have_them_fetched_at_will(
     asyncio.run(check())
 
 
-def test_a_connection_that_breaks_while_keys_are_fetched_is_an_outage() -> None:
+def test_connection_that_breaks_during_a_key_fetch_is_an_outage() -> None:
     def break_off(listening: socket.socket) -> None:
         connection, _ = listening.accept()
         connection.recv(65_536)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST, no FIN
+        # Closing it sends RST, no FIN.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         time.sleep(0.1)
         connection.close()
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=break_off, args=(listening,), daemon=True).start()
         keys = SigningKeys(f"http://127.0.0.1:{listening.getsockname()[1]}/certs")
-        with pytest.raises(KeysAwayError):
+        with pytest.raises(KeysUnavailableError):
             asyncio.run(keys.find("key-1"))
 
 
-def test_without_any_key_no_token_is_judged_and_old_keys_outlive_an_outage(
+def test_tokens_are_not_judged_without_keys_and_old_keys_stay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(keys_module, "COOLDOWN_SECONDS", 0.0)
@@ -185,8 +184,8 @@ def test_without_any_key_no_token_is_judged_and_old_keys_outlive_an_outage(
         with Signer() as ending:
             keys = SigningKeys(ending.url)
             assert await keys.find("key-1")
-        assert await keys.find("key-1"), "kept while its source is away"
-        with pytest.raises(KeysAwayError):
+        assert await keys.find("key-1"), "kept while its source is down"
+        with pytest.raises(KeysUnavailableError):
             await SigningKeys(ending.url).find("key-1")
 
     asyncio.run(check())

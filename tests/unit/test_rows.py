@@ -1,4 +1,4 @@
-"""A row in the binary COPY format: its length is told before each field, and costs round half up."""
+"""A row in the binary COPY format: its length comes before each field, and costs round half up."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_costs_keep_six_places_rounded_half_up_once(given: object, stored: str) 
         ({"token_count": 7}, 7),
     ],
 )
-def test_a_missing_token_count_is_the_sum_and_a_given_one_stays(tokens: dict[str, int], stored: int) -> None:
+def test_missing_token_count_is_the_sum_and_a_given_one_stays(tokens: dict[str, int], stored: int) -> None:
     assert fields(**tokens)[TOKENS] == struct.pack(">i", stored)
 
 

@@ -15,7 +15,7 @@ from prompt_worker.platform.settings import (
 )
 
 
-def test_every_problem_is_reported_at_once_by_name() -> None:
+def test_setting_problems_are_all_reported_by_name() -> None:
     environment = Environment(
         {
             "PROMPT_WORKER_BATCH_MESSAGES": "many",
@@ -41,20 +41,20 @@ def test_every_problem_is_reported_at_once_by_name() -> None:
     assert raised.value.exit_code == 78
 
 
-def test_defaults_stand_where_nothing_is_set() -> None:
+def test_defaults_apply_where_nothing_is_set() -> None:
     settings = read(ConsumerSettings, {})
     assert settings == ConsumerSettings()
     assert read(Names, {}).writer == "prompt-executions-writer"
 
 
-def test_given_values_are_converted() -> None:
+def test_given_settings_are_converted() -> None:
     settings = read(
         ConsumerSettings, {"PROMPT_WORKER_BATCH_MESSAGES": "10", "PROMPT_WORKER_BATCH_SECONDS": "1.5"}
     )
     assert (settings.batch_messages, settings.batch_seconds) == (10, 1.5)
 
 
-def test_the_project_has_two_names_and_the_first_wins() -> None:
+def test_project_has_two_names_and_the_first_wins() -> None:
     assert read(PubSubSettings, {"GOOGLE_CLOUD_PROJECT": "b"}).project == "b"
     assert read(PubSubSettings, {"GOOGLE_CLOUD_PROJECT": "b", "PUBSUB_PROJECT_ID": "a"}).project == "a"
 
@@ -70,19 +70,19 @@ def test_the_project_has_two_names_and_the_first_wins() -> None:
         ),
     ],
 )
-def test_empty_counts_as_not_set(
+def test_empty_setting_counts_as_not_set(
     group: type[DatabaseSettings], variables: dict[str, str], problem: str
 ) -> None:
     with pytest.raises(SettingsError, match=problem):
         read(group, variables)
 
 
-def test_an_empty_name_falls_back_to_the_other_and_to_the_default() -> None:
+def test_empty_setting_falls_back_to_its_other_name_and_default() -> None:
     assert read(PubSubSettings, {"PUBSUB_PROJECT_ID": "", "GOOGLE_CLOUD_PROJECT": "b"}).project == "b"
     assert read(ConsumerSettings, {"PROMPT_WORKER_LANES": ""}).lanes == ConsumerSettings().lanes
 
 
-def test_a_good_environment_passes() -> None:
+def test_valid_environment_passes() -> None:
     environment = Environment({"DATABASE_URL": "postgresql://h/d", "PUBSUB_PROJECT_ID": "p"})
     assert environment.read(DatabaseSettings).url == "postgresql://h/d"
     assert environment.read(PubSubSettings).emulator_host is None

@@ -19,7 +19,7 @@ from prompt_worker.publishing.spool.spool import Spool
 LIMIT = 100_000_000
 
 
-def taken(spool: Spool) -> list[bytes]:
+def drained(spool: Spool) -> list[bytes]:
     """Every line that can be claimed, in order; the segments are removed."""
     lines: list[bytes] = []
     while segment := spool.claim():
@@ -28,22 +28,22 @@ def taken(spool: Spool) -> list[bytes]:
     return lines
 
 
-def test_lines_come_back_in_order(tmp_path: Path) -> None:
+def test_spooled_lines_come_back_in_order(tmp_path: Path) -> None:
     spool = Spool(tmp_path, LIMIT)
     spool.append([b"1", b"2"])
     spool.append([b"3"])
     assert spool.count() == 3
-    assert taken(spool) == [b"1", b"2", b"3"]
+    assert drained(spool) == [b"1", b"2", b"3"]
     assert (list(tmp_path.iterdir()), spool.count()) == ([], 0)
 
 
-def test_a_newline_within_json_does_not_tear_a_line(tmp_path: Path) -> None:
+def test_newline_within_json_does_not_split_a_line(tmp_path: Path) -> None:
     spool = Spool(tmp_path, LIMIT)
     spool.append([b'{"a":\n1}', b"{}"])
-    assert taken(spool) == [b'{"a": 1}', b"{}"]
+    assert drained(spool) == [b'{"a": 1}', b"{}"]
 
 
-def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+def test_segment_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         Spool(tmp_path, LIMIT).append([b"a prompt"])
@@ -52,7 +52,7 @@ def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     assert [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()] == [0o600]
 
 
-def test_an_open_segment_is_its_writers_alone_until_it_lets_go(tmp_path: Path) -> None:
+def test_open_segment_belongs_to_its_writer_until_closed(tmp_path: Path) -> None:
     writer, other = Spool(tmp_path, LIMIT), Spool(tmp_path, LIMIT)
     writer.append([b"1"])
     assert other.claim() is None
@@ -61,7 +61,7 @@ def test_an_open_segment_is_its_writers_alone_until_it_lets_go(tmp_path: Path) -
     assert segment is not None
     assert writer.claim() is None, "claimed twice"
     segment.release()
-    assert taken(writer) == [b"1"]
+    assert drained(writer) == [b"1"]
 
 
 def test_segments_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,10 +70,10 @@ def test_segments_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for number in range(20):
         spool.append([b"%03d" % number * 10])
     assert len(list(tmp_path.iterdir())) > 3
-    assert [line[:3] for line in taken(spool)] == [b"%03d" % number for number in range(20)]
+    assert [line[:3] for line in drained(spool)] == [b"%03d" % number for number in range(20)]
 
 
-def test_the_limit_counts_what_others_left(tmp_path: Path) -> None:
+def test_limit_counts_what_others_left(tmp_path: Path) -> None:
     Spool(tmp_path, 100).append([b"x" * 50])
     spool = Spool(tmp_path, 100)
     spool.append([b"y" * 30])
@@ -95,7 +95,7 @@ while True:
 """
 
 
-def test_what_was_appended_outlives_a_killed_process(tmp_path: Path) -> None:
+def test_appended_lines_survive_a_killed_process(tmp_path: Path) -> None:
     writer = subprocess.Popen([sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path)], stdout=subprocess.PIPE)
     assert writer.stdout is not None
     for line in writer.stdout:
@@ -104,14 +104,14 @@ def test_what_was_appended_outlives_a_killed_process(tmp_path: Path) -> None:
     writer.send_signal(signal.SIGKILL)
     promised = int((writer.stdout.read().split() or [b"1000"])[-1])
     writer.wait()
-    lines = taken(Spool(tmp_path, LIMIT))
+    lines = drained(Spool(tmp_path, LIMIT))
     whole = [line for line in lines if line.endswith(b"!")]
     assert [int(line[:8]) for line in whole] == list(range(len(whole)))
     assert len(whole) >= promised
     assert len(lines) - len(whole) <= 1, "more than the last line is torn"
 
 
-def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
+def test_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     """The kernel refuses to grow a file beyond RLIMIT_FSIZE as it refuses on a full disk: after a part is written."""
     code = f"""
 import resource, signal, sys
@@ -129,10 +129,10 @@ except OSError as error:
 """
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 10_000
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 42
-    assert taken(Spool(tmp_path, LIMIT)) == [b"a" * 8_000, b"c" * 1_000]
+    assert drained(Spool(tmp_path, LIMIT)) == [b"a" * 8_000, b"c" * 1_000]
 
 
-def test_writers_and_readers_race_without_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_racing_writers_and_readers_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "SEGMENT_BYTES", 200)
     found: list[bytes] = []
     writing = threading.Event()
@@ -147,7 +147,7 @@ def test_writers_and_readers_race_without_loss(tmp_path: Path, monkeypatch: pyte
     def read() -> None:
         spool = Spool(tmp_path, LIMIT)
         while writing.is_set():
-            found.extend(taken(spool))
+            found.extend(drained(spool))
 
     writers = [threading.Thread(target=write, args=(name,)) for name in (b"a", b"b", b"c")]
     readers = [threading.Thread(target=read) for _ in range(2)]
@@ -158,7 +158,7 @@ def test_writers_and_readers_race_without_loss(tmp_path: Path, monkeypatch: pyte
     writing.clear()
     for thread in readers:
         thread.join()
-    found += taken(Spool(tmp_path, LIMIT))
+    found += drained(Spool(tmp_path, LIMIT))
     assert sorted(found) == sorted(
         b"%s-%d" % (name, number) for name in (b"a", b"b", b"c") for number in range(500)
     )

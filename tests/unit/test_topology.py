@@ -15,16 +15,17 @@ def by_name(topology: Topology) -> dict[str, Subscription]:
     return {subscription.name.rsplit("/", 1)[-1]: subscription for subscription in topology.subscriptions()}
 
 
-def test_both_consumers_read_the_topic_and_fall_back_on_the_dead_letter_topic() -> None:
+def test_both_consumers_have_the_topic_and_a_dead_letter_policy() -> None:
     for name in ("prompt-executions-writer", "prompt-executions-guardrails"):
         subscription = by_name(TOPOLOGY)[name]
         assert subscription.topic == "projects/project/topics/prompt-executions"
         policy = subscription.dead_letter_policy
         assert policy.dead_letter_topic == "projects/project/topics/prompt-executions-dead-letter"
-        assert policy.max_delivery_attempts == 100  # restarts and outages count as attempts
+        # Restarts and outages count as attempts.
+        assert policy.max_delivery_attempts == 100
 
 
-def test_dead_letters_have_a_subscription_that_keeps_them_a_month_and_never_expires() -> None:
+def test_dead_letter_subscription_keeps_a_month_never_expires() -> None:
     store = by_name(TOPOLOGY)["prompt-executions-dead-letter-store"]
     assert store.topic == "projects/project/topics/prompt-executions-dead-letter"
     assert store.message_retention_duration == timedelta(days=31)
@@ -33,12 +34,12 @@ def test_dead_letters_have_a_subscription_that_keeps_them_a_month_and_never_expi
     assert "dead_letter_policy" not in store
 
 
-def test_the_emulator_is_asked_for_the_retention_that_it_grants() -> None:
+def test_emulator_is_asked_for_the_retention_it_accepts() -> None:
     store = by_name(Topology("project", Names(), emulated=True))["prompt-executions-dead-letter-store"]
     assert store.message_retention_duration == timedelta(days=7)
 
 
-def test_names_can_be_changed_and_everything_follows() -> None:
+def test_changed_names_are_used_everywhere() -> None:
     topology = Topology("project", Names(topic="t-1", writer="w-1", dead_letter_topic="d-1"))
     assert topology.topics()[0].name == "projects/project/topics/t-1"
     writer = by_name(topology)["w-1"]
@@ -46,10 +47,10 @@ def test_names_can_be_changed_and_everything_follows() -> None:
     assert writer.dead_letter_policy.dead_letter_topic.endswith("/d-1")
 
 
-def test_a_differing_policy_is_named() -> None:
-    wanted = TOPOLOGY.subscriptions()[0]
-    found = Subscription(wanted)
-    assert differences(wanted, found) == []
+def test_differing_policy_is_named() -> None:
+    declared = TOPOLOGY.subscriptions()[0]
+    found = Subscription(declared)
+    assert differences(declared, found) == []
     found.ack_deadline_seconds = 10
     found.retry_policy.minimum_backoff = timedelta(seconds=9)
-    assert differences(wanted, found) == ["ack_deadline_seconds", "retry_policy"]
+    assert differences(declared, found) == ["ack_deadline_seconds", "retry_policy"]

@@ -13,26 +13,26 @@ def milliseconds(value: UUID) -> int:
     return value.int >> 80
 
 
-def test_version_and_variant() -> None:
+def test_uuid7_has_its_version_and_variant() -> None:
     for _ in range(1000):
         made = uuid7()
         assert (made.version, made.variant) == (7, RFC_4122)
 
 
-def test_it_holds_the_unix_time_in_milliseconds() -> None:
+def test_uuid7_holds_the_unix_time_in_milliseconds() -> None:
     before = time.time_ns() // 1_000_000
     made = uuid7()
     assert before <= milliseconds(made) <= time.time_ns() // 1_000_000
 
 
-def test_ids_of_one_thread_ascend_within_a_millisecond() -> None:
+def test_uuid7_ascends_within_a_millisecond() -> None:
     made = [uuid7() for _ in range(20_000)]
     assert len({milliseconds(value) for value in made}) < len(made) / 10, "too slow a machine to show it"
     assert made == sorted(made)
     assert len(set(made)) == len(made)
 
 
-def test_a_fork_repeats_no_random_bits() -> None:
+def test_fork_repeats_no_random_bits_of_uuid7() -> None:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

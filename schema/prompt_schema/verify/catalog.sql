@@ -1,4 +1,4 @@
--- What stands in the database, as (kind, name, definition); schema/prompt_schema/catalog.json holds what should.
+-- What the database holds, as (kind, name, definition); catalog.json, beside this file, holds what it should.
 WITH contract_tables AS (
     SELECT oid, relname, relkind, relacl FROM pg_class
     WHERE relnamespace = 'public'::regnamespace

@@ -1,4 +1,4 @@
-"""Sentences made from templates, for what the labelled files lack: innocent uses of suspicious words, and their opposite."""
+"""Sentences from templates, for what the labelled files lack: innocent uses of suspicious words, and the opposite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A filter is conditions that all must hold; what the operator typed is bound, never part of the SQL."""
+"""A filter is conditions combined with AND; what the operator typed is bound, never part of the SQL."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ FULL = Filter(
 )
 
 
-def test_nothing_given_means_all() -> None:
+def test_filter_without_conditions_matches_all() -> None:
     assert Filter().where() == ("true", {})
-    assert Filter().told() == {}
+    assert Filter().as_json() == {}
     assert Filter().describe() == "all"
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Filter)])
-def test_each_condition_stands_alone_and_binds_its_value(name: str) -> None:
+def test_each_filter_condition_binds_its_value(name: str) -> None:
     condition, parameters = Filter(**{name: getattr(FULL, name)}).where()
     assert f"%({name})s" in condition
     assert " AND " not in condition
     assert list(parameters) == [name]
 
 
-def test_all_that_is_given_must_hold() -> None:
+def test_filter_conditions_are_combined_with_and() -> None:
     condition, parameters = FULL.where()
     assert condition.count(" AND ") == len(fields(Filter)) - 1
     assert parameters["event_id"] == str(EVENT)
     assert parameters["statuses"] == ["pending", "replayed"]
 
 
-def test_what_was_typed_is_never_sql() -> None:
+def test_filter_values_never_become_sql() -> None:
     hostile = "'; DROP TABLE dead_letter_events; --"
     condition, parameters = Filter(reason=hostile, template=hostile).where()
     assert "DROP" not in condition
     assert parameters == {"reason": hostile, "template": hostile}
 
 
-def test_what_is_given_is_told_as_json_and_in_words() -> None:
-    assert json.loads(json.dumps(FULL.told()))["since"] == "2026-01-02T03:00:00+00:00"
+def test_filter_is_described_as_json_and_in_words() -> None:
+    assert json.loads(json.dumps(FULL.as_json()))["since"] == "2026-01-02T03:00:00+00:00"
     words = Filter(reason="no template", error_class="x", statuses=("pending", "replayed")).describe()
     assert words == 'reason with "no template", error class x, status pending or replayed'

@@ -1,4 +1,4 @@
-"""Whatever comes as a dead letter is read as far as it can be, and the same one is always known again."""
+"""A dead letter is read as far as it can be, and the same one is always recognized."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prompt_worker.deadletters.reading import (
     cause,
     event_id,
     event_key,
-    kind_of_reason,
+    general_reason,
     read_origin,
     read_payload,
 )
@@ -45,7 +45,7 @@ def message(attributes: dict[str, str], data: bytes = b"", message_id: str = "m-
     return Message(data, attributes, "ack", received)
 
 
-def test_an_event_is_found_by_its_id_template_and_environment() -> None:
+def test_payload_has_the_id_template_and_environment() -> None:
     encoded = body(template_name="t", template_version=3, environment="dev")
     found = read_payload(encoded)
     assert found == Payload(id_of(encoded), "t", 3, "dev")
@@ -61,7 +61,7 @@ def test_an_event_is_found_by_its_id_template_and_environment() -> None:
         body()[:-1] + b', "extra": "\xff\xfe"}',
     ],
 )
-def test_what_a_worker_refuses_has_its_event_id_all_the_same(odd: bytes) -> None:
+def test_payload_of_an_invalid_event_still_has_its_id(odd: bytes) -> None:
     assert read_payload(odd).event_id is not None
 
 
@@ -70,7 +70,7 @@ def test_what_a_worker_refuses_has_its_event_id_all_the_same(odd: bytes) -> None
     [b"", b"\xff\0not JSON", b"[1, 2]", b"null", b'"text"', b"[" * 100_000, b'{"event_id": "017"}', body()[:-9],
      b'{"event_id": 5, "template_name": [], "template_version": "3", "environment": {}}'],
 )  # fmt: skip
-def test_a_body_without_an_event_id_is_known_by_its_bytes(unreadable: bytes) -> None:
+def test_body_without_an_event_id_is_keyed_by_its_bytes(unreadable: bytes) -> None:
     found = read_payload(unreadable)
     assert found == Payload()
     key = event_key(found, unreadable)
@@ -79,22 +79,22 @@ def test_a_body_without_an_event_id_is_known_by_its_bytes(unreadable: bytes) -> 
     assert (key.version, key.variant) == (8, RFC_4122)
 
 
-def test_a_publisher_may_tell_the_id_of_an_unreadable_body() -> None:
-    told = "0190b2a4-0000-7000-8000-000000000001"
-    assert event_id(Payload(), {"ce-id": told}) == UUID(told)
+def test_event_id_of_an_unreadable_body_is_the_announced_one() -> None:
+    announced = "0190b2a4-0000-7000-8000-000000000001"
+    assert event_id(Payload(), {"ce-id": announced}) == UUID(announced)
     assert event_id(Payload(), {"ce-id": "1"}) is None
     encoded = body()
-    assert event_id(read_payload(encoded), {"ce-id": told}) == id_of(encoded)
+    assert event_id(read_payload(encoded), {"ce-id": announced}) == id_of(encoded)
 
 
-def test_labels_fit_their_columns() -> None:
+def test_payload_labels_fit_their_columns() -> None:
     found = read_payload(body(template_name="x\0" * 300, environment="é" * 80, template_version=2**40))
     assert found.template_name == "x\N{REPLACEMENT CHARACTER}" * 127 + "x"
     assert found.environment == "é" * 50
     assert found.template_version is None
 
 
-def test_the_workers_reason_is_read() -> None:
+def test_origin_has_the_reason_that_a_worker_gave() -> None:
     origin = read_origin(message(MADE))
     assert (origin.source, origin.subscription, origin.occurrence) == (
         "worker",
@@ -106,7 +106,7 @@ def test_the_workers_reason_is_read() -> None:
     assert origin.last_seen == datetime(2026, 5, 6, 7, tzinfo=UTC)
 
 
-def test_a_message_that_pubsub_forwards_twice_is_one_occurrence() -> None:
+def test_message_forwarded_twice_is_one_occurrence() -> None:
     first = read_origin(message(FORWARDED, message_id="m-1"))
     second = read_origin(
         message(FORWARDED | {"CloudPubSubDeadLetterSourceDeliveryCount": "7"}, message_id="m-2")
@@ -117,7 +117,7 @@ def test_a_message_that_pubsub_forwards_twice_is_one_occurrence() -> None:
     assert cause("guardrails", first) == cause("guardrails", second)
 
 
-def test_a_message_of_unknown_origin_is_one_all_the_same() -> None:
+def test_message_of_unknown_origin_is_a_dead_letter_too() -> None:
     origin = read_origin(message({}))
     assert (origin.source, origin.error_class, origin.occurrence) == (
         "other",
@@ -130,17 +130,17 @@ def test_a_message_of_unknown_origin_is_one_all_the_same() -> None:
 @pytest.mark.parametrize(
     "odd", ["", "yesterday", "2026-01-01", "0001-01-01T00:00:00Z", "9999-01-01T00:00:00Z", "\0"]
 )
-def test_a_time_that_cannot_be_is_the_messages_own(odd: str) -> None:
+def test_impossible_time_is_replaced_by_the_messages_own(odd: str) -> None:
     assert read_origin(message(MADE | {"dead-letter-first-seen": odd})).first_seen == PUBLISHED
 
 
 @pytest.mark.parametrize("count", ["", "-1", "many", "9" * 30, "\N{SUPERSCRIPT TWO}"])
-def test_a_count_that_is_none_is_left_out(count: str) -> None:
+def test_invalid_delivery_count_is_left_out(count: str) -> None:
     origin = read_origin(message(FORWARDED | {"CloudPubSubDeadLetterSourceDeliveryCount": count}))
     assert origin.delivery_attempts is None
 
 
-def test_alike_reasons_are_one_cause_and_others_are_not() -> None:
+def test_cause_is_equal_for_reasons_that_are_alike() -> None:
     def of(reason: str, consumer: str = "executions", **attributes: str) -> int:
         return cause(consumer, read_origin(message(MADE | {"dead-letter-reason": reason} | attributes)))
 
@@ -151,7 +151,7 @@ def test_alike_reasons_are_one_cause_and_others_are_not() -> None:
     assert -(2**63) <= of("x") < 2**63
 
 
-def test_attributes_are_kept_as_the_database_can_hold_them() -> None:
+def test_attributes_become_json_that_the_database_can_hold() -> None:
     assert json.loads(attributes_json({"a\0": "\0b", "é": "\n", "c": "\\u0000"})) == {
         "a\N{REPLACEMENT CHARACTER}": "\N{REPLACEMENT CHARACTER}b",
         "é": "\n",
@@ -160,12 +160,12 @@ def test_attributes_are_kept_as_the_database_can_hold_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "kind"),
+    ("reason", "general"),
     [
         ("not UTF-8: invalid byte, byte 22", "not UTF-8: invalid byte, byte …"),
         ("forwarded by Pub/Sub after 7 delivery attempts", "forwarded by Pub/Sub after … delivery attempts"),
         ("Expected a time after 2000-01-01", "Expected a time after 2000-01-01"),
     ],
 )
-def test_a_kind_of_reason_leaves_out_only_what_differs_from_event_to_event(reason: str, kind: str) -> None:
-    assert kind_of_reason(reason) == kind
+def test_general_reason_leaves_out_only_varying_numbers(reason: str, general: str) -> None:
+    assert general_reason(reason) == general

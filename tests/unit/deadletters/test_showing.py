@@ -1,4 +1,4 @@
-"""What an operator sees of a dead letter: its cause and shape; a prompt's texts only when they are asked for."""
+"""What an operator sees of a dead letter: its cause and shape; prompt texts only when they are asked for."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from prompt_worker.commands.dead_letters.filters import add_filters, filter_of, parse_when
-from prompt_worker.commands.dead_letters.tables import printable, sparkline
+from prompt_worker.commands.dead_letters.letter_report import print_letter
+from prompt_worker.commands.dead_letters.printable import printable
+from prompt_worker.commands.dead_letters.summary_report import sparkline
 from prompt_worker.deadletters.filters import Filter
-from prompt_worker.deadletters.letter import print_letter, shown
+from prompt_worker.deadletters.letter import shown
 from tests.support.events import body, with_raw
 
 SECRET = "zanzibar"
@@ -38,7 +40,7 @@ def test_texts_are_hidden_unless_revealed(odd: bytes) -> None:
     assert SECRET in json.dumps(shown(odd, reveal=True))
 
 
-def test_what_is_hidden_is_told_by_its_size_and_the_rest_is_shown() -> None:
+def test_hidden_texts_show_their_size() -> None:
     event = shown(body(rendered_prompt="x" * 1234, template_version=3, model_response=None), reveal=False)
     assert isinstance(event, dict)
     assert event["rendered_prompt"] == "<hidden: str, 1,234 characters>"
@@ -46,35 +48,35 @@ def test_what_is_hidden_is_told_by_its_size_and_the_rest_is_shown() -> None:
     assert (event["template_version"], event["status"], event["model_response"]) == (3, "success", None)
 
 
-def test_numbers_of_any_length_and_bodies_nested_deeply_are_shown() -> None:
+def test_long_numbers_and_deep_bodies_are_shown() -> None:
     assert isinstance(shown(with_raw("cost_usd", b"9" * 5000), reveal=True), dict)
     assert "<hidden: not a JSON object" in str(shown(b"[" * 100_000, reveal=False))
 
 
-def test_a_sparkline_has_a_block_a_part_and_a_dot_for_none() -> None:
+def test_sparkline_has_a_block_a_part_and_a_dot_for_none() -> None:
     assert sparkline([0, 1, 4, 8]) == "·▁▄█"
     assert sparkline([1_000_000, 1]) == "█▁"
     assert sparkline([0, 0]) == "··"
 
 
-def test_nothing_that_a_terminal_would_obey_is_printed() -> None:
+def test_printable_text_has_no_control_characters() -> None:
     assert printable("a\x1b[2Jb\r\n\tc\x9b") == "a [2Jb   c "
     assert printable(None) == ""
     assert printable(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00+00:00"
 
 
 @pytest.mark.parametrize(("typed", "ago"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("3d", 259_200)])
-def test_a_time_may_be_told_as_an_age(typed: str, ago: int) -> None:
+def test_filter_time_may_be_an_age(typed: str, ago: int) -> None:
     assert abs(parse_when(typed) - (datetime.now(UTC) - timedelta(seconds=ago))) < timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("odd", ["yesterday", "2026-11-23T08:00", "-3h", "9999999d"])
-def test_a_time_that_could_be_several_is_refused(odd: str) -> None:
+def test_ambiguous_filter_time_is_refused(odd: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="2h or 3d"):
         parse_when(odd)
 
 
-def test_every_filter_can_be_typed() -> None:
+def test_every_filter_has_an_option() -> None:
     parser = argparse.ArgumentParser()
     add_filters(parser)
     assert filter_of(parser.parse_args([])) == Filter()
@@ -84,7 +86,7 @@ def test_every_filter_can_be_typed() -> None:
         "--status", "replayed", "--event-id", "0190b2a4-0000-7000-8000-000000000001",
     ]  # fmt: skip
     given = filter_of(parser.parse_args(typed))
-    assert len(given.told()) == 10
+    assert len(given.as_json()) == 10
     assert given.statuses == ("pending", "replayed")
 
 
@@ -93,7 +95,7 @@ def test_every_filter_can_be_typed() -> None:
     [b'{"user_id": "\\ud800"}', b"\x1b[2J not JSON", '{"\u009b1m": 1, "user_id": "\u009b31m"}'.encode()],
 )
 @pytest.mark.parametrize("reveal", [False, True])
-def test_what_no_terminal_should_get_is_shown_all_the_same(
+def test_letter_with_control_characters_is_printed_safely(
     odd: bytes, reveal: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     letter = {"payload": odd, "attributes": {}, "actions": []}

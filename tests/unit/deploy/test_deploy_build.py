@@ -23,14 +23,14 @@ from tests.support.deployment import (
 ORDER = ["build", "push", "migrate", "verify", "deploy", "check", "clean-up"]
 
 
-def test_each_step_waits_for_the_one_before() -> None:
+def test_each_build_step_waits_for_the_one_before() -> None:
     steps = build_steps()
     assert [step["id"] for step in steps] == ORDER
     assert "waitFor" not in steps[0]
     assert [step["waitFor"] for step in steps[1:]] == [[name] for name in ORDER[:-1]]
 
 
-def test_the_image_that_is_deployed_is_the_one_that_was_built_and_pushed() -> None:
+def test_deployed_image_is_the_one_built_and_pushed() -> None:
     build, push, *others = build_steps()
     assert build["args"][build["args"].index("--tag") + 1] == "${_IMAGE}"
     assert build["args"][-1] == "."  # the context: the Dockerfile and what it copies lie at the top
@@ -56,7 +56,7 @@ def test_build_arguments_are_the_dockerfiles() -> None:
     assert set(given) <= set(declared)
 
 
-def test_a_migration_is_waited_for() -> None:
+def test_every_execution_of_a_job_is_waited_for() -> None:
     executions = [
         line
         for _, script in scripts()
@@ -72,7 +72,7 @@ def test_scripts_inside_other_files_pass_shellcheck(name: str) -> None:
     assert shellcheck(dict(scripts())[name]) == ""
 
 
-def test_scripts_that_are_called_are_there_and_can_be_run() -> None:
+def test_called_scripts_exist_and_are_executable() -> None:
     called = {
         path
         for text in texts().values()
@@ -88,10 +88,14 @@ def made_by_terraform() -> set[str]:
     names = {
         *(
             f"prompt-worker-{name}"
-            for name in [*blocks["local.consumers"], *blocks["local.jobs"], *blocks["local.accounts"]]
+            for name in [*blocks["local.consumers"], *blocks["local.jobs"], *blocks["local.secrets"]]
         ),
         *(f"prompt-worker-push-{name}" for name in ("executions", "guardrails")),
-        *(f"prompt-worker-{secret}" for secrets in blocks["local.accounts"].values() for secret in secrets),
+        *(
+            f"prompt-worker-{secret}"
+            for secrets in blocks["local.secrets"].values()
+            for secret in secrets.values()
+        ),
     }
     for kind in ("service_account", "cloud_run_v2_service", "parameter_manager_parameter"):
         for block in resources(f"google_{kind}").values():
@@ -99,14 +103,14 @@ def made_by_terraform() -> set[str]:
     return {name for name in names if "${" not in name}
 
 
-def test_every_name_is_one_that_terraform_makes() -> None:
+def test_every_resource_name_is_one_terraform_makes() -> None:
     for path, text in texts().items():
         if path.suffix in {".yaml", ".sh", ".md", ".yml"}:
             used = set(re.findall(r"(?<![\w/.-])prompt-worker-[a-z][a-z-]*[a-z](?![\w-])", text))
             assert used - made_by_terraform() == set(), path.name
 
 
-def test_deploy_sh_runs_the_image_in_all_that_terraform_makes() -> None:
+def test_deploy_sh_updates_all_that_terraform_makes() -> None:
     text = (REPOSITORY / "deploy" / "deploy.sh").read_text()
     loops = re.findall(r"for (\w+) in ([^;]+); do\s+gcloud run ([\w-]+) update \"([\w-]+)\$", text)
     deployed = {f"{prefix}{name}" for _, names, _, prefix in loops for name in names.split()}

@@ -44,19 +44,19 @@ def by_name(declared: list[Any]) -> dict[str, Any]:
     return {resource.name: resource for resource in declared}
 
 
-def test_topics_are_the_same() -> None:
+def test_terraform_declares_the_same_topics() -> None:
     declared = [topic_of(block) for block in resources("google_pubsub_topic").values()]
     assert by_name(declared) == by_name(WANTED.topics())
 
 
-def test_subscriptions_and_their_policies_are_the_same() -> None:
+def test_terraform_declares_the_same_subscriptions() -> None:
     blocks = {
         label: block for label, block in resources("google_pubsub_subscription").items() if label != ARCHIVE
     }
     assert by_name([subscription_of(block) for block in blocks.values()]) == by_name(WANTED.subscriptions())
 
 
-def test_the_archive_takes_every_execution() -> None:
+def test_archive_receives_every_execution() -> None:
     archive = resources("google_pubsub_subscription")[ARCHIVE]
     assert topic_path(archive["topic"]) == WANTED.topic_path(WANTED.names.topic)
     assert "filter" not in archive

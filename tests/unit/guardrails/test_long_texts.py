@@ -13,7 +13,7 @@ from prompt_worker.guardrails.detectors import pii_detection
 
 CHARACTERS = 80_000
 GUARDRAILS = [compile_guardrail(guardrail) for guardrail in DEFAULT_GUARDRAILS]
-NOISE = 0.05  # seconds that another process may take meanwhile
+NOISE = 0.05  # seconds that another process may use meanwhile
 
 KINDS = {
     "digits": "8305917264",
@@ -52,23 +52,23 @@ def assert_linear(work: Callable[[int], object]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_twice_the_text_takes_twice_the_time(kind: str) -> None:
+def test_twice_the_text_costs_twice_the_time(kind: str) -> None:
     text = KINDS[kind] * (2 * CHARACTERS // len(KINDS[kind]))
     assert_linear(lambda size: check(GUARDRAILS, variables={"text": text[:size]}))
 
 
-def test_text_of_ten_thousand_different_characters() -> None:
+def test_ten_thousand_different_characters_cost_linear_time() -> None:
     choose = random.Random(1)
     text = "".join(chr(choose.randrange(0x20, 0x2800)) for _ in range(2 * CHARACTERS))
     check(GUARDRAILS, prompt=text)  # what each of them looks like is remembered
     assert_linear(lambda size: check(GUARDRAILS, prompt=text[:size]))
 
 
-def test_one_long_word_of_leet() -> None:
+def test_one_long_word_of_leet_costs_linear_time() -> None:
     assert_linear(lambda size: check(GUARDRAILS, prompt="1" * size + "a"))
 
 
-def test_many_variables_in_a_long_prompt() -> None:
+def test_many_variables_in_a_long_prompt_cost_linear_time() -> None:
     def judge(size: int) -> Any:
         variables = {f"v{number}": f"some words and the number {number}" for number in range(size // 100)}
         prompt = (
@@ -79,14 +79,14 @@ def test_many_variables_in_a_long_prompt() -> None:
     assert_linear(judge)
 
 
-def test_masking_a_list_of_numbers() -> None:
+def test_masking_a_list_of_numbers_costs_linear_time() -> None:
     line = "536-90-4399, 212-555-0123\n"
     text = line * (CHARACTERS // len(line))
     assert mask(text) == "<US_SSN>, <PHONE_NUMBER>\n" * (CHARACTERS // len(line))
     assert_linear(lambda size: mask((line * (size // len(line)))[:size]))
 
 
-def test_a_number_behind_thousands_that_are_nothing_is_found() -> None:
+def test_card_behind_thousands_of_harmless_numbers_is_found() -> None:
     text = "4111111111111112\n" * 10_000 + "card 4111 1111 1111 1111"
     found = check(GUARDRAILS, variables={"text": text}).findings
     assert [one.end for one in found if one.rule == "CREDIT_CARD"] == [len(text)]
@@ -99,8 +99,8 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short_limits")
-@pytest.mark.parametrize("between", ["\n", " "], ids=["each by itself", "all one candidate"])
-def test_what_is_looked_at_is_bounded_but_where_all_must_be_masked(between: str) -> None:
+@pytest.mark.parametrize("between", ["\n", " "], ids=["a candidate each", "all one candidate"])
+def test_candidates_are_bounded_except_for_masking(between: str) -> None:
     nothing, card = "4111111111111112", "4000056655665556"
     for before, found in ((2999, True), (3000, False)):
         text = between.join([nothing] * before + [card])
@@ -109,13 +109,13 @@ def test_what_is_looked_at_is_bounded_but_where_all_must_be_masked(between: str)
 
 
 @pytest.mark.usefixtures("short_limits")
-def test_what_grows_as_it_is_folded_is_masked_to_its_end() -> None:
+def test_text_that_grows_when_folded_is_masked_to_its_end() -> None:
     before = ("\N{CIRCLED NUMBER TWENTY ONE}" * 8 + " ") * 4000
     assert mask(f"{before}4000056655665556") == f"{before}<CREDIT_CARD …5556>"
 
 
 @pytest.mark.usefixtures("short_limits")
-def test_a_long_match_of_an_owners_pattern_is_whole() -> None:
+def test_long_match_of_an_owners_pattern_is_not_cut() -> None:
     owners = Guardrail(name="own", type="pii_detection", config={"patterns": ["BEGIN[a-z]+END"]})
     text = f"BEGIN{'x' * 60_000}END"
     [found] = check([compile_guardrail(owners)], response=text).findings

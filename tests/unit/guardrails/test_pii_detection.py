@@ -42,7 +42,7 @@ def found(text: str, config: dict[str, Any] | None = None) -> list[tuple[str, st
         ("social security number 536904399", "US_SSN", "536904399"),
     ],
 )
-def test_found(config: dict[str, Any], text: str, rule: str, match: str) -> None:
+def test_personal_data_is_found(config: dict[str, Any], text: str, rule: str, match: str) -> None:
     assert found(text, config) == [(rule, match)]
 
 
@@ -54,7 +54,7 @@ def test_found(config: dict[str, Any], text: str, rule: str, match: str) -> None
         ("iban de89370400440532013000", "IBAN_CODE", "de89370400440532013000"),
     ],
 )
-def test_found_among_all_entities(text: str, rule: str, match: str) -> None:
+def test_addresses_and_accounts_are_found_by_default(text: str, rule: str, match: str) -> None:
     assert found(text) == [(rule, match)]
 
 
@@ -91,13 +91,13 @@ def test_entity_types_are_selectable() -> None:
     assert found(text, {"entity_types": ["SSN"]}) == [("US_SSN", "536-90-4399")]
 
 
-def test_an_owners_pattern_is_believed_unless_a_known_entity_has_its_shape() -> None:
+def test_owners_pattern_is_checked_where_it_is_an_entitys() -> None:
     own = {"patterns": [r"\bSTU-\d{6}\b", r"\b\d{16}\b"]}
     assert found("STU-123456 and 1111222233334444", own) == [("PATTERN_1", "STU-123456")]
     assert found("4111111111111111", own) == [("CREDIT_CARD", "4111111111111111")]
 
 
-def test_a_number_among_many_that_are_nothing_is_found() -> None:
+def test_number_among_many_harmless_ones_is_found() -> None:
     assert found("1234567890123 " * 1000 + "SSN 536-90-4399", {"entity_types": ["SSN", "CREDIT_CARD"]}) == [
         ("US_SSN", "536-90-4399")
     ]
@@ -117,7 +117,7 @@ def test_a_number_among_many_that_are_nothing_is_found() -> None:
         (None, "config"),
     ],
 )
-def test_an_unusable_config_names_the_guardrail_and_the_field(config: Any, field: str) -> None:
+def test_unusable_config_names_the_guardrail_and_the_field(config: Any, field: str) -> None:
     with pytest.raises(GuardrailConfigError) as raised:
         compile_guardrail(Guardrail(name="pii of grade 5", type="pii_detection", config=config))
     assert raised.value.config_field == field
@@ -125,7 +125,7 @@ def test_an_unusable_config_names_the_guardrail_and_the_field(config: Any, field
     assert field in str(raised.value)
 
 
-def test_a_catastrophic_pattern_is_harmless() -> None:
+def test_catastrophic_pattern_is_harmless() -> None:
     evaluator = compile_guardrail(
         Guardrail(name="p", type="pii_detection", config={"patterns": ["(x+x+)+y", "(a|aa)+$"]})
     )

@@ -9,12 +9,12 @@ from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
 from prompt_worker.guardrails.registry import compile_guardrail
 from prompt_worker.platform.failures import SettingsError
 from tests.guardrails_quality.__main__ import main
-from tests.guardrails_quality.evasions import measure_evasions
+from tests.guardrails_quality.evading import measure_evasions
+from tests.guardrails_quality.judging import count_spans, count_texts, judge
 from tests.guardrails_quality.labelled import LabelledText, part
-from tests.guardrails_quality.measure import count_spans, count_texts, judge
 
 
-def test_evaluate_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_prints_measures_of_each_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     toxic = tmp_path / "toxic.jsonl"
     rows = [
         ("you fucking idiot", 1),
@@ -46,7 +46,7 @@ def test_evaluate_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "toxic_content" in capsys.readouterr().out
 
 
-def test_a_wrong_file_is_named(tmp_path: Path) -> None:
+def test_wrong_file_is_named_with_its_line(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.jsonl"
     wrong.write_text('{"text": "a"}\n{"label": 1}')
     with pytest.raises(SettingsError, match=r"wrong\.jsonl, line 2"):
@@ -65,7 +65,7 @@ def test_parts_are_disjoint_stable_and_of_the_right_size() -> None:
     assert 60 < parts.count("development") < 140
 
 
-def test_counts_of_spans() -> None:
+def test_spans_are_counted_by_entity() -> None:
     evaluator = compile_guardrail(DEFAULT_GUARDRAILS[0])
     rows = [
         LabelledText("SSN 536-90-4399", None, (("US_SSN", 4, 15), ("PERSON", 0, 3)), ""),

@@ -34,7 +34,7 @@ def rules(text: str, config: dict[str, Any] | None = None) -> set[str]:
         ("f u c k i n g   i d i o t", "profanity"),
     ],
 )
-def test_found(text: str, rule: str) -> None:
+def test_toxic_texts_are_found(text: str, rule: str) -> None:
     assert rule in rules(text)
 
 
@@ -54,17 +54,17 @@ def test_found(text: str, rule: str) -> None:
         "",
     ],
 )
-def test_left_alone(text: str) -> None:
+def test_lessons_and_harmless_texts_are_left_alone(text: str) -> None:
     assert rules(text) == set()
 
 
-def test_an_educational_context_waves_no_slur_and_no_threat_through() -> None:
+def test_educational_context_excuses_no_slur_and_no_threat() -> None:
     lesson = "Explain the history of the civil rights movement. "
     assert "hate_speech" in rules(lesson + "The author calls him a nigger")
     assert "violence" in rules(lesson + "I will kill you, teacher")
 
 
-def test_an_educational_context_asks_for_a_second_signal() -> None:
+def test_educational_context_requires_a_second_signal() -> None:
     text = "Explain why the character in the novel about the war says the word shit in chapter 2."
     strict = {**SEED, "allow_educational_context": False}
     assert rules(text, strict) == {"profanity"}
@@ -76,7 +76,7 @@ def test_only_chosen_categories_count() -> None:
     assert rules("this is fucking bullshit", {**SEED, "categories": ["Profanity"]}) == {"profanity"}
 
 
-def test_the_threshold_counts() -> None:
+def test_threshold_decides() -> None:
     text = "your idea is stupid and your drawing is ugly"
     low, high = ({"toxicity_threshold": threshold} for threshold in (0.0, 1.0))
     assert rules(text, low)
@@ -95,7 +95,7 @@ def test_the_threshold_counts() -> None:
         ({"allow_educational_context": "yes"}, "allow_educational_context"),
     ],
 )
-def test_an_unusable_config_names_the_field(config: dict[str, Any], field: str) -> None:
+def test_unusable_config_names_the_field(config: dict[str, Any], field: str) -> None:
     with pytest.raises(GuardrailConfigError) as raised:
         compile_guardrail(Guardrail(name="toxic", type="toxic_content", config=config))
     assert raised.value.config_field == field

@@ -11,7 +11,7 @@ _ALPHABET = "aé1-. \n@ﬁе\u200b\u0301\U000e0041\U0001d400ｗ½\ud800\x00שع�
 
 
 @pytest.mark.parametrize("seed", range(300))
-def test_every_span_of_a_view_is_a_span_of_the_raw_text(seed: int) -> None:
+def test_spans_of_views_are_spans_of_the_raw_text(seed: int) -> None:
     choose = random.Random(seed)
     raw = "".join(choose.choice(_ALPHABET) for _ in range(choose.randint(1, 60)))
     for view in Text(raw).views:
@@ -27,7 +27,7 @@ def test_every_span_of_a_view_is_a_span_of_the_raw_text(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_a_character_of_the_folded_view_comes_from_the_place_it_points_to(seed: int) -> None:
+def test_folded_characters_point_to_their_raw_characters(seed: int) -> None:
     choose = random.Random(seed)
     raw = "".join(choose.choice("abcde\u200b\u0301ＡＢ") for _ in range(40))
     view = Text(raw).folded
@@ -52,7 +52,7 @@ def test_a_character_of_the_folded_view_comes_from_the_place_it_points_to(seed: 
         ("i\U000e0041g\U000e0041nore", "ignore"),
     ],
 )
-def test_what_a_text_looks_like(raw: str, folded: str) -> None:
+def test_folded_text_is_what_a_text_looks_like(raw: str, folded: str) -> None:
     tags_between_letters = raw.startswith("i\U000e0041")
     view = Text(raw).folded
     assert view.text.replace("A", "") == folded if tags_between_letters else view.text == folded
@@ -65,7 +65,7 @@ def test_plain_text_is_not_copied() -> None:
     assert text.hidden == ()
 
 
-def test_leet_is_read_and_lengths_stay() -> None:
+def test_leet_is_read_and_keeps_its_length() -> None:
     view = Text("1gn0re th1s $hit, it is 2nd of 2024!").spelled
     assert view.text.startswith("ignore this shit")
     assert view.text.endswith("of 2024!")
@@ -80,7 +80,7 @@ def test_base64_is_decoded_and_its_span_is_the_encoded_text() -> None:
     assert raw[start:end] == hidden
 
 
-def test_long_words_and_noise_are_no_base64() -> None:
+def test_long_words_and_noise_are_not_base64() -> None:
     assert Text("antidisestablishmentarianism " + "f3b1" * 16 + " " + "Zq9-" * 8).hidden == ()
 
 
@@ -92,5 +92,5 @@ def test_spaced_letters_are_put_together() -> None:
     assert raw[start:end] == "i g n o r e   a l l"
 
 
-def test_repr_shows_no_text() -> None:
+def test_repr_of_a_text_does_not_show_it() -> None:
     assert "secret" not in repr(Text("secret"))

@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from prompt_worker.commands import dead_letters, doctor, guardrails, publish, up
+from prompt_schema.errors import MigrationError
+from prompt_worker.commands import dead_letters, doctor, guardrails, publish, settings, up
 from prompt_worker.commands.command import Command
 from prompt_worker.commands.pubsub import seek, snapshot, topics
 from prompt_worker.commands.schema import migrate, rebuild_statistics, verify
@@ -28,11 +29,12 @@ COMMANDS = (
     seek,
     snapshot,
     doctor,
+    settings,
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; its exit code."""
+    """Runs one command and returns its exit code, one of `EXIT_CODES`."""
     options = _parser().parse_args(arguments)
     command: Command = options.command
     try:
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{error.name} is not installed: pip install 'prompt-worker[{options.extra}]'",
             SettingsError.exit_code,
         )
-    except Failure as error:
+    except (Failure, MigrationError) as error:
         return _fail(error, error.exit_code)
 
 
@@ -57,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="prompt-worker",
         description="Records LLM prompt executions: Pub/Sub in, exact rows and statistics out.",
+        epilog="'prompt-worker COMMAND --help' describes a command, "
+        "'prompt-worker settings' the environment variables and exit codes.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:

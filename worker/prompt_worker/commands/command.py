@@ -18,39 +18,50 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_command(
-    commands: Commands, name: str, run: Command, about: str, *, extra: str = "worker"
+    commands: Commands, name: str, run: Command, about: str, *, details: str = "", extra: str = "worker"
 ) -> argparse.ArgumentParser:
-    """A command that sets `command` to a function of its options, and `extra` to what it needs installed."""
-    added = commands.add_parser(name, help=about, description=about)
+    """A command that sets `command` to a function of its options, and `extra` to what it needs installed.
+
+    `about` is its line in the list of commands; `details` follow in its own help.
+    """
+    added = commands.add_parser(name, help=about, description=f"{_sentence(about)} {details}")
     added.set_defaults(command=run, extra=extra)
     return added
 
 
 def add_group(commands: Commands, name: str, about: str) -> Commands:
-    """A command that is nothing but others."""
-    group = commands.add_parser(name, help=about, description=about)
+    """A command that only holds other commands."""
+    group = commands.add_parser(name, help=about, description=_sentence(about))
     return group.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
 
-def add_confirmation(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument("--yes", action="store_true", help=f"{what}; without it, only told")
+def _sentence(about: str) -> str:
+    return f"{about[0].upper()}{about[1:]}."
+
+
+def add_confirmation(parser: argparse.ArgumentParser) -> None:
+    """`--yes`, and `--by` as it is read back by `who`."""
+    parser.add_argument("--yes", action="store_true", help="actually do it (default: dry run)")
     add_by(parser)
 
 
 def add_by(parser: argparse.ArgumentParser) -> None:
-    """Read back by `who`."""
+    """`--by`, which `who` reads."""
     parser.add_argument("--by", metavar="NAME", help="who does it (default: you)")
 
 
 def who(options: argparse.Namespace) -> str:
+    """The name for the audit: of `--by`, else of the user, at most 255 characters."""
     if options.by:
         return str(options.by)[:255]
-    with suppress(KeyError, OSError):  # a user id that has no name
+    # A user id may have no name.
+    with suppress(KeyError, OSError):
         return getpass.getuser()
     return "unknown"
 
 
 def open_console(*, stderr: bool = False) -> Console:
+    """A console that prints text as it is, and wraps no line."""
     from rich.console import Console
 
     return Console(highlight=False, markup=False, soft_wrap=True, stderr=stderr)
@@ -69,7 +80,7 @@ def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
     def number(text: str) -> float:
         value = kind(text)
         if not value > 0:
-            raise argparse.ArgumentTypeError(f"{text}: more than 0 is wanted")
+            raise argparse.ArgumentTypeError(f"{text}: expected a number above 0")
         return value
 
     return number

@@ -1,4 +1,4 @@
-"""Checks and differences for people: a line each, coloured on a terminal, plain when piped."""
+"""Checks and differences for people: coloured on a terminal, plain when piped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prompt_schema.statistics import Difference
 
 
 class Check(Protocol):
-    """One thing looked at; `hint` says what to do when it is not well."""
+    """One thing that was checked; `hint` says what to do when it failed."""
 
     @property
     def name(self) -> str: ...
@@ -24,7 +24,7 @@ class Check(Protocol):
 
 
 def print_checks(checks: Iterable[Check]) -> int:
-    """A line each as it comes; the exit code: 1 when any failed."""
+    """Prints a line for each check as it comes; the exit code is 1 when any failed."""
     console = Console(highlight=False, soft_wrap=True)
     failed = total = 0
     for check in checks:
@@ -37,7 +37,7 @@ def print_checks(checks: Iterable[Check]) -> int:
 
 
 def print_differences(differences: Sequence[Difference]) -> int:
-    """Counters that do not equal a recount of the rows; the exit code: 1 when there are any."""
+    """Prints the counters that differ from a recount of the rows; the exit code is 1 when there are any."""
     console = Console(highlight=False)
     if not differences:
         console.print("every counter equals a recount of the rows")

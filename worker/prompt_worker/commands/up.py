@@ -11,8 +11,10 @@ def add(commands: Commands) -> None:
     up = add_command(
         commands, "up", _up, "the whole system on this machine, with nothing configured", extra="local"
     )
-    up.add_argument("--demo", type=int, default=0, metavar="N", help="publish N realistic events")
-    up.add_argument("--once", action="store_true", help="stop when the demo is counted")
+    up.add_argument(
+        "--demo", type=int, default=0, metavar="N", help="publish N realistic events and account for each"
+    )
+    up.add_argument("--once", action="store_true", help="stop when every demo event is accounted for")
     up.add_argument("--data", metavar="DIR", help="keep the database in DIR")
 
 

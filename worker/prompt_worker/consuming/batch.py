@@ -1,4 +1,4 @@
-"""A batch: messages up to a count, a size and an age. Passive: it is filled and asked, and does nothing itself."""
+"""A batch: messages up to a count, a size and an age."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FlushReason = Literal["messages", "bytes", "age", "stop"]
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """When a batch is full: messages, bytes of their bodies, seconds since its first message."""
+    """When a batch is full: number of messages, bytes of their bodies, seconds since its first message."""
 
     messages: int
     bytes: int
@@ -21,7 +21,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Batch:
-    """Its clock starts at its first message, so a message after a quiet minute still finds company."""
+    """Fills up with messages. Its clock starts at the first one, so one after a quiet minute still finds company."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
         self.messages: list[Message] = []
@@ -43,6 +43,7 @@ class Batch:
         return max(0.0, self._started + self._limits.seconds - self._clock())
 
     def ready(self) -> FlushReason | None:
+        """Which limit it has reached; None while none."""
         if len(self.messages) >= self._limits.messages:
             return "messages"
         if self._bytes >= self._limits.bytes:

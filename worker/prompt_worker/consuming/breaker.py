@@ -11,13 +11,13 @@ from prompt_worker.platform.failures import Failure
 
 
 class BreakerError(Failure):
-    """Nearly everything is being rejected. Says why, and what to do."""
+    """Nearly everything is rejected. Says why, and what to do."""
 
     exit_code = 70
 
 
 class Breaker:
-    """Opens when of the last `window` events or more at least `ratio` were rejected."""
+    """Opens when at least the fraction `ratio` of `window` or more events in a row was rejected."""
 
     def __init__(self, *, window: int, ratio: float) -> None:
         self._window = window
@@ -27,7 +27,7 @@ class Breaker:
         self._lock = threading.Lock()
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
-        """Before these are settled, so that none of them is dead-lettered by a broken worker. Raises `BreakerError`."""
+        """Call before these are settled, so that a broken worker dead-letters none of them. Raises `BreakerError`."""
         with self._lock:
             self._seen += len(outcomes)
             self._rejected.update(
@@ -41,7 +41,7 @@ class Breaker:
                     f"{rejected} of the last {self._seen} events were rejected "
                     f"({', '.join(f'{name}: {number}' for name, number in self._rejected.most_common(3))}), so the "
                     "worker stops before it dead-letters more. Is it older than its publishers, or is a template "
-                    "missing? 'prompt-worker doctor' looks; a larger PROMPT_WORKER_BREAKER_WINDOW lets more pass."
+                    "missing? 'prompt-worker doctor' checks; a larger PROMPT_WORKER_BREAKER_WINDOW lets more pass."
                 )
             self._seen = 0
             self._rejected.clear()

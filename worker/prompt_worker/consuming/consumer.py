@@ -24,31 +24,45 @@ from prompt_worker.platform.process import health
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[Sequence[Message]], list[Outcome]]
+Handle = Callable[[Sequence[Message]], list[Outcome]]
 
-IDLE_WAIT = 0.5  # seconds between looks at the stop flag while nothing comes
-BUSY_WAIT = 0.005  # seconds between looks at whether the other lanes are done
-HANGING = 5.0  # seconds without progress, after which a batch is not waited for any more
-GRACE = 4.0  # seconds for the batches in hand after a stop; Cloud Run kills after 10
-CANCEL_GRACE = 1.0  # seconds more for a cancelled statement
+# Seconds between checks of the stop flag while nothing comes, and of whether the other lanes are done.
+IDLE_WAIT = 0.5
+BUSY_WAIT = 0.005
+# Seconds without progress after which no batch waits for another one any more.
+HANGING = 5.0
+# Seconds for the batches in flight after a stop, and then for a cancelled statement. Cloud Run kills after 10.
+GRACE = 4.0
+CANCEL_GRACE = 1.0
 
 
 class Source(Protocol):
     """Where messages come from: a `Subscription` that is pulled, or requests that are pushed."""
 
-    def receive(self, timeout: float) -> list[Message]: ...
-    def acknowledge(self, messages: Sequence[Message]) -> None: ...
-    def hand_back(self, messages: Sequence[Message]) -> None: ...
-    def close(self) -> None: ...
+    def receive(self, timeout: float) -> list[Message]:
+        """What comes next within `timeout` seconds, else nothing. Raises `DeploymentError` where no retry helps."""
+        ...
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """They are settled: they do not come again."""
+        ...
+
+    def hand_back(self, messages: Sequence[Message]) -> None:
+        """They are not settled: they come again, here or elsewhere."""
+        ...
+
+    def close(self) -> None:
+        """No more messages, and those that are not settled are handed back."""
+        ...
 
 
 class Consumer:
-    """A source, a handler and a dead-letter topic; `cancel` ends what the handler waits for."""
+    """Joins a source, a handler (`handle`) and a dead-letter topic; `cancel` ends what the handler waits for."""
 
     def __init__(
         self,
-        subscription: Source,
-        handler: Handler,
+        source: Source,
+        handle: Handle,
         dead_letters: DeadLetterTopic,
         *,
         limits: Limits,
@@ -58,8 +72,8 @@ class Consumer:
         stop: threading.Event,
         cancel: Callable[[], None],
     ) -> None:
-        self._subscription = subscription
-        self._handler = handler
+        self._source = source
+        self._run_handler = handle
         self._dead_letters = dead_letters
         self._limits = limits
         self._breaker = breaker
@@ -71,24 +85,28 @@ class Consumer:
         self._cancel = cancel
         self._collecting = threading.Lock()
         self._settling = threading.Lock()
-        self._handling: set[int] = set()  # the lanes that wait for their handler
+        # The lanes that wait for their handler.
+        self._handling: set[int] = set()
         self._totals: Counter[str] = Counter()
-        self.failure: BaseException | None = None  # of the first lane that failed
+        # Of the first lane that failed.
+        self.failure: BaseException | None = None
 
     def run(self) -> None:
-        """Until `stop` is set or a lane fails, then an ordered stop; `failure` tells which it was."""
+        """Runs until `stop` is set or a lane fails, then stops in order; `failure` is None unless a lane failed."""
         for lane in self._lanes:
             lane.start()
         while not self._stop.wait(self._progress_seconds):
             self._report()
         grace = threading.Timer(GRACE, self._cancel)
-        grace.daemon = True  # a server that hangs does not answer a cancellation either
+        # A server that hangs does not answer a cancellation either.
+        grace.daemon = True
         grace.start()
         deadline = time.monotonic() + GRACE + CANCEL_GRACE
         for lane in self._lanes:
             lane.join(max(0.0, deadline - time.monotonic()))
         grace.cancel()
-        self._subscription.close()  # also hands back what a lane that hangs still holds
+        # Also hands back what a lane that hangs still holds.
+        self._source.close()
         self._report("stopped")
 
     def _lane(self) -> None:
@@ -96,7 +114,7 @@ class Consumer:
             while not self._stop.is_set():
                 batch = self._collect()
                 if batch.messages:
-                    with health.in_hand():
+                    with health.in_flight():
                         self._settle(batch.messages, self._handle(batch.messages))
         except BaseException as error:
             self.failure = self.failure or error
@@ -108,7 +126,7 @@ class Consumer:
             while (reason := self._flush_reason(batch)) is None:
                 remaining = batch.remaining()
                 wait = IDLE_WAIT if remaining is None else max(remaining, BUSY_WAIT)
-                batch.extend(self._subscription.receive(wait))
+                batch.extend(self._source.receive(wait))
         if batch.messages:
             telemetry.record("batch_size", len(batch.messages), reason=reason)
         return batch
@@ -117,27 +135,27 @@ class Consumer:
         if self._stop.is_set():
             return "stop"
         reason = batch.ready()
-        # While another batch is written it may grow older: fewer and larger commits, when there is most to do.
-        # Unless that one hangs.
+        # While another batch is being written, this one may grow older, unless that one hangs: fewer and larger
+        # commits when there is most to do.
         return None if reason == "age" and self._handling and health.silence() < HANGING else reason
 
     def _handle(self, messages: Sequence[Message]) -> list[Outcome]:
         lane = threading.get_ident()
         self._handling.add(lane)
         try:
-            outcomes = self._handler(messages)
+            outcomes = self._run_handler(messages)
             if len(outcomes) != len(messages):
                 raise RuntimeError(f"the handler settled {len(outcomes)} of {len(messages)} messages")
             self._breaker.record(outcomes)
         except BaseException:
-            self._subscription.hand_back(messages)
+            self._source.hand_back(messages)
             raise
         finally:
             self._handling.discard(lane)
         return outcomes
 
     def _settle(self, messages: Sequence[Message], outcomes: Sequence[Outcome]) -> None:
-        """Acknowledges what is committed or dead-lettered, hands the rest back: each message, in one place."""
+        """Each message is settled here, once: acknowledged when committed or dead-lettered, else handed back."""
         done: list[Message] = []
         retry: list[Message] = []
         rejections: list[Rejection] = []
@@ -153,11 +171,11 @@ class Consumer:
         )
         if rejections:
             counts["dead-lettered"] = len(rejections)
-        self._subscription.acknowledge(done)
+        self._source.acknowledge(done)
         if rejections and not self._dead_letter(rejections):
             counts["retry"] += counts.pop("dead-lettered")
         if retry:
-            self._subscription.hand_back(retry)
+            self._source.hand_back(retry)
         for name, number in counts.items():
             telemetry.count("events", number, outcome=name)
         with self._settling:
@@ -173,9 +191,9 @@ class Consumer:
                 len(messages),
                 type(error).__name__,
             )
-            self._subscription.hand_back(messages)
+            self._source.hand_back(messages)
             return False
-        self._subscription.acknowledge(messages)
+        self._source.acknowledge(messages)
         for error_class, number in Counter(rejected.error_class for _, rejected in rejections).items():
             telemetry.count("dead_letters", number, error_class=error_class)
         return True

@@ -1,4 +1,4 @@
-"""A handler that is watched: how long it takes, how old its messages are, and the spans of those that are traced."""
+"""A handler that is observed: how long it takes, how old its messages are, and the spans of traced ones."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from prompt_worker.platform.telemetry.metrics import record, watch
 if TYPE_CHECKING:
     from prompt_worker.consuming.subscription import Message
 
-# A record costs half as much as an event. The messages of a batch are committed together: a few tell its latency.
+# Recording one latency costs half as much as an event. A batch is committed together, so a few are enough.
 ONE_IN = 250
 
 
 class Observed:
-    """`handler` itself, for the messages of one subscription; its `cancel` stays its own."""
+    """Does what `handler` does, for the messages of one subscription, and records it. `cancel` is not wrapped."""
 
     def __init__(self, handler: Callable[[Sequence[Message]], list[Outcome]], subscription: str) -> None:
         self._handler = handler
         self._subscription = subscription
-        self._in_hand: dict[int, tuple[float, int]] = {}  # by thread: publish time of the oldest, messages
+        # By thread: publish time of the oldest message, and their number.
+        self._in_flight: dict[int, tuple[float, int]] = {}
         watch("oldest_in_hand", self._oldest, subscription=subscription)
         watch("messages_in_hand", self._number, subscription=subscription)
 
@@ -35,14 +36,14 @@ class Observed:
         sample = range(0, len(messages), ONE_IN)
         published = [messages[position].publish_time for position in sample]
         lane = threading.get_ident()
-        self._in_hand[lane] = min(published), len(messages)
+        self._in_flight[lane] = min(published), len(messages)
         try:
             with traces.batch(messages, self._subscription) as spans:
                 outcomes = self._handler(messages)
                 for position, span in spans.items():
                     span.set_attribute("prompt_worker.consuming.outcome", _name(outcomes[position]))
         finally:
-            del self._in_hand[lane]
+            del self._in_flight[lane]
         record("handling", time.perf_counter() - started, subscription=self._subscription)
         written = [
             (messages[position], publish_time)
@@ -64,10 +65,10 @@ class Observed:
                 )
 
     def _oldest(self) -> float:
-        return max((time.time() - published for published, _ in list(self._in_hand.values())), default=0.0)
+        return max((time.time() - published for published, _ in list(self._in_flight.values())), default=0.0)
 
     def _number(self) -> int:
-        return sum(number for _, number in list(self._in_hand.values()))
+        return sum(number for _, number in list(self._in_flight.values()))
 
 
 def _name(outcome: Outcome) -> str:

@@ -7,10 +7,14 @@ from enum import Enum
 
 
 class Verdict(Enum):
+    """What became of a message that is not rejected."""
+
     WRITTEN = "written"
     DUPLICATE = "duplicate"
-    SKIPPED = "skipped"  # nothing in it for this worker; acknowledged, another one dead-letters it
-    RETRY = "retry"  # handed back to the broker: the worker is stopping
+    # Nothing in it for this worker: acknowledged, and dead-lettered by another one.
+    SKIPPED = "skipped"
+    # Handed back to the broker: the worker is stopping.
+    RETRY = "retry"
 
 
 @dataclass(frozen=True, slots=True)

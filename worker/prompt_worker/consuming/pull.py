@@ -9,24 +9,26 @@ from google.cloud.pubsub_v1 import PublisherClient
 
 from prompt_worker.consuming.subscription import Subscription, open_client
 from prompt_worker.consuming.work import Parts, Work, make_consumer
+from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.postgres.readiness import Readiness
 from prompt_worker.platform.process import heap
-from prompt_worker.platform.process.probes import pages, serving
-from prompt_worker.platform.process.readiness import Readiness
+from prompt_worker.platform.process.pages import Listener, serving
+from prompt_worker.platform.process.probes import probes
 from prompt_worker.platform.process.signals import run_until_signal
 from prompt_worker.platform.pubsub.topology import ACK_DEADLINE, read_topology
 from prompt_worker.platform.settings import ConsumerSettings, DatabaseSettings, Environment, ProbeSettings
-from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting
+from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting, metrics_listener
 
 
 def run(work_of: Callable[[Environment], Work]) -> None:
-    """A worker that pulls. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
+    """Pulls and handles messages until a signal comes. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
     heap.share_one()
     environment = Environment()
     work = work_of(environment)
     database = environment.read(DatabaseSettings)
     settings = environment.read(ConsumerSettings)
-    probes = environment.read(ProbeSettings)
+    probing = environment.read(ProbeSettings)
     telemetry = environment.read(TelemetrySettings)
     topology = read_topology(environment)
     environment.check()
@@ -35,10 +37,18 @@ def run(work_of: Callable[[Environment], Work]) -> None:
     path = topology.subscription_path(work.subscription_of(topology.names))
     try:
         with (
-            exporting(telemetry, work.name),
+            exporting(telemetry, work.name) as metrics,
             open_client() as subscriber,
             PublisherClient() as publisher,
-            serving(probes.port, pages(probes, Readiness(database.url))),
+            serving(
+                metrics_listener(telemetry, metrics),
+                Listener(
+                    "PROMPT_WORKER_PROBE_PORT",
+                    probing.port,
+                    probes(probing, Readiness(database.url).problem),
+                    DeploymentError,
+                ),
+            ),
         ):
             parts = Parts(engine, publisher, topology, threading.Event())
             consumer = make_consumer(

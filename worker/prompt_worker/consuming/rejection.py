@@ -10,13 +10,12 @@ from google.pubsub_v1.types import PubsubMessage
 
 from prompt_worker.consuming.outcome import Rejected
 from prompt_worker.consuming.subscription import Message
+from prompt_worker.platform.pubsub import limits
 from prompt_worker.platform.pubsub.topic import Topic
 
-# The service's limits: a value, a message with its attributes, their number.
-ATTRIBUTE_BYTES = 1024
-MESSAGE_BYTES = 10_000_000
-MESSAGE_ATTRIBUTES = 100
-ATTRIBUTE_OVERHEAD = 12  # the most that protobuf adds to one
+# Bytes: the most that protobuf adds to an attribute.
+ATTRIBUTE_OVERHEAD = 12
+# Seconds.
 PUBLISH_TIMEOUT = 30.0
 
 Rejection = tuple[Message, Rejected]
@@ -50,16 +49,16 @@ class DeadLetterTopic:
 
 
 def fitting(attributes: dict[str, str], body_bytes: int) -> dict[str, str]:
-    """As many as the service takes beside the body, the first ones first."""
-    room = MESSAGE_BYTES - body_bytes
+    """As many as Pub/Sub accepts beside a body of `body_bytes`, the first ones first."""
+    room = limits.MESSAGE_BYTES - body_bytes
     fitting: dict[str, str] = {}
     for name, value in attributes.items():
         size = len(name.encode()) + len(value.encode()) + ATTRIBUTE_OVERHEAD
-        if size <= room and len(fitting) < MESSAGE_ATTRIBUTES:
+        if size <= room and len(fitting) < limits.MESSAGE_ATTRIBUTES:
             fitting[name] = value
             room -= size
     return fitting
 
 
 def _cut(text: str) -> str:
-    return text.encode()[:ATTRIBUTE_BYTES].decode(errors="ignore")
+    return text.encode()[: limits.ATTRIBUTE_VALUE_BYTES].decode(errors="ignore")

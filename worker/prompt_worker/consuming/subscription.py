@@ -25,12 +25,13 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.failures import DeploymentError
+from prompt_worker.platform.pubsub.limits import PULL_MESSAGES, SETTLE_ACK_IDS
 
 log = logging.getLogger(__name__)
 
-PULL_TIMEOUT = 2.0  # seconds; a stop waits an open pull out
-PULL_MESSAGES = 1000  # the service's limit
-ACK_IDS = 2000  # a request holds at most 524,288 bytes, about 2,500 ids
+# Seconds; a stop waits until an open pull ends.
+PULL_TIMEOUT = 2.0
+# Seconds.
 ACK_TIMEOUT = 10.0
 
 _TRANSIENT = {
@@ -51,7 +52,7 @@ _ModifyAckDeadlineRequest: Any = type(types.ModifyAckDeadlineRequest.pb(types.Mo
 
 
 def open_client() -> SubscriberClient:
-    """A client for messages of any size: the library's own channel to an emulator takes 4 MB an answer at most."""
+    """A client for messages of any size: the library's own channel to an emulator accepts answers of 4 MB at most."""
     emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
     if not emulator:
         return SubscriberClient()
@@ -60,7 +61,7 @@ def open_client() -> SubscriberClient:
 
 
 class Message(msgspec.Struct, gc=False):
-    """One delivery. `received` is the protobuf it came in, for what is seldom asked."""
+    """One delivery. `received` is the protobuf it came in, for what is seldom needed."""
 
     data: bytes
     attributes: Mapping[str, str]
@@ -132,14 +133,14 @@ class Subscription:
         )
 
     def hand_back(self, messages: Sequence[Message]) -> None:
-        """For redelivery at once, to any worker."""
+        """They are redelivered at once, to any worker."""
         self._hand_back([message.ack_id for message in messages])
 
     def _hand_back(self, ids: Sequence[str]) -> None:
         self._settle(ids, self._modify_ack_deadline, lambda chunk: self._deadline(chunk, 0))
 
     def close(self) -> None:
-        """Waits the open pulls out and hands back all that is not settled."""
+        """Waits for the open pulls to end and hands back all that is not settled."""
         self._closing.set()
         deadline = time.monotonic() + PULL_TIMEOUT + 0.5
         for _ in range(self._open_pulls):
@@ -228,4 +229,4 @@ def _retrying() -> Retrying:
 
 
 def _chunks(ids: Sequence[str]) -> Iterable[list[str]]:
-    return (list(ids[start : start + ACK_IDS]) for start in range(0, len(ids), ACK_IDS))
+    return (list(ids[start : start + SETTLE_ACK_IDS]) for start in range(0, len(ids), SETTLE_ACK_IDS))

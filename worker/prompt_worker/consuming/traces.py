@@ -1,7 +1,7 @@
 """Spans. A batch has many parents, so its span is linked to them; each sampled message also has a span of its own.
 
 That one is a child of the span that published it: one trace id then holds the publishing, the row and the violations.
-A message that its publisher did not sample has none, and costs one look at an attribute.
+A message that its publisher did not sample has none, and costs one lookup of an attribute.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def batch(messages: Sequence[Message], subscription: str) -> Iterator[Mapping[in
     links = [Link(get_current_span(context).get_span_context()) for context in contexts.values()]
     whole = _tracer.start_span(
         f"batch {subscription}",
-        Context(),  # a trace of its own
+        # A trace of its own.
+        Context(),
         SpanKind.CONSUMER,
         attributes | {"messaging.batch.message_count": len(messages)},
         links,

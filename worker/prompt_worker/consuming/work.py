@@ -35,7 +35,7 @@ class Handler(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a handler is made of. A set `stop` ends the worker."""
+    """What a handler is made of. Setting `stop` ends the worker."""
 
     engine: Engine
     publisher: PublisherClient
@@ -45,7 +45,10 @@ class Parts:
 
 @dataclass(frozen=True)
 class Work:
-    """What a consumer does, pulled or pushed: the subscription whose messages it gets, and what handles them."""
+    """What a consumer does, pulled or pushed: whose messages it gets, and what handles them.
+
+    `name` is the worker's in logs and metrics.
+    """
 
     name: str
     subscription_of: Callable[[Names], str]
@@ -55,7 +58,7 @@ class Work:
 def make_consumer(
     source: Source, handler: Handler, parts: Parts, settings: ConsumerSettings, path: str
 ) -> Consumer:
-    """`path` is the subscription's, which dead letters name as theirs."""
+    """A consumer of `source`. `path` is the full name of its subscription, which dead letters name as theirs."""
     dead_letter_topic = parts.topology.topic_path(parts.topology.names.dead_letter_topic)
     return Consumer(
         source,

@@ -1,1 +1,1 @@
-"""Dead letters: stored, understood, sent again."""
+"""Dead letters: stored, explained, sent again. Nothing here prints; README.md beside this is the operators' guide."""

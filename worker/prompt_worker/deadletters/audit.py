@@ -1,11 +1,11 @@
-"""The audit: every replay, edit, discard, purge, seek and snapshot is a row, and what became of each event another."""
+"""The audit: every replay, edit, discard, purge and seek is a row, and each dead letter that it changed another."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
 
 from psycopg2.extensions import cursor
@@ -15,34 +15,39 @@ from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
-Kind = Literal["replay", "edit", "discard", "purge", "seek", "snapshot"]
-Result = TypeVar("Result")
-Outcome = tuple[UUID, UUID | None, str, str | None]  # dead letter, event, outcome, reason
-
-ATTEMPTS = 5  # at a transaction that met a lock or a deadlock; a person waits
+Operation = Literal["replay", "edit", "discard", "purge", "seek"]
 
 _BEGIN = "INSERT INTO dead_letter_actions (action, by, filter, details) VALUES (%s, %s, %s, %s) RETURNING id"
 _END = "UPDATE dead_letter_actions SET ended_at = now() WHERE id = %s"
-_RECORD = statement(__name__, "record_outcomes")
+_RECORD = statement(__name__, "record_effects")
+
+
+class Effect(NamedTuple):
+    """What an operation did to one dead letter: `name` is `sent`, `edited`, `discarded` or `purged`."""
+
+    dead_letter: UUID
+    event: UUID | None
+    name: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
-class Action:
-    """One row of the audit."""
+class AuditEntry:
+    """The row of one operation, and who runs it."""
 
     id: UUID
     by: str
 
-    def record(self, cursor: cursor, outcomes: Sequence[Outcome]) -> None:
-        """What became of events, in the transaction that did it: a killed action has told all that it did."""
-        ids, events, names, reasons = zip(*outcomes, strict=True) if outcomes else ((), (), (), ())
+    def record(self, cursor: cursor, effects: Sequence[Effect]) -> None:
+        """Records effects in the transaction that makes them, so that a killed operation has recorded all of them."""
+        letters, events, names, reasons = zip(*effects, strict=True) if effects else ((), (), (), ())
         cursor.execute(
             _RECORD,
             {
                 "action": self.id,
-                "ids": list(ids),
+                "ids": list(letters),
                 "events": list(events),
-                "outcomes": list(names),
+                "names": list(names),
                 "reasons": list(reasons),
             },
         )
@@ -50,22 +55,22 @@ class Action:
 
 @contextmanager
 def audited(
-    session: Session, kind: Kind, by: str, filter_: Mapping[str, Any], details: Mapping[str, Any]
-) -> Iterator[Action]:
-    """An action from its beginning to its end, however it ends."""
+    session: Session, operation: Operation, by: str, filter_: Mapping[str, Any], details: Mapping[str, Any]
+) -> Iterator[AuditEntry]:
+    """Records an operation from its beginning to its end, however it ends. Raises `DeploymentError`."""
 
     def begin(cursor: cursor) -> UUID:
-        cursor.execute(_BEGIN, (kind, by, Json(filter_), Json(details)))
-        ((action_id,),) = cursor.fetchall()
-        return cast(UUID, action_id)
+        cursor.execute(_BEGIN, (operation, by, Json(filter_), Json(details)))
+        ((entry_id,),) = cursor.fetchall()
+        return cast(UUID, entry_id)
 
     def end(cursor: cursor) -> None:
-        cursor.execute(_END, (action.id,))
+        cursor.execute(_END, (entry.id,))
 
-    action = Action(session.run(begin), by)
+    entry = AuditEntry(session.run(begin), by)
     try:
-        yield action
+        yield entry
     finally:
-        # While the database is down it stays unfinished, which it is.
+        # While the database is down the entry stays without an end, which is the truth.
         with suppress(DeploymentError):
             session.run(end)

@@ -1,4 +1,4 @@
-"""A dead letter's body with some fields changed; every other byte of its values stays."""
+"""A dead letter's body with some fields changed; every other value stays byte for byte."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class CorrectionError(Failure, ValueError):
-    """What was asked for cannot be made. Says what to do; holds none of the event's text."""
+    """A correction that cannot be made. Says what to do; holds none of the event's text."""
 
     exit_code = 65
 
 
 def corrected(body: bytes, changes: Mapping[str, str], removed: Iterable[str] = ()) -> bytes:
-    """The body with these fields set, each read as its field's type, and others removed. Raises `CorrectionError`."""
+    """Sets these fields in the body, each read as its field's type, and removes others. Raises `CorrectionError`."""
     try:
         fields = _fields(body)
     except (ValueError, RecursionError):
         raise CorrectionError(
-            "it is not a JSON object: leave --set away to correct the text in $EDITOR"
+            "it is not a JSON object: run the command without --set and --unset to correct the text in $EDITOR"
         ) from None
     for name, text in changes.items():
         fields[name] = msgspec.Raw(msgspec.json.encode(_value(name, text)))
@@ -42,7 +42,7 @@ def corrected(body: bytes, changes: Mapping[str, str], removed: Iterable[str] = 
 def _value(name: str, text: str) -> Any:
     if name not in _TYPES:
         raise CorrectionError(
-            f"--set {name}: an event has no such field; there are: {', '.join(sorted(_TYPES))}"
+            f"--set {name}: an event has no such field; its fields are: {', '.join(sorted(_TYPES))}"
         )
     try:
         if name in ("input_variables", "guardrail_violations"):
@@ -54,32 +54,36 @@ def _value(name: str, text: str) -> Any:
 
 
 def pretty(body: bytes) -> str:
-    """As JSON of many lines, or the text as it is where it is none."""
+    """Indented JSON, or the text as it is where it is not JSON."""
     try:
         return msgspec.json.format(body, indent=2).decode() + "\n"
     except (ValueError, RecursionError):
         return body.decode(errors="replace")
 
 
-def difference(before: bytes, after: bytes, *, reveal: bool) -> list[str]:
-    """The fields that differ, `- name: as it was` and `+ name: as it is`; texts hidden unless `reveal`."""
+def changed_fields(before: bytes, after: bytes) -> list[str]:
+    """The names of the fields that differ: those of `before` in their order, then the new ones."""
     was, now = _raw_fields(before), _raw_fields(after)
-    lines = []
-    for name in [*was, *(name for name in now if name not in was)]:
-        if was.get(name) != now.get(name):
-            lines += [
-                f"{sign} {name}: {_shown(name, fields[name], reveal)}"
-                for sign, fields in (("-", was), ("+", now))
-                if name in fields
-            ]
-    return lines
+    names = [*was, *(name for name in now if name not in was)]
+    return [name for name in names if was.get(name) != now.get(name)]
+
+
+def difference(before: bytes, after: bytes, *, reveal: bool) -> list[str]:
+    """The fields that differ, `- name: old value` and `+ name: new value`; texts hidden unless `reveal`."""
+    was, now = _raw_fields(before), _raw_fields(after)
+    return [
+        f"{sign} {name}: {_shown(name, fields[name], reveal)}"
+        for name in changed_fields(before, after)
+        for sign, fields in (("-", was), ("+", now))
+        if name in fields
+    ]
 
 
 def _raw_fields(body: bytes) -> dict[str, bytes]:
     try:
         return {name: bytes(raw) for name, raw in _fields(body).items()}
     except (ValueError, RecursionError):
-        return {"(no JSON object)": body}
+        return {"(not a JSON object)": body}
 
 
 def _shown(name: str, raw: bytes, reveal: bool) -> str:

@@ -1,7 +1,8 @@
-"""Dead letters given up, with a reason; and those that are done with, purged. Both told first, both audited."""
+"""The two ends of a dead letter: discarded with a reason, or purged once it is settled. Both are audited."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -9,25 +10,24 @@ from typing import Literal, cast
 from uuid import UUID
 
 from psycopg2.extensions import cursor
-from rich.console import Console
 
-from prompt_worker.commands.progress import progress
-from prompt_worker.deadletters.audit import Action, audited
-from prompt_worker.deadletters.filters import Filter
-from prompt_worker.deadletters.replay.selection import FIRST
+from prompt_worker.deadletters.audit import AuditEntry, Effect, Operation, audited
+from prompt_worker.deadletters.filters import LOWEST_ID, Filter
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
-from prompt_worker.platform.process.signals import stopped_by_signal
+from prompt_worker.platform.process.wakeup import Wakeup
 
-PORTION = 2_000  # events in a transaction
+BATCH = 2_000  # dead letters in a transaction
 
-How = Literal["discarded", "purged"]
-_STATEMENTS: dict[How, str] = {
+End = Literal["discarded", "purged"]
+
+_OPERATIONS: dict[End, Operation] = {"discarded": "discard", "purged": "purge"}
+_STATEMENTS: dict[End, str] = {
     "discarded": statement(__name__, "discard_dead_letters"),
     "purged": statement(__name__, "purge_dead_letters"),
 }
-# What began to be pending, or was settled, later is left alone.
-_ENDABLE: dict[How, str] = {
+# What became pending, or was settled, later is left alone.
+_ENDABLE: dict[End, str] = {
     "discarded": "d.status IN ('pending', 'replayed') AND d.changed_at <= %(before)s",
     "purged": "d.status IN ('resolved', 'discarded') AND d.changed_at <= %(before)s",
 }
@@ -35,31 +35,22 @@ _ENDABLE: dict[How, str] = {
 
 @dataclass(frozen=True)
 class Ending:
-    """Which dead letters end how: those that match, and have not changed since `before`."""
+    """The dead letters that are to end: those that match `filter` and have not changed since `before`."""
 
-    how: How
+    end: End
     filter: Filter
     before: datetime
+    matching: int
     reason: str | None = None
 
-    def count(self, cursor: cursor) -> int:
-        condition, parameters = self._where()
-        cursor.execute(f"SELECT count(*) FROM dead_letter_events AS d WHERE {condition}", parameters)  # noqa: S608
-        ((number,),) = cursor.fetchall()
-        return int(number)
-
-    def portion(self, cursor: cursor, after: UUID, action: Action) -> list[UUID]:
-        """Their ids; none where no more follow `after`."""
-        condition, parameters = self._where()
-        own = {"after": after, "number": PORTION, "reason": self.reason}
-        cursor.execute(_STATEMENTS[self.how].format(condition=condition), parameters | own)
+    def end_batch(self, cursor: cursor, after: UUID, entry: AuditEntry) -> list[UUID]:
+        """Ends the next ones that follow `after` and returns their ids; an empty list where no more follow."""
+        condition, parameters = _where(self.end, self.filter, self.before)
+        own = {"after": after, "number": BATCH, "reason": self.reason}
+        cursor.execute(_STATEMENTS[self.end].format(condition=condition), parameters | own)
         ended = cursor.fetchall()
-        action.record(cursor, [(id_, event_id, self.how, self.reason) for id_, event_id in ended])
+        entry.record(cursor, [Effect(id_, event_id, self.end, self.reason) for id_, event_id in ended])
         return [id_ for id_, _ in ended]
-
-    def _where(self) -> tuple[str, dict[str, object]]:
-        condition, parameters = self.filter.where()
-        return f"{condition} AND {_ENDABLE[self.how]}", parameters | {"before": self.before}
 
 
 @dataclass(frozen=True)
@@ -71,51 +62,51 @@ class Ended:
     stopped: bool = False
 
 
-def discard(session: Session, filter_: Filter, reason: str, *, yes: bool, by: str, console: Console) -> Ended:
-    """Pending and replayed ones; they are not replayed any more. Raises `DeploymentError`."""
-    ending = Ending("discarded", filter_, session.run(_now), reason)
-    number = session.run(ending.count)
-    console.print(f"{number:,} pending or replayed: {filter_.describe()}")
-    if not number or not yes:
-        console.print("nothing is discarded" + (" yet: --yes does it" if number else ""))
-        return Ended(number)
-    with audited(session, "discard", by, filter_.told(), {"reason": reason}) as action:
-        return _end(session, ending, action, number, console)
+def prepare_discard(session: Session, filter_: Filter, reason: str) -> Ending:
+    """Finds pending and replayed ones; once discarded they are not replayed any more. Raises `DeploymentError`."""
+    return session.run(lambda cursor: _find(cursor, "discarded", filter_, timedelta(0), reason))
 
 
-def purge(
-    session: Session, filter_: Filter, older_than: timedelta, *, yes: bool, by: str, console: Console
+def prepare_purge(session: Session, filter_: Filter, older_than: timedelta) -> Ending:
+    """Finds those that have been resolved or discarded for longer than that. Raises `DeploymentError`."""
+    return session.run(lambda cursor: _find(cursor, "purged", filter_, older_than))
+
+
+def carry_out(
+    session: Session, ending: Ending, *, by: str, stop: Wakeup, progress: Callable[[int], None]
 ) -> Ended:
-    """Resolved and discarded ones that have been so for longer, deleted. Raises `DeploymentError`."""
-    ending = Ending("purged", filter_, session.run(_now) - older_than)
-    number = session.run(ending.count)
-    console.print(
-        f"{number:,} resolved or discarded before {ending.before:%Y-%m-%d %H:%M} UTC: {filter_.describe()}"
-    )
-    if not number or not yes:
-        console.print("nothing is purged" + (" yet: --yes does it" if number else ""))
-        return Ended(number)
-    with audited(session, "purge", by, filter_.told(), {"before": ending.before.isoformat()}) as action:
-        return _end(session, ending, action, number, console)
+    """Ends them in batches, each a transaction. Raises `DeploymentError`.
 
-
-def _end(session: Session, ending: Ending, action: Action, number: int, console: Console) -> Ended:
-    after, done = FIRST, 0
-    with stopped_by_signal() as stop, progress(ending.how, number) as tell:
+    `progress` is called with the size of each batch; a set `stop` ends it between two.
+    """
+    why = {"reason": ending.reason} if ending.end == "discarded" else {"before": ending.before.isoformat()}
+    after, done = LOWEST_ID, 0
+    with audited(session, _OPERATIONS[ending.end], by, ending.filter.as_json(), why) as entry:
         while not stop.is_set():
-            ended = session.run(partial(ending.portion, after=after, action=action))
+            ended = session.run(partial(ending.end_batch, after=after, entry=entry))
             if ended:
                 after, done = max(ended), done + len(ended)
-                tell(len(ended))
-            elif after == FIRST:
+                progress(len(ended))
+            elif after == LOWEST_ID:
                 break
-            else:  # once more from the beginning: another transaction may have held some for a moment
-                after = FIRST
-    console.print(f"{done:,} {ending.how}" + (f", {number - done:,} left: stopped" if stop.is_set() else ""))
-    return Ended(number, done, stop.is_set())
+            else:
+                # Once more from the beginning: another transaction may have held some for a moment.
+                after = LOWEST_ID
+    return Ended(ending.matching, done, stop.is_set())
 
 
-def _now(cursor: cursor) -> datetime:
+def _find(
+    cursor: cursor, end: End, filter_: Filter, older_than: timedelta, reason: str | None = None
+) -> Ending:
     cursor.execute("SELECT now()")
     ((now,),) = cursor.fetchall()
-    return cast(datetime, now)
+    before = cast(datetime, now) - older_than
+    condition, parameters = _where(end, filter_, before)
+    cursor.execute(f"SELECT count(*) FROM dead_letter_events AS d WHERE {condition}", parameters)  # noqa: S608
+    ((matching,),) = cursor.fetchall()
+    return Ending(end, filter_, before, int(matching), reason)
+
+
+def _where(end: End, filter_: Filter, before: datetime) -> tuple[str, dict[str, object]]:
+    condition, parameters = filter_.where()
+    return f"{condition} AND {_ENDABLE[end]}", parameters | {"before": before}

@@ -1,4 +1,4 @@
-"""Which dead letters: conditions that all must hold, as SQL with bound parameters."""
+"""Which dead letters: conditions combined with AND, as SQL with bound parameters."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from typing import Any, Literal, get_args
 from uuid import UUID
 
 Status = Literal["pending", "replayed", "resolved", "discarded"]
-Source = Literal["worker", "pubsub", "other"]
-Consumer = Literal["executions", "guardrails"]
+# Who put a message on the dead-letter topic.
+DeadLetteredBy = Literal["worker", "pubsub", "other"]
+# The worker whose event it is.
+WorkerName = Literal["executions", "guardrails"]
 
 STATUSES: tuple[Status, ...] = get_args(Status)
-SOURCES: tuple[Source, ...] = get_args(Source)
-CONSUMERS: tuple[Consumer, ...] = get_args(Consumer)
+DEAD_LETTERED_BY: tuple[DeadLetteredBy, ...] = get_args(DeadLetteredBy)
+WORKER_NAMES: tuple[WorkerName, ...] = get_args(WorkerName)
 
-# Over `dead_letter_events AS d`. A reason is found by a part of it, whatever its case (of ASCII, which is quicker).
+LOWEST_ID = UUID(int=0)  # less than the id of every dead letter
+
+# Over `dead_letter_events AS d`. A reason is found by a part of it, in any case of ASCII letters, which is quicker.
 _CONDITIONS = {
     "reason": 'strpos(lower(d.reason COLLATE "C"), lower(%(reason)s COLLATE "C")) > 0',
     "error_class": "d.error_class = %(error_class)s",
@@ -32,17 +36,17 @@ _CONDITIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """All conditions given must hold; without any, every dead letter is meant.
+    """Matches what meets all conditions given; without any, every dead letter.
 
-    `since` and `until` bound when it was last seen, `until` itself left out; `reason` is a part of the reason.
+    `since` (inclusive) and `until` (exclusive) bound when it was last seen; `reason` is a part of the reason.
     """
 
     reason: str | None = None
     error_class: str | None = None
     template: str | None = None
     environment: str | None = None
-    source: Source | None = None
-    consumer: Consumer | None = None
+    source: DeadLetteredBy | None = None
+    consumer: WorkerName | None = None
     since: datetime | None = None
     until: datetime | None = None
     event_id: UUID | None = None
@@ -54,13 +58,13 @@ class Filter:
         condition = " AND ".join(_CONDITIONS[name] for name in given) or "true"
         return condition, {name: _bound(value) for name, value in given.items()}
 
-    def told(self) -> dict[str, Any]:
-        """What is given, as JSON takes it."""
+    def as_json(self) -> dict[str, Any]:
+        """The conditions given, by name, as values that JSON has."""
         return {name: _plain(value) for name, value in self._given().items()}
 
     def describe(self) -> str:
-        """For people: `reason ~ no template, status pending or replayed`."""
-        return ", ".join(_described(name, value) for name, value in self.told().items()) or "all"
+        """For people, such as `reason with "no template", status pending or replayed`; `all` without conditions."""
+        return ", ".join(_described(name, value) for name, value in self.as_json().items()) or "all"
 
     def _given(self) -> dict[str, object]:
         values = {field.name: getattr(self, field.name) for field in fields(self)}

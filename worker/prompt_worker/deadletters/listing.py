@@ -1,4 +1,4 @@
-"""`dead-letters list`: one line each, the newest first, streamed from the server."""
+"""Dead letters one by one, the newest first, streamed from the server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prompt_worker.platform.postgres.session import Session
 
 
 class Listed(msgspec.Struct, gc=False):
-    """One dead letter without its payload and attributes, named as its columns are."""
+    """A dead letter without its payload and attributes, named as its columns are."""
 
     id: UUID
     status: str
@@ -39,7 +39,7 @@ COLUMNS = [field.name for field in msgspec.structs.fields(Listed)]
 def listed(
     session: Session, which: Filter, *, limit: int = 0, after: UUID | None = None
 ) -> Iterator[Iterator[Listed]]:
-    """Rows while the context lasts, `limit` at most (0: all); `after` is the last one of the page before.
+    """Yields rows while the context lasts, `limit` at most (0: all); `after` is the last id of the page before.
 
     Pages go by id, which is made when a dead letter is stored and never changes. Raises `DeploymentError`.
     """

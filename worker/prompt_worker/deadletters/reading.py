@@ -1,4 +1,4 @@
-"""What can be read of a dead letter: which event it is, where it comes from, why it failed. Never refuses one."""
+"""What can be read of a dead letter: which event it is, where it comes from, why it failed. Refuses none."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ from uuid import UUID
 import msgspec
 
 from prompt_worker.consuming.subscription import Message
-from prompt_worker.deadletters.filters import Source
-from prompt_worker.event.execution import COUNT_LIMIT, EARLIEST, LATEST_AHEAD, replace_unstorable
+from prompt_worker.deadletters.filters import DeadLetteredBy
+from prompt_worker.event.execution import COUNT_LIMIT, EARLIEST, LATEST_AHEAD
+from prompt_worker.event.unstorable import replace_unstorable
 
 # https://cloud.google.com/pubsub/docs/handling-failures
-_FORWARDED = "CloudPubSubDeadLetterSource"
-_MADE = "dead-letter-"
+_BY_PUBSUB = "CloudPubSubDeadLetterSource"
+_BY_WORKER = "dead-letter-"
 _NUL, _ESCAPED_NUL, _REPLACEMENT = "\0", b"\\u0000", "\N{REPLACEMENT CHARACTER}"
-# Where in a body it went wrong differs from event to event, and so does the number of attempts.
-_PLACES = re.compile(r"\b(byte (?=\d)|after (?=\d+ delivery))\d+")
+# The position of a fault in the body and the number of attempts differ from event to event.
+_PARTICULARS = re.compile(r"\b(byte (?=\d)|after (?=\d+ delivery))\d+")
 
 
 class Origin(msgspec.Struct, gc=False):
-    """Who put a message on the dead-letter topic, and what was said of it; when it failed first, and now."""
+    """Who put a message on the dead-letter topic and why, and when it failed first and last."""
 
-    source: Source
+    source: DeadLetteredBy
     subscription: str | None
     error_class: str
     reason: str
-    occurrence: str  # the published message that failed: the same at every delivery and every forwarding
+    # Names the published message that failed; the same however often it is delivered or forwarded.
+    occurrence: str
     first_seen: datetime
     last_seen: datetime
     delivery_attempts: int | None = None
 
 
 class Payload(msgspec.Struct, gc=False):
-    """The fields of a body that dead letters are found by; None where it has none that could be an event's."""
+    """The fields of a body that dead letters are found by; None where it has no valid one."""
 
     event_id: UUID | None = None
     template_name: str | None = None
@@ -57,10 +59,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def read_payload(body: bytes) -> Payload:
-    """Whatever of it can be read; an empty one of what is not a JSON object."""
+    """Reads each field that is valid; none of a body that is not a JSON object."""
     try:
         found = _decode(replace_unstorable(body)[0])
-    except (ValueError, RecursionError):  # not JSON, not UTF-8, nested too deeply
+    except (ValueError, RecursionError):
+        # Not JSON, not UTF-8, or nested too deeply.
         return Payload()
     version = found.template_version
     return Payload(
@@ -72,7 +75,7 @@ def read_payload(body: bytes) -> Payload:
 
 
 def event_key(payload: Payload, body: bytes) -> UUID:
-    """What tells dead letters apart: the event id in the body, else a version 8 UUID of its SHA-256."""
+    """The key of a dead letter: the event id in the body, else a version 8 UUID of the body's SHA-256."""
     if payload.event_id is not None:
         return payload.event_id
     bits = int.from_bytes(sha256(body).digest()[:16])
@@ -80,32 +83,32 @@ def event_key(payload: Payload, body: bytes) -> UUID:
 
 
 def event_id(payload: Payload, attributes: Mapping[str, str]) -> UUID | None:
-    """Of the body, else as its publisher announced it."""
+    """The id in the body, else the one that its publisher announced."""
     return payload.event_id or _uuid(attributes.get("ce-id"))
 
 
 def read_origin(message: Message) -> Origin:
-    """By the attributes that the worker or Pub/Sub adds."""
+    """Reads the attributes that the worker or Pub/Sub adds."""
     attributes = message.attributes
     published = datetime.fromtimestamp(message.publish_time, UTC)
-    if f"{_MADE}error-class" in attributes:
-        told = {name: attributes.get(_MADE + name, "") for name in ("source", "reason", "message-id")}
-        first_seen = _time(attributes.get(f"{_MADE}first-seen"), published)
+    if f"{_BY_WORKER}error-class" in attributes:
+        given = {name: attributes.get(_BY_WORKER + name, "") for name in ("source", "reason", "message-id")}
+        first_seen = _time(attributes.get(f"{_BY_WORKER}first-seen"), published)
         return Origin(
             "worker",
-            _label(told["source"], 255),
-            _text(attributes[f"{_MADE}error-class"])[:100],
-            _text(told["reason"]),
-            _occurrence(told["message-id"] or message.message_id, first_seen),
+            _label(given["source"], 255),
+            _text(attributes[f"{_BY_WORKER}error-class"])[:100],
+            _text(given["reason"]),
+            _occurrence(given["message-id"] or message.message_id, first_seen),
             first_seen,
-            _time(attributes.get(f"{_MADE}last-seen"), published),
+            _time(attributes.get(f"{_BY_WORKER}last-seen"), published),
         )
-    if f"{_FORWARDED}Subscription" in attributes:
-        attempts = attributes.get(f"{_FORWARDED}DeliveryCount", "")
-        sent = attributes.get(f"{_FORWARDED}TopicPublishTime")
+    if f"{_BY_PUBSUB}Subscription" in attributes:
+        attempts = attributes.get(f"{_BY_PUBSUB}DeliveryCount", "")
+        sent = attributes.get(f"{_BY_PUBSUB}TopicPublishTime")
         return Origin(
             "pubsub",
-            _label(attributes[f"{_FORWARDED}Subscription"], 255),
+            _label(attributes[f"{_BY_PUBSUB}Subscription"], 255),
             "delivery_attempts",
             f"forwarded by Pub/Sub after {attempts or 'many'} delivery attempts without an acknowledgement",
             _text(sent or message.message_id),
@@ -125,18 +128,18 @@ def read_origin(message: Message) -> Origin:
 
 
 def cause(consumer: str, origin: Origin) -> int:
-    """A number alike for dead letters that failed alike: a 64-bit digest, signed as a PostgreSQL bigint."""
-    told = "\0".join((consumer, origin.source, origin.error_class, kind_of_reason(origin.reason)))
-    return int.from_bytes(sha256(told.encode()).digest()[:8], signed=True)
+    """The same number for dead letters that failed alike: a 64-bit digest, signed as a PostgreSQL bigint."""
+    alike = "\0".join((consumer, origin.source, origin.error_class, general_reason(origin.reason)))
+    return int.from_bytes(sha256(alike.encode()).digest()[:8], signed=True)
 
 
-def kind_of_reason(reason: str) -> str:
-    """Without the places that differ from event to event."""
-    return _PLACES.sub(r"\1…", reason)
+def general_reason(reason: str) -> str:
+    """The reason without the numbers that differ from event to event."""
+    return _PARTICULARS.sub(r"\1…", reason)
 
 
 def attributes_json(attributes: Mapping[str, str]) -> str:
-    """As jsonb can hold them: with U+FFFD for NUL."""
+    """JSON that jsonb can hold: with U+FFFD for NUL."""
     encoded = _encode(dict(attributes))
     if _ESCAPED_NUL in encoded:
         encoded = _encode({_text(name): _text(value) for name, value in attributes.items()})
@@ -144,7 +147,7 @@ def attributes_json(attributes: Mapping[str, str]) -> str:
 
 
 def _occurrence(message_id: str, published: datetime) -> str:
-    """An emulator that is started anew gives the same ids once more."""
+    """With the time, since an emulator that is started again gives the same ids again."""
     return f"{_text(message_id)} of {published.isoformat()}"
 
 
@@ -164,10 +167,10 @@ def _uuid(value: object) -> UUID | None:
 
 
 def _time(value: str | None, otherwise: datetime) -> datetime:
-    """A time with an offset that can be one of an event; attributes hold anything."""
+    """A time with an offset that an event may have; attributes hold anything."""
     try:
-        told = msgspec.convert(value, datetime)
+        time = msgspec.convert(value, datetime)
     except msgspec.ValidationError:
         return otherwise
-    possible = told.tzinfo is not None and EARLIEST <= told <= otherwise + LATEST_AHEAD
-    return told if possible else otherwise
+    possible = time.tzinfo is not None and EARLIEST <= time <= otherwise + LATEST_AHEAD
+    return time if possible else otherwise

@@ -1,76 +1,81 @@
-"""`prompt-worker seek`: what it would bring back and what it would drop, said before it is done."""
+"""A seek of a subscription: what it would deliver again is known before it is done, and the done one is audited."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 from psycopg2.extensions import cursor
-from rich.console import Console
 
 from prompt_worker.deadletters.audit import audited
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
-from prompt_worker.platform.pubsub.rewind import Retention, Snapshot
+from prompt_worker.platform.pubsub.rewind import Rewind, Snapshot
 from prompt_worker.platform.pubsub.topology import Names
 
 COUNTED = 1_000_000  # above it the number says nothing more, and counting takes seconds
 
-_PUBLISHED_SINCE = statement(__name__, "published_since")
+_COUNT = statement(__name__, "count_published_since")
 _DONE = """UPDATE dead_letter_actions SET counts = '{"done": 1}' WHERE id = %s"""
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
-def seek(
-    retention: Retention,
-    session: Session,
-    names: Names,
-    subscription: str,
-    target: datetime | Snapshot,
-    *,
-    yes: bool,
-    by: str,
-    console: Console,
-) -> None:
-    """Tells, and with `yes` does it. Raises `SeekError`, `DeploymentError`."""
-    source = retention.source(subscription)
-    if isinstance(target, Snapshot):
-        where, since = f"snapshot {target.name}", target.created
-    else:
-        where, since = f"{target:%Y-%m-%d %H:%M:%S} UTC", target
-    console.print(f"{subscription} to {where}:")
-    console.print(f"- {_comes_again(session, names, source.topic, since)}")
-    console.print("- what is stored already is recognised as a duplicate: no row and no counter changes")
-    if isinstance(target, datetime):
-        console.print("- what was published before then and still waits is DROPPED from the subscription")
-        if target < source.begins:
-            console.print(
-                f"- Pub/Sub keeps what was published since {source.begins:%Y-%m-%d %H:%M} UTC, nothing older"
-            )
-    if not yes:
-        console.print("nothing is done yet: --yes does it")
-        return
+@dataclass(frozen=True)
+class Preview:
+    """What a seek would do, before it is done.
+
+    `messages` will be delivered again, counted up to `COUNTED`; None where the database cannot say, which is the case
+    for a snapshot of unknown age (`since` is None) and for the topics of others. `kept_since` is the time before which
+    Pub/Sub retains nothing.
+    """
+
+    subscription: str
+    target: datetime | Snapshot
+    topic: str
+    since: datetime | None
+    kept_since: datetime
+    messages: int | None
+    counts_rows: bool  # rows and dead letters were counted, not dead letters alone
+
+    @property
+    def where(self) -> str:
+        """The target for people and for the audit."""
+        if isinstance(self.target, Snapshot):
+            return f"snapshot {self.target.name}"
+        return f"{self.target:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def preview(
+    rewind: Rewind, session: Session, names: Names, subscription: str, target: datetime | Snapshot
+) -> Preview:
+    """Raises `SeekError` where there is no such subscription, and `DeploymentError`."""
+    retained = rewind.retained(subscription)
+    since = target.created if isinstance(target, Snapshot) else target
+    of_events = retained.topic == names.topic
+    messages = None
+    if since is not None and retained.topic in (names.topic, names.dead_letter_topic):
+        messages = _count(session, since, of_events=of_events)
+    return Preview(subscription, target, retained.topic, since, retained.since, messages, of_events)
+
+
+def seek(rewind: Rewind, session: Session, preview: Preview, *, by: str) -> str:
+    """Does it, and returns the name of the snapshot that undoes it. Raises `SeekError`, `DeploymentError`."""
     before = f"before-seek-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    told = {"subscription": subscription, "to": where, "undone by snapshot": before}
-    with audited(session, "seek", by, {}, told) as action:
-        retention.create(subscription, before)
-        retention.seek(subscription, target)
-        session.run(lambda cursor: cursor.execute(_DONE, (action.id,)))
-    console.print(f"done; undo it with: prompt-worker seek {subscription} --snapshot {before} --yes")
+    details = {"subscription": preview.subscription, "to": preview.where, "undone by snapshot": before}
+    with audited(session, "seek", by, {}, details) as entry:
+        rewind.create(preview.subscription, before)
+        rewind.seek(preview.subscription, preview.target)
+        session.run(lambda cursor: cursor.execute(_DONE, (entry.id,)))
+    return before
 
 
-def _comes_again(session: Session, names: Names, topic: str, since: datetime | None) -> str:
-    """How many messages, as far as the database can tell."""
-    if since is None:
-        return "how many messages come again is not known: another program made the snapshot"
-    if topic not in (names.topic, names.dead_letter_topic):
-        return f"how many messages come again is not known: it is a subscription of {topic}"
-
+def _count(session: Session, since: datetime, *, of_events: bool) -> int:
     def count(cursor: cursor) -> int:
         cursor.execute(
-            _PUBLISHED_SINCE,
+            _COUNT,
             {
-                "events": topic == names.topic,
+                "events": of_events,
                 "first": str(_earliest_id(since)),
                 "last": str(_earliest_id(_LATEST)),
                 "since": since,
@@ -80,13 +85,7 @@ def _comes_again(session: Session, names: Names, topic: str, since: datetime | N
         ((number,),) = cursor.fetchall()
         return int(number)
 
-    number = session.run(count)
-    about = f"more than {COUNTED:,}" if number >= COUNTED else f"about {number:,}"
-    stored = "rows and dead letters" if topic == names.topic else "dead letters"
-    return (
-        f"{about} messages come again: the {stored} stored since then. Not counted: events published twice, "
-        "events that still wait, and those whose id is not a UUID of version 7"
-    )
+    return session.run(count)
 
 
 def _earliest_id(time: datetime) -> UUID:

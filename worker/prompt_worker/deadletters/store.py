@@ -1,6 +1,6 @@
-"""The handler of `run dead-letters`: messages of the dead-letter topic → rows of `dead_letter_events`.
+"""Stores messages of the dead-letter topic as rows of `dead_letter_events`.
 
-An event is one dead letter, however often it fails; a message that comes again changes nothing.
+An event is one dead letter, however often it fails; a redelivered message changes nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
 from prompt_worker.consuming.outcome import Outcome, Verdict
+from prompt_worker.consuming.settling import settling
 from prompt_worker.consuming.subscription import Message
-from prompt_worker.deadletters.filters import Consumer
+from prompt_worker.deadletters.filters import WorkerName
 from prompt_worker.deadletters.reading import (
     attributes_json,
     cause,
@@ -29,10 +30,10 @@ from prompt_worker.deadletters.reading import (
     read_origin,
     read_payload,
 )
-from prompt_worker.deadletters.sweep import sweeping
+from prompt_worker.deadletters.sweep import start_sweeping
 from prompt_worker.platform.postgres.errors import describe
 from prompt_worker.platform.postgres.statements import statement
-from prompt_worker.platform.postgres.transactions import Transactions, halving, is_transient
+from prompt_worker.platform.postgres.transactions import Transactions, halving
 
 if TYPE_CHECKING:
     from prompt_worker.consuming.work import Parts
@@ -45,16 +46,16 @@ Key = tuple[UUID, str]
 
 
 def open_store(parts: Parts) -> DeadLetterStore:
-    """As the worker runs it: with a sweep at intervals."""
+    """The handler as the worker runs it, with a sweep at intervals."""
     store = DeadLetterStore(parts.engine, parts.stop, guardrails=parts.topology.names.guardrails)
-    sweeping(store.transactions, parts.stop)
+    start_sweeping(store.transactions, parts.stop)
     return store
 
 
-class Row(msgspec.Struct, gc=False):
-    """A dead letter, named as its columns are, and the place of its message in the batch."""
+class NewDeadLetter(msgspec.Struct, gc=False):
+    """A dead letter, named as its columns are, and the position of its message in the batch."""
 
-    consumer: Consumer
+    consumer: WorkerName
     event_key: UUID
     event_id: UUID | None
     source: str
@@ -78,7 +79,7 @@ class Row(msgspec.Struct, gc=False):
         return self.event_key, self.consumer
 
 
-_COLUMNS = [field.name for field in msgspec.structs.fields(Row) if field.name != "position"]
+_COLUMNS = [field.name for field in msgspec.structs.fields(NewDeadLetter) if field.name != "position"]
 _ADAPTED = {"payload": psycopg2.Binary, "event_key": str, "event_id": str}
 
 
@@ -90,32 +91,28 @@ class DeadLetterStore:
         self._guardrails = guardrails
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Written, or a duplicate where it is known; retry while the database is away. Raises `DeploymentError`."""
-        outcomes: list[Outcome] = [Verdict.RETRY] * len(messages)
+        """`WRITTEN`, `DUPLICATE` where it is known, or `RETRY` while the database is down. Raises `DeploymentError`."""
         rows = [self._read(message, position) for position, message in enumerate(messages)]
 
-        def write(rows: Sequence[Row]) -> None:
+        def write(rows: Sequence[NewDeadLetter]) -> None:
             changed = self.transactions.run(lambda cursor: _store(rows, cursor))
             for row in rows:
                 outcomes[row.position] = Verdict.WRITTEN if row.position in changed else Verdict.DUPLICATE
 
-        try:
-            # In the order of the keys: two workers that hold the same events then cannot deadlock.
+        with settling(len(messages)) as (outcomes, _):
+            # In the order of the keys, so that two workers that hold the same events cannot deadlock.
             halving(sorted(rows, key=attrgetter("key")), write, _refuse)
-        except psycopg2.Error as error:
-            if not is_transient(error):
-                raise
         return outcomes
 
     def cancel(self) -> None:
-        """Ends the statements under way, from another thread; their messages are handed back."""
+        """Ends the statements in flight, from another thread; their messages are handed back."""
         self.transactions.cancel()
 
-    def _read(self, message: Message, position: int) -> Row:
+    def _read(self, message: Message, position: int) -> NewDeadLetter:
         payload = read_payload(message.data)
         origin = read_origin(message)
-        consumer: Consumer = "guardrails" if origin.subscription == self._guardrails else "executions"
-        return Row(
+        consumer: WorkerName = "guardrails" if origin.subscription == self._guardrails else "executions"
+        return NewDeadLetter(
             consumer,
             event_key(payload, message.data),
             event_id(payload, message.attributes),
@@ -137,8 +134,8 @@ class DeadLetterStore:
         )
 
 
-def _store(rows: Sequence[Row], cursor: cursor) -> set[int]:
-    """One transaction; the positions of those that were new."""
+def _store(rows: Sequence[NewDeadLetter], cursor: cursor) -> set[int]:
+    """Stores them in this transaction and returns the positions of those that changed anything."""
     changed: set[int] = set()
     for alone in _rounds(rows):
         cursor.execute(_STORE, {name: _column(alone.values(), name) for name in _COLUMNS})
@@ -146,9 +143,9 @@ def _store(rows: Sequence[Row], cursor: cursor) -> set[int]:
     return changed
 
 
-def _rounds(rows: Iterable[Row]) -> list[dict[Key, Row]]:
-    """Rows of one event in rounds of their own: a statement can change a row once."""
-    rounds: list[dict[Key, Row]] = []
+def _rounds(rows: Iterable[NewDeadLetter]) -> list[dict[Key, NewDeadLetter]]:
+    """Splits rows so that each event is once in a round: a statement can change a row only once."""
+    rounds: list[dict[Key, NewDeadLetter]] = []
     times: dict[Key, int] = {}
     for row in rows:
         turn = times[row.key] = times.get(row.key, -1) + 1
@@ -158,14 +155,14 @@ def _rounds(rows: Iterable[Row]) -> list[dict[Key, Row]]:
     return rounds
 
 
-def _column(rows: Iterable[Row], name: str) -> list[Any]:
+def _column(rows: Iterable[NewDeadLetter], name: str) -> list[Any]:
     adapt = _ADAPTED.get(name)
     values = [getattr(row, name) for row in rows]
     return [None if value is None else adapt(value) for value in values] if adapt else values
 
 
-def _refuse(row: Row, error: psycopg2.Error) -> None:
-    """Handed back: there is no dead-letter topic behind this one, and nothing is lost."""
+def _refuse(row: NewDeadLetter, error: psycopg2.Error) -> None:
+    """Logs it; its message is handed back, since there is no dead-letter topic behind this one."""
     log.error(
         "the dead letter with key %s cannot be stored: %s. It stays in its subscription; run 'prompt-worker verify'",
         row.event_key,

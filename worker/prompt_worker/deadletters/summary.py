@@ -1,4 +1,4 @@
-"""`dead-letters summary`: what failed and why, by cause."""
+"""What failed and why, by cause."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from prompt_worker.deadletters.sweep import sweep
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
-COLUMNS = 20  # of a sparkline
+COLUMNS = 20  # parts that the time is cut into
 _SUMMARIZE = statement(__name__, "summarize_dead_letters")
 
 
 class Group(msgspec.Struct, gc=False):
-    """Dead letters of one cause. `parts`: how many of them fall into each part of the time that the summary covers."""
+    """Dead letters of one cause; `parts` counts them in each part of the time that the summary covers."""
 
     consumer: str
     source: str
@@ -38,7 +38,7 @@ class Group(msgspec.Struct, gc=False):
 
 
 class Summary(msgspec.Struct, gc=False):
-    """The largest groups; `causes` and `total` count those that are left out too."""
+    """The largest groups; `causes` and `total` also count those that are left out."""
 
     total: int
     causes: int
@@ -46,12 +46,12 @@ class Summary(msgspec.Struct, gc=False):
 
 
 def summarize(session: Session, which: Filter, *, limit: int = 0) -> Summary:
-    """Of `limit` causes at most (0: all). Raises `DeploymentError`."""
+    """Groups by cause, the `limit` largest (0: all). Raises `DeploymentError`."""
     session.run(sweep)
     condition, parameters = which.where()
 
     def read(cursor: cursor) -> list[tuple[Any, ...]]:
-        # For a million: compiling takes longer than counting, and sorting them twice as long as hashing a few groups.
+        # Of a million rows, compiling takes longer than counting, and sorting twice as long as hashing few groups.
         cursor.execute(
             "SET LOCAL jit = off; SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off"
         )
@@ -69,5 +69,6 @@ def summarize(session: Session, which: Filter, *, limit: int = 0) -> Summary:
 def _spread(pairs: Sequence[tuple[int, int]]) -> list[int]:
     parts = [0] * COLUMNS
     for place, number in pairs:
-        parts[min(place, COLUMNS - 1)] += number  # the last one of all stands at the very end
+        # The very last one is on the upper bound, which belongs to no part.
+        parts[min(place, COLUMNS - 1)] += number
     return parts

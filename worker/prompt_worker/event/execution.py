@@ -14,10 +14,12 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from prompt_worker.event.unstorable import replace_unstorable
 from prompt_worker.platform.uuid7 import uuid7
 
 EVENT_TYPE = "prompt.execution.v1"
-COUNT_LIMIT = 2**31 - 1  # the columns are PostgreSQL integers
+# The columns are PostgreSQL integers.
+COUNT_LIMIT = 2**31 - 1
 
 Status = Literal["success", "failure", "partial", "blocked"]
 GuardrailAction = Literal["allow", "warn", "block"]
@@ -33,8 +35,9 @@ Offset = Annotated[datetime, Meta(tz=True)]
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST_AHEAD = timedelta(days=1)
 FREE = Decimal(0)
-COST_LIMIT = Decimal(10_000)  # numeric(10,6) holds four digits before the point
-COST_ROUNDED_UP = COST_LIMIT - Decimal("0.0000005")  # from here on, six places round up to the limit
+# numeric(10,6) holds four digits before the point; from COST_ROUNDED_UP on, six places round up to the limit.
+COST_LIMIT = Decimal(10_000)
+COST_ROUNDED_UP = COST_LIMIT - Decimal("0.0000005")
 
 
 def now() -> datetime:
@@ -42,48 +45,78 @@ def now() -> datetime:
 
 
 class ExecutionEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One execution of one prompt.
+    """One execution of one prompt."""
 
-    `execution_time_ms` is in milliseconds, `cost_usd` in US dollars (6 places are kept), `executed_at` carries
-    an offset. `template_version` is the version that was served; without a `template_id` the worker finds the
-    template by name and version.
-    """
-
-    template_name: Name
-    template_version: Version
-    rendered_prompt: str
-    status: Status
-    input_variables: dict[str, Any]
-    event_id: UUID = msgspec.field(default_factory=uuid7)
-    executed_at: Offset = msgspec.field(default_factory=now)
-    template_id: UUID | None = None
-    ab_test_group: Text50 | None = None
+    template_name: Annotated[Name, Meta(description="The prompt template's name.")]
+    template_version: Annotated[Version, Meta(description="The version that was served.")]
+    rendered_prompt: Annotated[str, Meta(description="The prompt as the model got it.")]
+    status: Annotated[
+        Status, Meta(description="`blocked`: an inline guardrail stopped it before the model was called.")
+    ]
+    input_variables: Annotated[
+        dict[str, Any],
+        Meta(
+            description="What the template was rendered with; may be empty. "
+            "`_truncated` names each text that was cut, with its length before."
+        ),
+    ]
+    event_id: Annotated[
+        UUID, Meta(description="Version 7 preferred. The row's key: publishing it twice changes nothing.")
+    ] = msgspec.field(default_factory=uuid7)
+    executed_at: Annotated[
+        Offset,
+        Meta(description=f"RFC 3339 with an offset; from {EARLIEST:%Y} to at most a day ahead."),
+    ] = msgspec.field(default_factory=now)
+    template_id: Annotated[
+        UUID | None,
+        Meta(
+            description="Absent when a service ran on its own prompt: "
+            "the template is then found by name and version."
+        ),
+    ] = None
+    ab_test_group: Annotated[Text50 | None, Meta(description="`control`, `variant_a`, …")] = None
     user_id: Text255 | None = None
     session_id: Text255 | None = None
     request_id: UUID | None = None
     model_response: str | None = None
-    model: Text100 | None = None
-    provider: Text100 | None = None
-    input_tokens: Count | None = None
-    output_tokens: Count | None = None
-    token_count: Count | None = None
-    cost_usd: Decimal | None = None
-    execution_time_ms: Count | None = None
+    model: Annotated[Text100 | None, Meta(description="In OpenTelemetry: `gen_ai.request.model`.")] = None
+    provider: Annotated[Text100 | None, Meta(description="In OpenTelemetry: `gen_ai.provider.name`.")] = None
+    input_tokens: Annotated[
+        Count | None, Meta(description="In OpenTelemetry: `gen_ai.usage.input_tokens`.")
+    ] = None
+    output_tokens: Annotated[
+        Count | None, Meta(description="In OpenTelemetry: `gen_ai.usage.output_tokens`.")
+    ] = None
+    token_count: Annotated[Count | None, Meta(description="The sum of the two where absent.")] = None
+    cost_usd: Annotated[
+        Decimal | None,
+        Meta(
+            description=f"US dollars from 0 to below {COST_LIMIT}, 6 places are kept. A string keeps them exact."
+        ),
+    ] = None
+    execution_time_ms: Annotated[Count | None, Meta(description="Milliseconds.")] = None
     error_type: Text100 | None = None
     error_message: str | None = None
-    guardrail_action: GuardrailAction | None = None
-    guardrail_violations: list[dict[str, Any]] | None = None
-    environment: Text50 | None = None
+    guardrail_action: Annotated[
+        GuardrailAction | None,
+        Meta(description="What the service's own guardrails decided, where it ran any."),
+    ] = None
+    guardrail_violations: Annotated[
+        list[dict[str, Any]] | None,
+        Meta(description="Objects with `guardrail_name`, `guardrail_type`, `severity`, `action`, `details`."),
+    ] = None
+    environment: Annotated[Text50 | None, Meta(description="`dev`, `staging`, `production`.")] = None
 
 
-NO_VIOLATIONS = msgspec.Raw(b"")  # as an absent field is decoded: compared by identity
+# As an absent field is decoded: compared by identity.
+NO_VIOLATIONS = msgspec.Raw(b"")
 
 
 class ReceivedEvent(ExecutionEvent, kw_only=True):
     """The same event as the worker holds it: its JSON fields stay the bytes that were published.
 
     Never decoded, numbers of any length stay exact, and nothing is encoded twice. What the publisher's side fills
-    in must be there: an id made up here would be another one at the next delivery.
+    in is required here: an id made up by the worker would be another one at the next delivery.
     """
 
     event_id: UUID
@@ -95,7 +128,7 @@ class ReceivedEvent(ExecutionEvent, kw_only=True):
 class InvalidEventError(ValueError):
     """Why an event cannot become a row; holds none of the event's own text.
 
-    `error_class` groups causes: `invalid_json`, `invalid_utf8`, `invalid_field`.
+    `error_class` groups causes: `invalid_json`, `invalid_utf8`, `invalid_field`, and for a publisher `too_large`.
     """
 
     def __init__(self, error_class: str, reason: str) -> None:
@@ -106,36 +139,16 @@ class InvalidEventError(ValueError):
 _decode = msgspec.json.Decoder(ReceivedEvent).decode
 _encode = msgspec.json.Encoder().encode
 
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
-_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-# One escape at a time, so that `\\u0000` (an escaped backslash, then text) is left alone; whole surrogate pairs first.
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(?P<bad>u0000|u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
 
-
-def replace_unstorable(body: bytes) -> tuple[bytes, int]:
-    """The body with U+FFFD for each NUL and lone surrogate, which PostgreSQL cannot hold, and how many there were."""
-    if 0 not in body and not _SUSPECT.search(body):
-        return body, 0
-    replaced = body.count(b"\0")
-
-    def replace(match: re.Match[bytes]) -> bytes:
-        nonlocal replaced
-        if match["bad"] is None:
-            return match[0]
-        replaced += 1
-        return _REPLACEMENT
-
-    return _ESCAPE.sub(replace, body.replace(b"\0", _REPLACEMENT)), replaced
+def encode(event: ExecutionEvent) -> bytes:
+    """The event as it is published: JSON in UTF-8."""
+    return _encode(event)
 
 
 def parse(body: bytes, received_at: datetime | None = None) -> tuple[ReceivedEvent, int]:
     """The event in `body`, and how many characters had to be replaced. Raises `InvalidEventError`.
 
-    `received_at` is now, for a caller that reads the clock once for many.
+    `received_at` defaults to now; a caller with many events reads the clock once for all.
     """
     body, replaced = replace_unstorable(body)
     try:
@@ -150,6 +163,14 @@ def parse(body: bytes, received_at: datetime | None = None) -> tuple[ReceivedEve
     return event, replaced
 
 
+def _readable(value: msgspec.Raw) -> bytes:
+    """The bytes of a JSON field. Raises `UnicodeDecodeError`: nothing else decodes what is in it."""
+    undecoded = bytes(value)
+    if not undecoded.isascii():
+        undecoded.decode()
+    return undecoded
+
+
 def _refusal(body: bytes, error: Exception) -> InvalidEventError:
     try:
         body.decode()
@@ -160,19 +181,6 @@ def _refusal(body: bytes, error: Exception) -> InvalidEventError:
     if isinstance(error, RecursionError):
         return InvalidEventError("invalid_json", "objects or arrays nested too deeply")
     return InvalidEventError("invalid_json", f"not JSON: {error}")
-
-
-def _readable(value: msgspec.Raw) -> bytes:
-    """Raises `UnicodeDecodeError`: what is not decoded, nothing later would look at."""
-    undecoded = bytes(value)
-    if not undecoded.isascii():
-        undecoded.decode()
-    return undecoded
-
-
-def encode(event: ExecutionEvent) -> bytes:
-    """The event as it is published: JSON in UTF-8."""
-    return _encode(event)
 
 
 def _without_values(message: str) -> str:

@@ -33,12 +33,12 @@ _numeric = Struct(">ihhhhhhh").pack
 
 
 def encode_row(event: ReceivedEvent, template_id: UUID) -> bytes:
-    """One tuple: a column count, then length and value of each field."""
+    """The bytes of one tuple: a column count, then length and value of each field."""
     tokens = event.token_count
     if tokens is None and event.input_tokens is not None and event.output_tokens is not None:
         tokens = event.input_tokens + event.output_tokens
     variables, prompt = bytes(event.input_variables), event.rendered_prompt.encode()
-    # What every event has is written out here: a call costs more than the bytes it makes.
+    # What every event has is inlined: a call costs more than the bytes it makes.
     return b"".join(
         (
             # The integer of a UUID is a slot, its bytes are a property in Python.

@@ -1,4 +1,4 @@
-"""Which template an event belongs to: by its id, or by the name and version that were served."""
+"""Which template an event belongs to: by its id, or by its name and version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from psycopg2.extensions import cursor
 from prompt_worker.event.execution import ReceivedEvent
 from prompt_worker.platform.postgres.statements import statement
 
-Key = int | tuple[str, int]  # a UUID as its integer, which hashes in C
+# A UUID as its integer, which hashes in C, or name and version.
+Key = int | tuple[str, int]
 
 _FIND = statement(__name__, "find_templates")
 
@@ -28,7 +29,7 @@ class Templates:
     def find(
         self, events: Sequence[ReceivedEvent], transaction: Callable[[Callable[[cursor], None]], None]
     ) -> None:
-        """Asks the database for the templates of these events, where there are any."""
+        """Asks the database for the templates of `events`; of none, it asks nothing."""
         keys = {key_of(event) for event in events}
         if keys:
             transaction(partial(self._find, keys))
@@ -47,7 +48,7 @@ class Templates:
             self._known[template_id.int] = self._known[name, version] = template_id
 
     def forget(self) -> None:
-        """After a template turned out to be gone."""
+        """Call it after a template turned out to be gone."""
         self._known.clear()
 
 

@@ -20,6 +20,7 @@ from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
+from prompt_worker.consuming.settling import settling
 from prompt_worker.consuming.subscription import Message
 from prompt_worker.event.execution import EVENT_TYPE, InvalidEventError, ReceivedEvent, now, parse
 from prompt_worker.executions.rows import HEADER, TRAILER, encode_row
@@ -27,68 +28,64 @@ from prompt_worker.executions.templates import Templates, describe_key, key_of
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.postgres.errors import describe
 from prompt_worker.platform.postgres.statements import statement
-from prompt_worker.platform.postgres.transactions import Transactions, halving, is_transient
+from prompt_worker.platform.postgres.transactions import Transactions, halving
 
 _WRITE = statement(__name__, "write_executions")
 _STORED = statement(__name__, "stored_executions")
 
 
 class Row(msgspec.Struct, gc=False):
-    event_id: int  # a UUID as its integer: thousands are hashed and sorted a second
+    """An encoded row. `event_id` is a UUID as its integer, which hashes fast; `position` its message's in the batch."""
+
+    event_id: int
     encoded: bytes
-    position: int  # of its message in the batch
+    position: int
 
 
 class ExecutionWriter:
-    """Writes batches; safe to call from several threads. A set `stop` ends all retrying."""
+    """Writes batches; safe to call from several threads. Setting `stop` ends all retrying."""
 
     def __init__(
         self, engine: Engine, stop: threading.Event, transactions: type[Transactions] = Transactions
     ) -> None:
         self._transactions = transactions(engine, stop)
         self._templates = Templates()
-        self._redelivery = False  # duplicates come in runs: look first while they do
+        # Duplicates come in runs: while they do, they are looked up first.
+        self._redelivery = False
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
         """One outcome for each message. Raises `DeploymentError`."""
-        outcomes: list[Outcome] = [Verdict.RETRY] * len(messages)
         first_positions: dict[int, int] = {}
-        repeats: list[tuple[int, int]] = []
         rows: list[Row] = []
         unresolved: list[tuple[int, ReceivedEvent]] = []
         received_at = now()
-        # An event becomes its row at once, while it is in the processor's cache, and is let go.
-        for position, message in enumerate(messages):
-            try:
-                event = _read(message, received_at)
-            except InvalidEventError as error:
-                outcomes[position] = Rejected(error.error_class, str(error))
-                continue
-            event_id = event.event_id.int
-            first = first_positions.setdefault(event_id, position)
-            if first != position:
-                repeats.append((position, first))
-            elif template_id := self._templates.get(event):
-                rows.append(Row(event_id, encode_row(event, template_id), position))
-            else:
-                unresolved.append((position, event))
-        try:
+        with settling(len(messages)) as (outcomes, repeats):
+            # An event becomes its row at once, while it is in the processor's cache, and is let go.
+            for position, message in enumerate(messages):
+                try:
+                    event = _read(message, received_at)
+                except InvalidEventError as error:
+                    outcomes[position] = Rejected(error.error_class, str(error))
+                    continue
+                event_id = event.event_id.int
+                first = first_positions.setdefault(event_id, position)
+                if first != position:
+                    repeats.append((position, first))
+                elif template_id := self._templates.get(event):
+                    rows.append(Row(event_id, encode_row(event, template_id), position))
+                else:
+                    unresolved.append((position, event))
             rows += self._resolve(unresolved, outcomes)
             # In the order of the ids: two workers that hold the same events then cannot deadlock.
             self._store(sorted(rows, key=attrgetter("event_id")), outcomes)
-        except psycopg2.Error as error:
-            if not is_transient(error):
-                raise
-        for position, first in repeats:
-            outcomes[position] = Verdict.DUPLICATE if outcomes[first] is Verdict.WRITTEN else outcomes[first]
         return outcomes
 
     def cancel(self) -> None:
-        """Ends the statements under way, from another thread; their messages are handed back."""
+        """Ends the statements in flight, from another thread; their messages are handed back."""
         self._transactions.cancel()
 
     def _resolve(self, events: Sequence[tuple[int, ReceivedEvent]], outcomes: list[Outcome]) -> list[Row]:
-        """Rows of events, by position, whose templates are not known yet."""
+        """The rows of events, given by position, whose templates are not known yet."""
         self._templates.find([event for _, event in events], self._transactions.run)
         rows = []
         for position, event in events:
@@ -115,7 +112,7 @@ class ExecutionWriter:
         halving(rows, write, refuse)
 
     def _write(self, rows: Sequence[Row]) -> set[int]:
-        """One transaction; the ids that were stored before it."""
+        """Writes the rows in one transaction; the ids of those that were stored before it."""
         if not self._redelivery:
             try:
                 self._transactions.once(lambda cursor: _copy(rows, cursor))

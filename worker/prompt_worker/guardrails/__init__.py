@@ -2,24 +2,30 @@
 
     from prompt_worker.guardrails import Guardrail, check, mask
 
-Needs the extra `guardrails`: pip install 'prompt-worker[guardrails]'.
+- `check` says what guardrails find in one execution, `evaluate` in many.
+- `mask` and `mask_all` return texts and nested values without the personal data in them.
+- `compile_guardrail` reads a guardrail's config once, for a service that checks often.
+
+Everything here is a pure function of its arguments: no database, no network, no clock. Nothing that is returned or
+raised has a matched text in it. Needs the extra `guardrails`: pip install 'prompt-worker[guardrails]'.
 """
 
-from prompt_worker.guardrails.evaluation import Result, evaluate
+from prompt_worker.guardrails.detectors.config import GuardrailConfigError
+from prompt_worker.guardrails.evaluation import Evaluation, evaluate
 from prompt_worker.guardrails.fields import Execution
 from prompt_worker.guardrails.finding import Finding, HashKey
-from prompt_worker.guardrails.guardrail import Guardrail, GuardrailConfigError
+from prompt_worker.guardrails.guardrail import Guardrail
 from prompt_worker.guardrails.inline import check, mask, mask_all
 from prompt_worker.guardrails.registry import Evaluator, compile_all, compile_guardrail
 
 __all__ = [
+    "Evaluation",
     "Evaluator",
     "Execution",
     "Finding",
     "Guardrail",
     "GuardrailConfigError",
     "HashKey",
-    "Result",
     "check",
     "compile_all",
     "compile_guardrail",

@@ -1,4 +1,4 @@
-"""The guardrails that a new database starts with, for use without one. Personal data: all entities that are known."""
+"""The guardrails of a new database, for use without one. Personal data: all known entities."""
 
 from pathlib import Path
 
@@ -33,7 +33,10 @@ DEFAULT_GUARDRAILS = (
 
 
 def read_guardrails(path: Path | None) -> list[Guardrail]:
-    """The guardrails in a file. Raises `SettingsError` that names the file."""
+    """The guardrails in a JSON file; the default ones where `path` is None.
+
+    Raises `SettingsError`, which names the file.
+    """
     if path is None:
         return list(DEFAULT_GUARDRAILS)
     try:

@@ -1,4 +1,4 @@
-"""Guardrails over executions, in one batch: every different text is looked at once by every guardrail that needs it."""
+"""Guardrails over executions: every different text is read once by every guardrail that applies to it."""
 
 from __future__ import annotations
 
@@ -7,48 +7,50 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from prompt_worker.guardrails.detectors import prompt_injection, toxic_content
+from prompt_worker.guardrails.detectors.detector import Match
+from prompt_worker.guardrails.detectors.texts import Texts
 from prompt_worker.guardrails.fields import PROMPT, Execution, Field, fields
-from prompt_worker.guardrails.finding import Finding, HashKey, Match, preview
+from prompt_worker.guardrails.finding import Finding, HashKey, preview
 from prompt_worker.guardrails.registry import Evaluator
-from prompt_worker.guardrails.texts import Batch
 
 FINDINGS_LIMIT = 100  # of one guardrail in one field: enough to act on
 
 PASSAGE_RULES = frozenset({prompt_injection.UNNAMED, toxic_content.UNNAMED})
 _JOINTS = " \t\r\n,.;:!?-\"'()[]{}"  # what a template puts between two values
 
-Outcome = Literal["allow", "warn", "block"]
+Decision = Literal["allow", "warn", "block"]
 
 
 @dataclass(frozen=True)
-class Result:
-    """The findings of one execution; `outcome` is the strictest action among them."""
+class Evaluation:
+    """What the guardrails found in one execution. `checked` are the names of those that applied."""
 
     findings: tuple[Finding, ...] = ()
-    checked: tuple[str, ...] = field(default=(), repr=False)  # names of the guardrails that applied
+    checked: tuple[str, ...] = field(default=(), repr=False)
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Decision:
+        """The strictest action among the findings, `allow` where none is more than `log`."""
         actions = {finding.action for finding in self.findings}
         return "block" if "block" in actions else "warn" if "warn" in actions else "allow"
 
 
 def evaluate(
     evaluators: Sequence[Evaluator], executions: Sequence[Execution], key: HashKey | None = None
-) -> list[Result]:
-    """One result for each execution, in order. Pure: no database, no clock, no network."""
+) -> list[Evaluation]:
+    """One evaluation for each execution, in their order. Pure: no database, no clock, no network."""
     split = [fields(execution) for execution in executions]
     index = {
-        text: place
-        for place, text in enumerate(dict.fromkeys([one.text for several in split for one in several]))
+        text: number
+        for number, text in enumerate(dict.fromkeys([one.text for several in split for one in several]))
     }
     applying = _applying(evaluators, executions)
     needed = {id(evaluator): evaluator for applied, _ in applying for evaluator in applied}
     sets = [patterns for evaluator in evaluators for patterns in evaluator.detector.sets]
-    batch = Batch(list(index), sets=sets)
-    matches = {name: evaluator.detector.detect(batch) for name, evaluator in needed.items()}
+    texts = Texts(list(index), sets=sets)
+    matches = {name: evaluator.detector.detect(texts) for name, evaluator in needed.items()}
     hit = {text for found in matches.values() for text, its in zip(index, found, strict=True) if its}
-    results = []
+    evaluations = []
     for (applied, checked), several in zip(applying, split, strict=True):
         findings: tuple[Finding, ...] = ()
         if hit and not hit.isdisjoint([one.text for one in several]):
@@ -57,14 +59,14 @@ def evaluate(
                 for evaluator in applied
                 for finding in _findings(evaluator, several, matches[id(evaluator)], index, key)
             )
-        results.append(Result(findings, checked))
-    return results
+        evaluations.append(Evaluation(findings, checked))
+    return evaluations
 
 
 def _applying(
     evaluators: Sequence[Evaluator], executions: Sequence[Execution]
 ) -> list[tuple[Sequence[Evaluator], tuple[str, ...]]]:
-    # For each execution its evaluators and their names, the same for those of one template.
+    # For each execution its evaluators and their names: the same objects for all executions of one template.
     known: dict[tuple[str | None, str | None], tuple[Sequence[Evaluator], tuple[str, ...]]] = {}
     for execution in executions:
         of = (execution.template_name, execution.category)
@@ -86,18 +88,18 @@ def _findings(
         found = matches[index[one.text]][:FINDINGS_LIMIT]
         seen[one.name] = {match.rule for match in found}
         for match in found:
-            if one.name == PROMPT and _told_already(match, one, seen):
+            if one.name == PROMPT and _found_in_a_value(match, one, seen):
                 continue
             yield _finding(evaluator, one, match, key)
 
 
-def _told_already(match: Match, prompt: Field, seen: dict[str, set[str]]) -> bool:
+def _found_in_a_value(match: Match, prompt: Field, seen: dict[str, set[str]]) -> bool:
     here = [
         (start, end, name) for start, end, name in prompt.values if match.start < end and start < match.end
     ]
     if any(match.rule in seen.get(name, ()) for _, _, name in here):
         return True
-    # A model's opinion of pieces of values, torn from their context, is none; of other input it is.
+    # Pieces of values, out of their context, are nothing for a model to judge; with other input between them they are.
     return bool(here) and match.rule in PASSAGE_RULES and not _has_more(prompt.text, match, here)
 
 

@@ -7,36 +7,31 @@ import hmac
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from prompt_worker.guardrails.detectors.entities import CREDIT_CARD
 from prompt_worker.guardrails.guardrail import Action, Severity
 
-CARD = "CREDIT_CARD"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Match:
-    """A place in one text: `start` and `end` in characters of the raw text, `score` from 0 to 1."""
-
-    start: int
-    end: int
-    rule: str
-    score: float
+_SHORTEST_CARD = 12  # digits: of fewer, the last four would show too much
 
 
 @dataclass(frozen=True, slots=True)
 class HashKey:
-    """The secret of the HMACs of matches: with it the same match is known again in other events, else not."""
+    """The secret of the keyed hashes of matches: whoever has it recognises the same match in other events."""
 
     id: str
     secret: bytes = field(repr=False)
 
     def digest(self, matched: str) -> str:
-        """HMAC-SHA-256 in hexadecimal."""
+        """HMAC-SHA-256 (RFC 2104), 64 hexadecimal digits."""
         return hmac.new(self.secret, matched.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A violation, ready to be recorded. `match_hmac` and `hmac_key_id` are None where no key was given."""
+    """A violation, ready to be recorded.
+
+    `start` and `end` are characters of the text named `field`, `score` is from 0 to 1. `match_hmac` and `hmac_key_id`
+    are None where no key was given.
+    """
 
     guardrail_id: UUID | None
     guardrail_name: str
@@ -57,7 +52,7 @@ class Finding:
 
 def preview(rule: str, matched: str) -> str:
     """What people are shown instead of the match: its rule, and of a card the last four digits."""
-    if rule != CARD:
+    if rule != CREDIT_CARD.name:
         return f"<{rule}>"
     digits = "".join(str(int(character)) for character in matched if character.isdecimal())
-    return f"<{rule} …{digits[-4:]}>" if len(digits) >= 12 else f"<{rule}>"
+    return f"<{rule} …{digits[-4:]}>" if len(digits) >= _SHORTEST_CARD else f"<{rule}>"

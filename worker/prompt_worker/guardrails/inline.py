@@ -1,4 +1,4 @@
-"""For a service, before it calls the model or publishes: check texts, mask personal data. No database, no network."""
+"""For a service, before it calls the model or publishes: check texts, mask personal data."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from prompt_worker.guardrails.evaluation import Result, evaluate
+from prompt_worker.guardrails.detectors.detector import Match
+from prompt_worker.guardrails.detectors.texts import Texts
+from prompt_worker.guardrails.evaluation import Evaluation, evaluate
 from prompt_worker.guardrails.fields import Execution
-from prompt_worker.guardrails.finding import HashKey, Match, preview
+from prompt_worker.guardrails.finding import HashKey, preview
 from prompt_worker.guardrails.guardrail import Guardrail
 from prompt_worker.guardrails.registry import Evaluator, compile_guardrail
 from prompt_worker.guardrails.text.patterns import MATCHES_LIMIT
-from prompt_worker.guardrails.texts import Batch
 
-_ROUNDS = 1000
+_ROUNDS = 1000  # each masks as many matches as a detector reports at a time
 
 DEFAULT_PII = Guardrail(name="pii", type="pii_detection", config={}, severity="critical", action="block")
 
@@ -30,10 +31,12 @@ def check(
     template_name: str | None = None,
     category: str | None = None,
     key: HashKey | None = None,
-) -> Result:
-    """What the guardrails find in one execution; `.outcome` is `allow`, `warn` or `block`.
+) -> Evaluation:
+    """What the guardrails find in one execution; its `outcome` is `allow`, `warn` or `block`.
 
-    A service that checks often compiles its guardrails once and passes the evaluators. Raises `GuardrailConfigError`.
+    `template_name` and `category` choose the guardrails; `template_text` keeps the template's own words from being
+    judged. Findings have a keyed hash of what matched where a `key` is given. A service that checks often compiles its
+    guardrails once and passes the evaluators. Raises `GuardrailConfigError`.
     """
     execution = Execution(prompt, variables, response, template_text, template_name, category)
     return evaluate([_compiled(guardrail) for guardrail in guardrails], [execution], key)[0]
@@ -46,15 +49,18 @@ def mask(text: str, guardrail: Guardrail | Evaluator = DEFAULT_PII) -> str:
     """
     evaluator = _compiled(guardrail)
     for _ in range(_ROUNDS):
-        matches = evaluator.detector.detect(Batch([text], enough=sys.maxsize))[0]
+        matches = evaluator.detector.detect(Texts([text], enough=sys.maxsize))[0]
         text = _replace(text, matches)
-        if len(matches) < MATCHES_LIMIT:  # else there may be more than a detector reports at a time
+        if len(matches) < MATCHES_LIMIT:
             break
     return text
 
 
 def mask_all(value: Any, guardrail: Guardrail | Evaluator = DEFAULT_PII) -> Any:
-    """A copy of `value` with every text in its nested objects and lists masked, keys included."""
+    """A copy of `value` with every text in its nested objects and lists masked, keys included.
+
+    A number in which something is found becomes a text. Raises `GuardrailConfigError`.
+    """
     evaluator = _compiled(guardrail)
     if isinstance(value, str):
         return mask(value, evaluator)

@@ -4,33 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from prompt_worker.guardrails.detectors.config import Config, GuardrailConfigError
 from prompt_worker.guardrails.detectors.content_policy import PolicyDetector
+from prompt_worker.guardrails.detectors.detector import Detector
 from prompt_worker.guardrails.detectors.pii_detection import PiiDetector
 from prompt_worker.guardrails.detectors.prompt_injection import InjectionDetector
 from prompt_worker.guardrails.detectors.toxic_content import ToxicityDetector
-from prompt_worker.guardrails.finding import Match
-from prompt_worker.guardrails.guardrail import Config, Guardrail, GuardrailConfigError
-from prompt_worker.guardrails.text.patterns import PatternSet
-from prompt_worker.guardrails.texts import Batch
-
-
-class Detector(Protocol):
-    """A config made ready to look at texts; `version` changes when the same text may be judged differently."""
-
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def sets(self) -> Sequence[PatternSet]:
-        """Patterns that are looked for in every text: those of all detectors are searched in one pass."""
-        ...
-
-    def detect(self, batch: Batch) -> list[list[Match]]:
-        """For each text of the batch its matches, spans in characters of the raw text, in order."""
-        ...
-
+from prompt_worker.guardrails.guardrail import Guardrail
 
 TYPES: dict[str, Callable[[Config], Detector]] = {
     "pii_detection": PiiDetector,
@@ -55,13 +36,13 @@ def compile_guardrail(guardrail: Guardrail) -> Evaluator:
         raise GuardrailConfigError(
             guardrail.name, "guardrail_type", f"is not known; known: {', '.join(sorted(TYPES))}"
         )
-    return Evaluator(guardrail, make(Config.of(guardrail)))
+    return Evaluator(guardrail, make(Config.of(guardrail.name, guardrail.config)))
 
 
 def compile_all(
     guardrails: Iterable[Guardrail],
 ) -> tuple[Sequence[Evaluator], Sequence[GuardrailConfigError]]:
-    """The active guardrails that can be used, and why the others cannot: one that is broken stops no other."""
+    """The active guardrails that can be used, and why the others cannot: a broken one does not stop the rest."""
     compiled, refused = [], []
     for guardrail in guardrails:
         if guardrail.is_active:

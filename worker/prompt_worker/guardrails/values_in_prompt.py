@@ -1,4 +1,8 @@
-"""Where in a prompt the values of its variables stand: many values in a long prompt at the cost of a few."""
+"""Where in a prompt the values of its variables are: many values in a long prompt at the cost of a few.
+
+Short inputs are searched value by value. For long ones the beginnings of all values are hashed, and so is the prompt at
+every position (as Rabin and Karp do): only where the hashes are equal are the texts compared.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +11,37 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST = 3  # characters of a value that is looked for in the prompt: shorter ones stand everywhere
+LEAST = 3  # characters of a value that is searched in the prompt: shorter ones are everywhere
 
-_AT_ONCE = 20_000_000  # characters times values that are as soon searched one by one
-_WIDTHS = (32, 8, LEAST)  # characters of a value's beginning that are looked up in the prompt
-_PART = 500_000  # characters of the prompt at a time, for the sake of memory
-_TRIES = (
-    2_000_000  # comparisons: a prompt that repeats the beginning of many values is not searched to its end
-)
+_AT_ONCE = 20_000_000  # characters times values up to which a search for each value is as fast
+_WIDTHS = (32, 8, LEAST)  # characters of a value's beginning that are hashed
+_PART = 500_000  # characters of the prompt at a time, to bound the memory
+# Comparisons: a prompt that repeats the beginning of many values is not searched to its end.
+_TRIES = 2_000_000
+# The primes of FNV-1 and of Knuth's multiplicative hash.
 _STEP, _MIX = np.uint32(0x01000193), np.uint32(0x9E3779B1)
 _BITS = 20
 
 
-def places(prompt: str, values: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """(place in `values`, start) wherever one of the values, all different, stands in the prompt."""
-    longer = [place for place, value in enumerate(values) if LEAST <= len(value) <= len(prompt)]
+def find_values(prompt: str, values: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """(index in `values`, start in the prompt) wherever one of the values, all different, is in the prompt."""
+    longer = [index for index, value in enumerate(values) if LEAST <= len(value) <= len(prompt)]
     if len(prompt) * len(longer) <= _AT_ONCE:
-        for place in longer:
-            start = prompt.find(values[place])
+        for index in longer:
+            start = prompt.find(values[index])
             while start >= 0:
-                yield place, start
-                start = prompt.find(values[place], start + len(values[place]))
+                yield index, start
+                start = prompt.find(values[index], start + len(values[index]))
         return
     tries = _TRIES
     for width in _WIDTHS:
-        wanted = [place for place in longer if len(values[place]) >= width]
-        longer = [place for place in longer if len(values[place]) < width]
-        known: dict[str, dict[int, dict[str, int]]] = {}  # by beginning, by length
-        for place in wanted:
-            value = values[place]
-            known.setdefault(value[:width], {}).setdefault(len(value), {})[value] = place
+        wanted = [index for index in longer if len(values[index]) >= width]
+        longer = [index for index in longer if len(values[index]) < width]
+        # By beginning, then by length.
+        known: dict[str, dict[int, dict[str, int]]] = {}
+        for index in wanted:
+            value = values[index]
+            known.setdefault(value[:width], {}).setdefault(len(value), {})[value] = index
         free = dict.fromkeys(wanted, 0)  # where the next of each may begin
         for start in _candidates(prompt, list(known), width):
             for length, by_value in known.get(prompt[start : start + width], {}).items():
@@ -64,7 +69,8 @@ def _candidates(prompt: str, beginnings: Sequence[str], width: int) -> Iterator[
 def _hashes(text: str, width: int) -> NDArray[np.uint32]:
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint32)
     hashed, done = codes, 1
-    while done < width:  # doubled while it fits, then one by one
+    # Doubled while it fits, then one by one.
+    while done < width:
         more = min(done, width - done)
         if more == done:
             hashed = hashed[:-done] * np.uint32(pow(int(_STEP), done, 2**32)) + hashed[done:]

@@ -19,15 +19,10 @@ from prompt_schema.statistics import recount
 from prompt_worker.local import ServerError
 from prompt_worker.local.demo.events import Plan
 from prompt_worker.local.demo.run import DemoRun, Ledger
+from prompt_worker.local.report import print_dead_letters, print_ledger, print_statistics, print_violations
 from prompt_worker.local.servers.emulator import Emulator, find_jar, find_java
 from prompt_worker.local.servers.postgres import Postgres
-from prompt_worker.local.view import (
-    View,
-    print_dead_letters,
-    print_ledger,
-    print_statistics,
-    print_violations,
-)
+from prompt_worker.local.view import View
 from prompt_worker.local.worker_process import WorkerProcess
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.process.signals import stopped_by_signal
@@ -36,12 +31,13 @@ from prompt_worker.platform.pubsub.topology import Topology, read_topology, reco
 from prompt_worker.platform.settings import Environment
 
 PROJECT = "prompt-worker-local"
-LOOK_SECONDS = 0.1
-PATIENCE_SECONDS = 60.0  # without any progress, then the demonstration has failed
+CHECK_SECONDS = 0.1
+# Without any progress for so long, the demonstration has failed.
+PATIENCE_SECONDS = 60.0
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: a signal came while something was starting
-    """The user asked to stop."""
+class Stopped(Exception):  # noqa: N818 - not an error
+    """A signal came while something was starting."""
 
 
 def up(*, demo: int, once: bool, data_dir: str | None) -> int:
@@ -50,8 +46,9 @@ def up(*, demo: int, once: bool, data_dir: str | None) -> int:
     Raises `ServerError` when something needed is missing: its message says how to get it.
     """
     if demo < 0:
-        raise ServerError("--demo wants a number of events, 0 or more")
-    find_java()  # what is missing is asked for before anything starts
+        raise ServerError("--demo must be a number of events, 0 or more")
+    # Before anything starts: what is missing is an error that says how to install it.
+    find_java()
     find_jar()
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
     with stopped_by_signal() as stop, ExitStack() as services:
@@ -72,18 +69,19 @@ def _up(
     data_dir: Path | None,
 ) -> int:
     engine = _start_database(services, console, data_dir)
-    _unless(stop)
+    _raise_if_stopped(stop)
     topology, subscriber = _start_pubsub(services, console)
-    _unless(stop)
+    _raise_if_stopped(stop)
     run = DemoRun(Plan(demo), topology, subscriber) if demo else None
-    os.environ.setdefault("PROMPT_WORKER_HMAC_KEY", secrets.token_hex(32))  # for as long as this lasts
+    # A key for this run, unless there is one.
+    os.environ.setdefault("PROMPT_WORKER_HMAC_KEY", secrets.token_hex(32))
     workers = [
         services.enter_context(WorkerProcess(consumer, console.print))
         for consumer in ("executions", "guardrails", "dead-letters")
     ]
-    services.callback(console.print, "stopping: the workers, Pub/Sub, PostgreSQL")
+    services.callback(console.print, "stopping workers, Pub/Sub and PostgreSQL")
     for worker in workers:
-        console.print(f"worker of {worker.consumer}, process {worker.pid}")
+        console.print(f"{worker.consumer} worker, process {worker.pid}")
     for name in ("DATABASE_URL", "PUBSUB_EMULATOR_HOST", "PUBSUB_PROJECT_ID"):
         console.print(f"  export {name}={os.environ[name]}")
 
@@ -96,13 +94,13 @@ def _up(
             exit_code = _conclude(ledger, engine, console)
         elif lag := view.counts()["lag"]:
             console.print(
-                f"stopped early: {lag:,} published events were not written and go with the emulator"
+                f"stopped early: {lag:,} published events were not written and are lost with the emulator"
             )
     if not once and not stop.is_set():
-        console.print("\nrunning; Ctrl-C stops all of it")
+        console.print("\nrunning; Ctrl-C stops everything")
         with view.live():
-            while not stop.wait(LOOK_SECONDS):
-                _unless_ended(workers)
+            while not stop.wait(CHECK_SECONDS):
+                _raise_if_ended(workers)
                 view.show()
     return exit_code
 
@@ -113,7 +111,7 @@ def _start_database(services: ExitStack, console: Console, data_dir: Path | None
     engine = connect(server.url, application_name="prompt-worker up", statement_timeout_ms=0)
     services.callback(engine.dispose)
     applied = migrate(engine, lambda _: None)
-    where = f"in {data_dir}" if data_dir else "temporary; --data DIR keeps one"
+    where = f"in {data_dir}" if data_dir else "temporary (--data DIR keeps one)"
     console.print(f"PostgreSQL {server.version}, {where}; {len(applied)} migrations applied")
     return engine
 
@@ -122,7 +120,8 @@ def _start_pubsub(services: ExitStack, console: Console) -> tuple[Topology, Subs
     emulator = services.enter_context(Emulator())
     os.environ["PUBSUB_EMULATOR_HOST"] = emulator.host
     os.environ["PUBSUB_PROJECT_ID"] = PROJECT
-    os.environ.pop("PROMPT_WORKER_SPOOL", None)  # events of another project may wait there
+    # Events of another project may wait there.
+    os.environ.pop("PROMPT_WORKER_SPOOL", None)
     environment = Environment()
     topology = read_topology(environment)
     environment.check()
@@ -136,13 +135,13 @@ def _start_pubsub(services: ExitStack, console: Console) -> tuple[Topology, Subs
 def _follow(
     run: DemoRun, workers: Sequence[WorkerProcess], engine: Engine, view: View, stop: Wakeup
 ) -> Ledger | None:
-    """Until each message is accounted for, or nothing moves any more; None when stopped before that."""
+    """Waits until each message is accounted for, or nothing moves any more; None when stopped before that."""
     run.start(engine)
     moved_at, seen = time.monotonic(), (-1, [-1])
     with view.live():
-        while not stop.wait(LOOK_SECONDS):
+        while not stop.wait(CHECK_SECONDS):
             view.show()
-            _unless_ended(workers)
+            _raise_if_ended(workers)
             if run.failed:
                 raise ServerError(f"the demonstration could not be published: {type(run.failed).__name__}")
             settled = [worker.settled for worker in workers]
@@ -170,12 +169,12 @@ def _conclude(ledger: Ledger, engine: Engine, console: Console) -> int:
     return 0 if ledger.holds and not differences else 1
 
 
-def _unless(stop: Wakeup) -> None:
+def _raise_if_stopped(stop: Wakeup) -> None:
     if stop.is_set():
         raise Stopped
 
 
-def _unless_ended(workers: Sequence[WorkerProcess]) -> None:
+def _raise_if_ended(workers: Sequence[WorkerProcess]) -> None:
     for worker in workers:
         if failure := worker.failure:
             raise ServerError(failure)

@@ -19,7 +19,7 @@ STOP_SECONDS = 12.0
 
 
 class WorkerProcess:
-    """Runs until `stop`; `totals` is what it settled by outcome, `report` gets what it warns of."""
+    """Runs until `stop`. `totals` counts what it settled, by outcome; `report` is called with its warnings."""
 
     def __init__(self, consumer: str, report: Callable[[str], None]) -> None:
         self.consumer = consumer
@@ -36,7 +36,8 @@ class WorkerProcess:
             errors="replace",
             env=os.environ
             | {"PROMPT_WORKER_LOG_FORMAT": "json", "PROMPT_WORKER_PROGRESS_SECONDS": str(PROGRESS_SECONDS)},
-            start_new_session=True,  # Ctrl-C reaches it through us, in its turn
+            # Ctrl-C reaches it through us, in its turn.
+            start_new_session=True,
         )
         self._lifeline.hold(self._process.pid)
         self._reader = threading.Thread(target=self._read, name="worker-log", daemon=True)
@@ -48,14 +49,13 @@ class WorkerProcess:
 
     @property
     def failure(self) -> str | None:
-        """Why it ended by itself; None while it runs."""
+        """Why it ended without `stop`; None while it runs."""
         code = self._process.poll()
         if code is None:
             return None
         self._reader.join(1)
-        return f"the worker of {self.consumer} ended with exit code {code}. Its last lines:\n" + "\n".join(
-            self._last_lines
-        )
+        last_lines = "\n".join(self._last_lines)
+        return f"the {self.consumer} worker ended with exit code {code}. Its last lines:\n{last_lines}"
 
     @property
     def settled(self) -> int:

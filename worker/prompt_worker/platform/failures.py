@@ -1,4 +1,4 @@
-"""Failures that end a command with a sentence for its user, never with a traceback; each has an exit code.
+"""Failures that end a command with a sentence for its user instead of a traceback; each has an exit code.
 
 The codes from 64 to 78 are those of sysexits.h; 130 is a shell's for Ctrl-C.
 """
@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-# By code: what a script that runs prompt-worker may conclude.
+# What each means to a script that runs prompt-worker.
 EXIT_CODES = {
     0: "done",
-    1: "done, and something is not as it should be: a check failed, events were refused, something was found",
+    1: "something is wrong: a check or a migration failed, events were refused, or a violation was found",
     2: "the command line is wrong",
-    64: "an argument does not fit what it names",
+    64: "an argument does not match what it names",
     65: "the given content is not valid",
-    66: "the thing to work on does not exist or cannot be read",
-    69: "the database, the broker or a local server lacks something or is unavailable",
-    70: "nearly everything was rejected: the worker stopped, since it is the worker that is broken",
+    66: "what the command works on does not exist or cannot be read",
+    69: "the database, Pub/Sub or a local server is unavailable or lacks something",
+    70: "the breaker opened: nearly all events were rejected, so the worker stopped",
     78: "settings are missing or wrong, or an extra is not installed",
     130: "interrupted",
 }
@@ -35,6 +35,6 @@ class SettingsError(Failure):
 
 
 class DeploymentError(Failure):
-    """The database or the broker lacks something that no retry brings."""
+    """The database or Pub/Sub lacks something that no retry brings."""
 
     exit_code = 69

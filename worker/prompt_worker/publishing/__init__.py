@@ -1,1 +1,4 @@
-"""How an event leaves a service: body, message, outbox, sender, Pub/Sub; and the spool while that is away."""
+"""How an event leaves a service: publisher → body → outbox → sender → delivery → connection.
+
+While Pub/Sub is unavailable, `spool` keeps events on disk.
+"""

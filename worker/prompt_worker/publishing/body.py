@@ -14,25 +14,27 @@ from msgspec import Raw, to_builtins
 from msgspec.json import encode as to_json
 
 from prompt_worker.event.execution import ExecutionEvent, InvalidEventError, encode
+from prompt_worker.platform.pubsub.limits import MESSAGE_BYTES
 
-# Pub/Sub takes 10,000,000 bytes a request; the rest is for attributes: ours, and those a dead letter gets.
-BODY_LIMIT = 9_950_000
-TRUNCATED = "_truncated"
+# The rest is for attributes: ours, and those a dead letter gets.
+BODY_LIMIT = MESSAGE_BYTES - 50_000
+_TRUNCATED = "_truncated"
 _TEXTS = ("rendered_prompt", "model_response", "error_message")
-_JSON_FIELDS: dict[str, Any] = {
-    "input_variables": {},
-    "guardrail_violations": [],
-}  # and what is left without them
+# Each with what is left when its content is left out.
+_JSON_FIELDS: dict[str, Any] = {"input_variables": {}, "guardrail_violations": []}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-_KEPT = 1_000  # bytes: no text is cut below this
+# Bytes: no text is cut below this.
+_KEPT = 1_000
+# Bytes of JSON that one character needs at most.
+_LONGEST_CHARACTER = 6
 
 
 def make_body(event: ExecutionEvent) -> tuple[bytes, list[str]]:
     """The JSON of `event`, and the names of the fields that were cut to make it fit.
 
-    Lone surrogates become U+FFFD, NaN and infinities null, values JSON has no form for their `str()`. What was cut
-    stands in `input_variables._truncated`: the path of each text with its length before, in characters.
+    Lone surrogates become U+FFFD, NaN and infinities null, values that JSON cannot express their `str()`.
+    `input_variables._truncated` names what was cut: the path of each text with its length before, in characters.
     Raises `InvalidEventError` when it cannot fit, and whatever encoding a value raises.
     """
     fields: dict[str, Any] | None = None
@@ -44,7 +46,7 @@ def make_body(event: ExecutionEvent) -> tuple[bytes, list[str]]:
     return (body, []) if len(body) <= BODY_LIMIT else _cut(fields or _event_plain(event))
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """`value` made of dict, list, str, int, float, bool and None only, as JSON in UTF-8 can hold them."""
     made: Any = value
     match value:
@@ -56,17 +58,18 @@ def plain(value: Any) -> Any:
             made = value if math.isfinite(value) else None
         case dict():
             made = {
-                plain(key if isinstance(key, str) else str(key)): plain(item) for key, item in value.items()
+                _plain(key if isinstance(key, str) else str(key)): _plain(item) for key, item in value.items()
             }
         case list() | tuple() | set() | frozenset():
-            made = [plain(item) for item in value]
+            made = [_plain(item) for item in value]
         case Raw():
-            made = json.loads(bytes(value))  # msgspec would round integers beyond 64 bits
+            # msgspec would round integers beyond 64 bits.
+            made = json.loads(bytes(value))
         case _:
             try:
-                made = plain(to_builtins(value))
+                made = _plain(to_builtins(value))
             except TypeError:
-                made = plain(str(value))
+                made = _plain(str(value))
     return made
 
 
@@ -76,7 +79,7 @@ def _join(pair: re.Match[str]) -> str:
 
 def _event_plain(event: ExecutionEvent) -> dict[str, Any]:
     values = ((name, getattr(event, name)) for name in event.__struct_fields__)
-    return {name: plain(value) for name, value in values if value not in (None, Raw(b""))}
+    return {name: _plain(value) for name, value in values if value not in (None, Raw(b""))}
 
 
 class _Text(NamedTuple):
@@ -113,14 +116,14 @@ def _cut(fields: dict[str, Any]) -> tuple[bytes, list[str]]:
 def _texts(value: Any, path: str) -> Iterator[_Text]:
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        if isinstance(item, str) and len(item) > _KEPT // 6:  # a character takes 6 bytes at most
+        if isinstance(item, str) and len(item) > _KEPT // _LONGEST_CHARACTER:
             yield _Text(value, key, f"{path}.{key}")
         else:
             yield from _texts(item, f"{path}.{key}")
 
 
 def _cut_texts(texts: list[_Text], excess: int, lengths: dict[str, int]) -> bool:
-    """Takes `excess` bytes off the longest of `texts`; False when none can be cut any further."""
+    """Removes `excess` bytes from the longest of `texts`; False when none can be cut any further."""
     sizes = sorted((text.size() for text in texts), reverse=True)
     limit, freed = _KEPT, 0
     for count, (size, following) in enumerate(pairwise([*sizes, _KEPT]), start=1):
@@ -136,7 +139,7 @@ def _cut_texts(texts: list[_Text], excess: int, lengths: dict[str, int]) -> bool
 
 
 def _prefix(text: str, limit: int) -> str:
-    """The longest beginning of `text` that takes at most `limit` bytes of JSON."""
+    """The longest beginning of `text` that is at most `limit` bytes of JSON."""
     lengths = range(min(len(text), limit) + 1)
     return text[: bisect_right(lengths, limit, key=lambda length: len(to_json(text[:length]))) - 1]
 
@@ -146,4 +149,4 @@ def _excess(fields: dict[str, Any], lengths: dict[str, int]) -> int:
 
 
 def _noted(fields: dict[str, Any], lengths: dict[str, int]) -> dict[str, Any]:
-    return {**fields, "input_variables": {**fields["input_variables"], TRUNCATED: lengths}}
+    return {**fields, "input_variables": {**fields["input_variables"], _TRUNCATED: lengths}}

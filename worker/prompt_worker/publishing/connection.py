@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from google.api_core.exceptions import Forbidden, InvalidArgument, NotFound, Unauthenticated
@@ -11,48 +12,53 @@ from google.cloud import pubsub_v1
 from google.pubsub_v1 import PublisherClient
 from google.pubsub_v1.types import PublishRequest, PubsubMessage
 
-from prompt_worker.platform import telemetry
-from prompt_worker.publishing.message import Message, UnpublishableError
-from prompt_worker.publishing.processes import spool_bytes, unsent
+from prompt_worker.publishing.errors import UnavailableError, UnpublishableError
+from prompt_worker.publishing.message import Message
 
 _Request: Any = PublishRequest.pb()
 _Message: Any = PubsubMessage.pb()
 
-# Here, since OpenTelemetry comes with the client library, which is loaded late.
-telemetry.watch("unsent_events", unsent)
-telemetry.watch("spool", spool_bytes)
-
 
 class Connection:
-    """To one topic."""
+    """To one topic. Raises `UnavailableError`, as `publish` does."""
 
     def __init__(self, project: str, topic: str) -> None:
-        self._client = pubsub_v1.PublisherClient()
-        self._path = self._client.topic_path(project, topic)
+        self._project, self._topic = project, topic
+        with self._explained():
+            self._client = pubsub_v1.PublisherClient()
+            self._path = self._client.topic_path(project, topic)
 
     def publish(self, messages: Sequence[Message], timeout: float) -> list[str]:
-        """The message ids, within `timeout` seconds.
+        """The message ids, in the order of `messages`, within `timeout` seconds.
 
-        Raises `UnpublishableError`, or whatever keeps Pub/Sub from taking the messages now.
+        Raises `UnpublishableError` when Pub/Sub refuses one of the messages for good, and `UnavailableError` for
+        whatever keeps it from accepting them now.
         """
-        request = _Request(
-            topic=self._path,
-            messages=[_Message(data=bytes(each.data), attributes=each.attributes) for each in messages],
-        )
-        try:
+        with self._explained():
+            request = _Request(
+                topic=self._path,
+                messages=[_Message(data=bytes(each.data), attributes=each.attributes) for each in messages],
+            )
             # The generated call: the client's own `publish` would queue and batch a second time.
             response = PublisherClient.publish(
                 self._client, PublishRequest.wrap(request), retry=None, timeout=timeout
             )
-        except InvalidArgument as error:
-            raise UnpublishableError("Pub/Sub refuses it as invalid") from error
-        return list(response.message_ids)
+            return list(response.message_ids)
 
     def close(self) -> None:
         self._client.transport.close()
 
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except InvalidArgument as error:
+            raise UnpublishableError("Pub/Sub refuses it as invalid") from error
+        except Exception as error:
+            raise UnavailableError(_advice(error, self._project, self._topic)) from error
 
-def advice(error: Exception, project: str, topic: str) -> str:
+
+def _advice(error: Exception, project: str, topic: str) -> str:
     """What `error` is and what to do about it, in one line without any event's text."""
     match error:
         case NotFound():

@@ -1,71 +1,85 @@
-"""Publishing while Pub/Sub takes it; when to try again while it does not."""
+"""Publishing while Pub/Sub accepts it; when to try again while it does not."""
 
 from __future__ import annotations
 
 import logging
 import random
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from prompt_worker.publishing.message import Message, UnpublishableError
-
-if TYPE_CHECKING:
-    from prompt_worker.publishing.connection import Connection
+from prompt_worker.publishing.errors import UnavailableError, UnpublishableError
+from prompt_worker.publishing.message import Message
 
 log = logging.getLogger(__name__)
 
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 30.0
-_SHORTEST_REQUEST_S = 0.1
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 30.0
+_SHORTEST_REQUEST_SECONDS = 0.1
 
 
-class AwayError(Exception):
-    """Pub/Sub did not take the messages now; it has been logged, and `away_for` says when to try again."""
+class Connection(Protocol):
+    """To one topic."""
+
+    def publish(self, messages: Sequence[Message], timeout: float) -> Sequence[str]:
+        """The message id of each, in order, within `timeout` seconds.
+
+        Raises `UnpublishableError` or `UnavailableError`.
+        """
+
+    def close(self) -> None:
+        """Called once; the connection is not used again."""
 
 
-class Post:
-    """For one thread. `timeout` is in seconds, for one request."""
+class Delivery:
+    """Sends messages, and pauses between attempts that fail. For one thread.
 
-    def __init__(self, project: str, topic: str, timeout: float) -> None:
-        self._project, self._topic, self._timeout = project, topic, timeout
+    `connect` makes a connection when one is needed; `timeout` is in seconds, for one request.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], timeout: float) -> None:
+        self._connect, self._timeout = connect, timeout
         self._connection: Connection | None = None
         self._deadline = float("inf")
         self._retry_at = 0.0
         self._failures = 0
         self._trouble = ""
 
-    def away_for(self) -> float:
+    def unavailable_for(self) -> float:
         """Seconds until the next attempt is due, 0 when it is."""
         return max(0.0, self._retry_at - time.monotonic())
 
     def try_now(self, deadline: float) -> None:
-        """Before it stops: forgets the pause, and lets no request outlast `deadline` (monotonic)."""
+        """Before the end: forgets the pause, and lets no request outlast `deadline` (monotonic)."""
         self._deadline = deadline
         self._retry_at = 0.0
         self._failures = 0
 
     def back_off(self) -> None:
-        pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**self._failures) * random.uniform(0.75, 1.25)  # noqa: S311
+        """Pauses, twice as long after each failure in a row."""
+        longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**self._failures)
         self._failures += 1
-        self._retry_at = time.monotonic() + pause
+        self._retry_at = time.monotonic() + longest * random.uniform(0.75, 1.25)  # noqa: S311
 
     def send(self, messages: Sequence[Message]) -> list[str | UnpublishableError]:
-        """The message id of each, or why it will never have one. Raises `AwayError` when none can be sent now."""
-        if self.away_for():
-            raise AwayError
+        """The message id of each, or why it will never have one, in order.
+
+        Raises `UnavailableError` when none can be sent now; it has been logged, and `unavailable_for` says how long.
+        """
+        if self.unavailable_for():
+            raise UnavailableError(self._trouble)
         try:
             results = self._send_parts(messages)
         except Exception as error:
-            self._went_away(error)
-            raise AwayError from error
+            self._became_unavailable(error)
+            raise UnavailableError(self._trouble) from error
         if self._failures:
-            log.info("Pub/Sub takes events again")
+            log.info("Pub/Sub accepts events again")
         self._failures, self._trouble = 0, ""
         return results
 
     def _send_parts(self, messages: Sequence[Message]) -> list[str | UnpublishableError]:
-        """Halves what is unpublishable until the bad message stands alone."""
+        """Halves what is unpublishable until the bad message is alone."""
         try:
             return list(self._request(messages))
         except UnpublishableError as error:
@@ -76,20 +90,18 @@ class Post:
 
     def _request(self, messages: Sequence[Message]) -> Sequence[str]:
         if self._connection is None:
-            from prompt_worker.publishing.connection import Connection
-
-            self._connection = Connection(self._project, self._topic)
-        left = max(_SHORTEST_REQUEST_S, self._deadline - time.monotonic())
+            self._connection = self._connect()
+        left = max(_SHORTEST_REQUEST_SECONDS, self._deadline - time.monotonic())
         return self._connection.publish(messages, min(self._timeout, left))
 
-    def _went_away(self, error: Exception) -> None:
-        from prompt_worker.publishing.connection import advice
-
+    def _became_unavailable(self, error: Exception) -> None:
         self.back_off()
         if self._connection is not None:
-            self._connection.close()  # a new one connects at once, where this would pause for minutes
+            # A new one connects at once, where this would pause for minutes.
+            self._connection.close()
             self._connection = None
-        trouble = advice(error, self._project, self._topic)
+        # What others raise, as the import of the client library may, could hold anything.
+        trouble = str(error) if isinstance(error, UnavailableError) else type(error).__name__
         if trouble != self._trouble:
-            log.warning("Pub/Sub does not take events, they wait: %s", trouble)
+            log.warning("Pub/Sub is unavailable, events are queued: %s", trouble)
         self._trouble = trouble

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
-from typing import BinaryIO
+from typing import NamedTuple
 
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from prompt_worker.event.execution import ExecutionEvent, InvalidEventError, parse
-from prompt_worker.platform.failures import Failure
+from prompt_worker.event.execution import InvalidEventError, parse
 from prompt_worker.publishing.publisher import SPOOLED, Publisher
 
-_UNDER_WAY = 5_000  # fewer than a publisher holds in memory: reading waits for sending
-_CLOSE_S = 5.0
-_STEP = 256  # lines between two looks of the progress bar
+# Fewer than a publisher holds in memory: reading waits for sending.
+_IN_FLIGHT = 5_000
 
 
 class Tally(msgspec.Struct):
@@ -33,83 +26,55 @@ class Tally(msgspec.Struct):
     lost: int = 0
     interrupted: bool = False
 
-    @property
-    def exit_code(self) -> int:
-        if self.interrupted:
-            return 130
-        return 1 if self.refused or self.spooled or self.lost else 0
+
+class Refused(NamedTuple):
+    """A line that is no event: its number, from 1, and a reason that holds none of its text."""
+
+    number: int
+    reason: str
 
 
-class SourceError(Failure):
-    """The file cannot be read."""
-
-    exit_code = 66
+class StalledError(Exception):
+    """Pub/Sub accepted nothing for as long as the caller was willing to wait."""
 
 
-@contextmanager
-def source(name: str) -> Iterator[BinaryIO]:
-    """The file of that name, or standard input for `-`. Raises `SourceError`."""
-    if name == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        file = open(name, "rb")  # noqa: SIM115
-    except OSError as error:
-        raise SourceError(f"cannot read {name}: {error.strerror}") from None
-    with file:
-        yield file
+def publish_lines(
+    lines: Iterable[bytes], publisher: Publisher, tally: Tally, *, patience: float = 60.0
+) -> Iterator[Refused]:
+    """Publishes each line, waits until all are settled, and yields the lines that it refuses.
 
-
-def run(lines: BinaryIO, publisher: Publisher, *, as_json: bool = False, patience: float = 60.0) -> int:
-    """Publishes each line and closes `publisher`; prints what became of them. The exit code: 0 when all arrived.
-
-    Each refused line is reported on standard error with its number and the reason. Gives up when Pub/Sub takes
-    nothing for `patience` seconds.
+    `tally` is counted up meanwhile; it is final once `publisher` is closed. Blank lines do not count. Raises
+    `StalledError` after `patience` seconds in which no event was settled.
     """
-    tally = Tally()
-    under_way = _UnderWay(tally, patience)
-    try:
-        with _interrupts() as interrupted:
-            for event in _events(_with_progress(lines, tally), tally):
-                under_way.add(publisher.publish(event))
-                if interrupted.is_set():
-                    raise KeyboardInterrupt
-            under_way.wait()
-    except KeyboardInterrupt:
-        tally.interrupted = True
-    except TimeoutError:
-        print(f"Pub/Sub took nothing for {patience:.0f} s", file=sys.stderr)
-    publisher.close(_CLOSE_S)
-    _print(tally, as_json)
-    return tally.exit_code
+    in_flight = _InFlight(tally, patience)
+    for number, line in enumerate(lines, start=1):
+        if line.isspace():
+            continue
+        tally.lines += 1
+        try:
+            event, _ = parse(line)
+        except InvalidEventError as error:
+            in_flight.refuse()
+            yield Refused(number, str(error))
+        else:
+            in_flight.add(publisher.publish(event))
+    in_flight.wait()
 
 
-@contextmanager
-def _interrupts() -> Iterator[threading.Event]:
-    """Set by SIGINT, which raises as well: inside a finalizer or a callback from C that alone would be lost."""
-    came = threading.Event()
-
-    def note(_number: int, _frame: object) -> None:
-        came.set()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield came
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-class _UnderWay:
-    """Counts outcomes as they come, and makes the reader wait while too many are open."""
+class _InFlight:
+    """Counts outcomes as they come, and makes the reader wait while too many events are open."""
 
     def __init__(self, tally: Tally, patience: float) -> None:
         self._tally, self._patience = tally, patience
         self._changed = threading.Condition()
         self._open = 0
 
+    def refuse(self) -> None:
+        with self._changed:
+            self._tally.refused += 1
+
     def add(self, future: Future[str]) -> None:
-        self._wait_until_below(_UNDER_WAY)
+        self._wait_until_below(_IN_FLIGHT)
         with self._changed:
             self._open += 1
         future.add_done_callback(self._done)
@@ -121,7 +86,7 @@ class _UnderWay:
         with self._changed:
             while self._open >= limit:
                 if not self._changed.wait(self._patience):
-                    raise TimeoutError
+                    raise StalledError(f"Pub/Sub accepted nothing for {self._patience:.0f} s")
 
     def _done(self, future: Future[str]) -> None:
         error = future.exception()
@@ -135,48 +100,3 @@ class _UnderWay:
             else:
                 self._tally.lost += 1
             self._changed.notify_all()
-
-
-def _events(lines: Iterable[bytes], tally: Tally) -> Iterator[ExecutionEvent]:
-    for number, line in enumerate(lines, start=1):
-        if line.isspace():
-            continue
-        tally.lines += 1
-        try:
-            yield parse(line)[0]
-        except InvalidEventError as error:
-            tally.refused += 1
-            print(f"line {number}: {error}", file=sys.stderr)
-
-
-def _with_progress(lines: BinaryIO, tally: Tally) -> Iterable[bytes]:
-    """The lines, with a bar on a terminal that fills by bytes; without a size it counts only."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield from lines
-        return
-    size = lines.seek(0, 2) if lines.seekable() else None
-    if size is not None:
-        lines.seek(0)
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("publishing", total=size)
-        read = 0
-        for number, line in enumerate(lines):
-            read += len(line)
-            if number % _STEP == 0:
-                progress.update(task, completed=read, description=f"{tally.published:,} published")
-            yield line
-        progress.update(task, completed=read, description=f"{tally.published:,} published")
-
-
-def _print(tally: Tally, as_json: bool) -> None:
-    if as_json:
-        print(msgspec.json.encode(tally).decode())
-        return
-    parts = [f"{tally.published:,} of {tally.lines:,} events published"]
-    parts += [f"{tally.refused:,} refused"] * bool(tally.refused)
-    parts += [f"{tally.spooled:,} wait in the spool"] * bool(tally.spooled)
-    parts += [f"{tally.lost:,} given up"] * bool(tally.lost)
-    parts += ["interrupted"] * tally.interrupted
-    print(", ".join(parts))

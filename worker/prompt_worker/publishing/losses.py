@@ -9,17 +9,15 @@ from collections.abc import Iterable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 
+from prompt_worker.publishing.errors import NotPublishedError
+
 log = logging.getLogger(__name__)
 
 _IDS_A_LINE = 100
 
 
-class NotPublishedError(Exception):
-    """The event was given up: it is neither published nor on disk. The message says why."""
-
-
-class Drops:
-    """Gathers the ids of one reason into lines of up to 100, since thousands may be dropped in a second.
+class Losses:
+    """Gathers the ids of one reason into lines of up to 100, since thousands may be lost in a second.
 
     An event without a valid id is logged as None.
     """
@@ -27,7 +25,8 @@ class Drops:
     def __init__(self) -> None:
         self.refused = 0
         self.given_up = 0
-        self._lock = threading.RLock()  # a signal handler may publish, too
+        # Re-entrant: a signal handler may publish, too.
+        self._lock = threading.RLock()
         self._ids: dict[str, list[str]] = defaultdict(list)
 
     def refuse(self, event_id: object, future: Future[str] | None, error: Exception, reason: str) -> None:
@@ -38,9 +37,9 @@ class Drops:
         if future is not None:
             fail(future, error)
 
-    def give_up(self, dropped: Iterable[tuple[object, Future[str] | None]], reason: str) -> None:
-        """Valid events that could neither be published nor kept."""
-        events = list(dropped)
+    def give_up(self, lost: Iterable[tuple[object, Future[str] | None]], reason: str) -> None:
+        """Valid events, each with its id and its future, that could neither be published nor kept."""
+        events = list(lost)
         with self._lock:
             self.given_up += len(events)
         self._add(f"given up: {reason}", [str(event_id) for event_id, _ in events])
@@ -49,7 +48,7 @@ class Drops:
                 fail(future, NotPublishedError(reason))
 
     def report(self, *, at_least: int = 1) -> None:
-        """Logs the reasons that have gathered as many ids."""
+        """Logs each reason that has gathered at least so many ids."""
         with self._lock:
             full = {reason: ids for reason, ids in self._ids.items() if len(ids) >= at_least}
             for reason in full:
@@ -66,10 +65,12 @@ class Drops:
 
 
 def fail(future: Future[str], error: Exception) -> None:
-    with suppress(InvalidStateError):  # the caller cancelled it
+    """Ends `future`, unless its owner cancelled it."""
+    with suppress(InvalidStateError):
         future.set_exception(error)
 
 
 def succeed(future: Future[str], result: str) -> None:
+    """Ends `future`, unless its owner cancelled it."""
     with suppress(InvalidStateError):
         future.set_result(result)

@@ -6,12 +6,6 @@ from msgspec import Raw, Struct
 
 from prompt_worker.event.execution import EVENT_TYPE, parse
 
-ATTRIBUTE_LIMIT = 1_024  # bytes of a value
-
-
-class UnpublishableError(Exception):
-    """Pub/Sub will never take this message as it is."""
-
 
 class Message(Struct):
     """What is published, and a line of the spool."""

@@ -9,17 +9,22 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from prompt_worker.platform.pubsub.limits import REQUEST_MESSAGES
 from prompt_worker.publishing.message import Message
 
-BATCH_EVENTS = 1_000  # Pub/Sub takes no more in a request
-BATCH_BYTES = 4_000_000  # of bodies; a larger one travels alone
+BATCH_EVENTS = REQUEST_MESSAGES
+# Of bodies; a larger one travels alone.
+BATCH_BYTES = 4_000_000
 
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """One event on its way. `message` is made from `body` and `attributes` off the caller's thread."""
+    """One event on its way. `message` is made from `body` and `attributes` off the caller's thread.
 
-    event_id: UUID | None  # None where the caller gave something else: it may not be logged
+    `event_id` is None where the caller gave something else: it may not be logged.
+    """
+
+    event_id: UUID | None
     body: bytes
     attributes: dict[str, str]
     future: Future[str] = field(default_factory=Future)
@@ -31,7 +36,8 @@ class Outbox:
 
     def __init__(self, events: int, size: int) -> None:
         self._events, self._size = events, size
-        self._lock = threading.RLock()  # a signal handler may publish, too
+        # Re-entrant: a signal handler may publish, too.
+        self._lock = threading.RLock()
         self._waiting: deque[Pending] = deque()
         self._sending: set[Pending] = set()
         self._bytes = 0
@@ -82,7 +88,7 @@ class Outbox:
         return owned
 
     def close(self) -> list[Pending]:
-        """Takes no more; returns all that is left, that being sent included."""
+        """Accepts no more; returns all that is left, that being sent included."""
         with self._lock:
             self.closed = True
             left = [*self._sending, *self._waiting]

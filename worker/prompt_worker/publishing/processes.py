@@ -1,5 +1,4 @@
-"""One sender for each process: a forked child gets its own, and a process that ends without `close` loses nothing
-without a log."""
+"""One sender for each process: a forked child gets its own, and one that ends without `close` logs what it loses."""
 
 from __future__ import annotations
 
@@ -11,12 +10,12 @@ from collections.abc import Callable
 
 from prompt_worker.publishing.sender import Sender
 
-_EXIT_TIMEOUT_S = 3.0
-_FORK_WAIT_S = 2.0
+_EXIT_SECONDS = 3.0
+_FORK_WAIT_SECONDS = 2.0
 
 
-class PerProcess:
-    """`sender` is this process's own, made by `make`."""
+class ProcessLocal:
+    """Holds this process's sender; a fork gets a new one."""
 
     def __init__(self, make: Callable[[], Sender]) -> None:
         self._make = make
@@ -24,7 +23,7 @@ class PerProcess:
         _all.add(self)
 
     def renew(self) -> None:
-        """What waits in the parent's is the parent's to send."""
+        """A new sender, for a forked child: what waits in the parent's is the parent's to send."""
         _left_by_parent.append(self.sender)
         if self.sender.backlog.spool is not None:
             self.sender.backlog.spool.abandon()
@@ -36,29 +35,25 @@ class PerProcess:
         if "multiprocessing.util" in sys.modules:
             from multiprocessing.util import Finalize
 
-            Finalize(None, self.sender.stop, args=(_EXIT_TIMEOUT_S,), exitpriority=0)
+            Finalize(None, self.sender.stop, args=(_EXIT_SECONDS,), exitpriority=0)
 
 
-def unsent() -> int:
-    """Events that wait in this process's memory."""
-    return sum(each.sender.unsent() for each in _all)
-
-
-def spool_bytes() -> int:
-    """Of events that wait on disk, for this process or another."""
-    spools = [each.sender.backlog.spool for each in _all]
-    return sum({spool.folder: spool.size() for spool in spools if spool is not None}.values())
-
-
-_all: set[PerProcess] = set()  # for good: what a dropped publisher still holds is sent, too
-_left_by_parent: list[Sender] = []  # never freed: a child must not close the parent's connection
+# For good: what a publisher that nobody refers to still holds is sent, too.
+_all: set[ProcessLocal] = set()
+# Never freed: a child must not close the parent's connection.
+_left_by_parent: list[Sender] = []
 _forking = threading.local()
 
 
+def senders() -> list[Sender]:
+    """Those of this process's publishers."""
+    return [each.sender for each in tuple(_all)]
+
+
 def _before_fork() -> None:
-    # No request under way, nor the import of gRPC: the child could use neither after that.
-    locks = [each.sender.busy for each in _all]
-    _forking.held = [lock for lock in locks if lock.acquire(timeout=_FORK_WAIT_S)]
+    # No request in flight, nor the import of gRPC: the child could use neither after that.
+    locks = [sender.busy for sender in senders()]
+    _forking.held = [lock for lock in locks if lock.acquire(timeout=_FORK_WAIT_SECONDS)]
 
 
 def _after_fork_in_parent() -> None:
@@ -72,13 +67,14 @@ def _after_fork_in_child() -> None:
 
 
 def _at_exit() -> None:
-    for each in _all:
-        if not each.sender.stopped():
-            each.sender.stop(_EXIT_TIMEOUT_S)
+    for sender in senders():
+        if not sender.stopped():
+            sender.stop(_EXIT_SECONDS)
 
 
 atexit.register(_at_exit)
-if hasattr(os, "register_at_fork"):  # Windows does not fork
+# Windows does not fork.
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
     )

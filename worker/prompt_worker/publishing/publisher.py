@@ -7,24 +7,27 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
 from prompt_worker.event.execution import ExecutionEvent, InvalidEventError
 from prompt_worker.publishing.body import make_body
-from prompt_worker.publishing.delivery import Post
+from prompt_worker.publishing.delivery import Delivery
 from prompt_worker.publishing.outbox import Outbox, Pending
-from prompt_worker.publishing.processes import PerProcess
+from prompt_worker.publishing.processes import ProcessLocal
 from prompt_worker.publishing.sender import Sender
 from prompt_worker.publishing.spool.backlog import SPOOLED
 from prompt_worker.publishing.target import read_target
 from prompt_worker.publishing.tracing import carry_on
 
+if TYPE_CHECKING:
+    from prompt_worker.publishing.connection import Connection
+
 __all__ = ["SPOOLED", "Counts", "Publisher", "Unsent"]
 
 
 class Counts(NamedTuple):
-    """What became of events in this process. One that was spooled counts as `published` too once it is."""
+    """What became of events in this process. A spooled one counts as `published` too once it is."""
 
     published: int
     spooled: int
@@ -46,9 +49,9 @@ class Publisher:
     name) from PROMPT_EXECUTIONS_TOPIC, `spool` (a folder) from PROMPT_WORKER_SPOOL, `source` (the service, in
     CloudEvents' sense) from OTEL_SERVICE_NAME or K_SERVICE.
 
-    At most `max_events` events and `max_bytes` bytes wait in memory. While Pub/Sub is away they wait in the spool, at
-    most `spool_bytes`, or without one in memory. `linger` is how many seconds a first event waits for others to share
-    its request, `timeout` how many a request may take.
+    At most `max_events` events and `max_bytes` bytes wait in memory. While Pub/Sub is unavailable they wait in the
+    spool, at most `spool_bytes`, or without one in memory. `linger` is how many seconds a first event waits for
+    others to share its request, `timeout` how many a request may take.
 
     Raises `SettingsError` for settings that are missing or cannot be used; touches no network.
     """
@@ -69,7 +72,7 @@ class Publisher:
         self._target = read_target(project, topic, source, spool)
         self._limits = max_events, max_bytes, spool_bytes
         self._linger, self._timeout = linger, timeout
-        self._own = PerProcess(self._new_sender)
+        self._own = ProcessLocal(self._new_sender)
 
     def publish(self, event: ExecutionEvent) -> Future[str]:
         """Hands `event` over; it may be changed or reused afterwards.
@@ -89,7 +92,7 @@ class Publisher:
         except Exception as error:
             # What others raise may quote the event.
             reason = str(error) if isinstance(error, InvalidEventError) else type(error).__name__
-            self._own.sender.drops.refuse(event_id, future, error, reason)
+            self._own.sender.losses.refuse(event_id, future, error, reason)
         return future
 
     @contextmanager
@@ -132,16 +135,16 @@ class Publisher:
     @property
     def counts(self) -> Counts:
         sender = self._own.sender
-        return Counts(sender.published, sender.backlog.spooled, sender.drops.given_up, sender.drops.refused)
+        return Counts(sender.published, sender.backlog.spooled, sender.losses.given_up, sender.losses.refused)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Waits until every event is published, also spooled ones; False when `timeout` seconds were not enough."""
         return self._own.sender.flush(timeout)
 
     def close(self, timeout: float = 10.0) -> Unsent:
-        """Publishes what it can within `timeout` seconds and says what is left. Later events are spooled or fail."""
+        """Publishes what it can within `timeout` seconds; returns what is left. Later events are spooled or fail."""
         sender = self._own.sender
-        return Unsent(sender.stop(timeout), sender.drops.given_up)
+        return Unsent(sender.stop(timeout), sender.losses.given_up)
 
     def __enter__(self) -> Self:
         return self
@@ -151,14 +154,22 @@ class Publisher:
 
     def _new_sender(self) -> Sender:
         max_events, max_bytes, spool_bytes = self._limits
-        project, topic, source, folder = self._target
-        spool = None
+        folder, spool = self._target.spool, None
         if folder is not None:
-            from prompt_worker.publishing.spool.spool import Spool  # needs file locks, which Windows has not
+            # It needs file locks, which Windows does not have.
+            from prompt_worker.publishing.spool.spool import Spool
 
             spool = Spool(folder, spool_bytes)
-        post = Post(project, topic, self._timeout)
-        return Sender(post, source, Outbox(max_events, max_bytes), spool, self._linger)
+        delivery = Delivery(self._connect, self._timeout)
+        return Sender(delivery, self._target.source, Outbox(max_events, max_bytes), spool, self._linger)
+
+    def _connect(self) -> Connection:
+        # Late, on the sending thread: the client library and OpenTelemetry take 0.3 s to load.
+        from prompt_worker.publishing import gauges
+        from prompt_worker.publishing.connection import Connection
+
+        gauges.watch()
+        return Connection(self._target.project, self._target.topic)
 
 
 def _text(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""From the outbox to Pub/Sub, or to the spool while that is away: one thread, in batches."""
+"""From the outbox to Pub/Sub, or to the spool while that is unavailable: one thread, in batches."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from prompt_worker.event.execution import InvalidEventError
 from prompt_worker.platform.process.wakeup import Wakeup
-from prompt_worker.publishing.delivery import AwayError, Post
-from prompt_worker.publishing.losses import Drops, succeed
-from prompt_worker.publishing.message import UnpublishableError, make_message
+from prompt_worker.publishing.delivery import Delivery
+from prompt_worker.publishing.errors import UnavailableError, UnpublishableError
+from prompt_worker.publishing.losses import Losses, succeed
+from prompt_worker.publishing.message import make_message
 from prompt_worker.publishing.outbox import BATCH_EVENTS, Outbox, Pending
 from prompt_worker.publishing.spool.backlog import Backlog
 
@@ -25,15 +26,20 @@ log = logging.getLogger(__name__)
 
 
 class Sender:
-    """Of one process; a forked child makes its own. Only `flush` and `stop` wait, and not beyond their time."""
+    """Of one process; a forked child makes its own. Only `flush` and `stop` wait, and not beyond their time.
 
-    def __init__(self, post: Post, source: str, outbox: Outbox, spool: Spool | None, linger: float) -> None:
-        self.busy = threading.Lock()  # held while the thread talks to Pub/Sub or the disk: no fork in between
-        self.drops = Drops()
-        self.backlog = Backlog(spool, self.drops)
+    `busy` is held while the thread uses Pub/Sub or the disk: no fork in between.
+    """
+
+    def __init__(
+        self, delivery: Delivery, source: str, outbox: Outbox, spool: Spool | None, linger: float
+    ) -> None:
+        self.busy = threading.Lock()
+        self.losses = Losses()
+        self.backlog = Backlog(spool, self.losses)
         self.published = 0
         self.on_start: Callable[[], object] = lambda: None
-        self._post, self._source, self._outbox, self._linger = post, source, outbox, linger
+        self._delivery, self._source, self._outbox, self._linger = delivery, source, outbox, linger
         self._thread: threading.Thread | None = None
         self._lock = threading.RLock()
         self._wakeup = Wakeup()
@@ -42,7 +48,7 @@ class Sender:
         self._deadline = float("inf")
 
     def put(self, pending: Pending) -> None:
-        """Queues it; what a full outbox does not take goes to the spool, or is given up."""
+        """Queues it; when the outbox is full, it goes to the spool or is given up."""
         if self._outbox.put(pending):
             self._wakeup.set()
             if self._thread is None:
@@ -52,11 +58,11 @@ class Sender:
             why = "the publisher is closed" if closed else "the memory for waiting events is full"
             self.backlog.keep(self._with_messages([pending]), why)
             if closed:
-                self.drops.report()
+                self.losses.report()
 
     def flush(self, timeout: float) -> bool:
         """Waits until nothing is left in memory or in the spool; False when `timeout` seconds were not enough."""
-        self.backlog.look()
+        self.backlog.check()
         self._start()
         self._wakeup.set()
         with self._rested:
@@ -68,7 +74,7 @@ class Sender:
         Returns how many events wait in the spool. May be called again.
         """
         self._deadline = time.monotonic() + timeout
-        self._post.try_now(self._deadline)
+        self._delivery.try_now(self._deadline)
         self._stop.set()
         self._wakeup.set()
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -76,7 +82,7 @@ class Sender:
         self.backlog.keep(
             self._with_messages(self._outbox.close()), "not sent before the publisher was closed"
         )
-        self.drops.report()
+        self.losses.report()
         return self.backlog.close()
 
     def unsent(self) -> int:
@@ -88,7 +94,8 @@ class Sender:
         return self._outbox.closed and not len(self._outbox)
 
     def _start(self) -> None:
-        with self._lock, suppress(RuntimeError):  # Python is ending, and starts no thread: `stop` comes
+        # RuntimeError: Python is ending and starts no thread, but `stop` will be called.
+        with self._lock, suppress(RuntimeError):
             if self._thread is None and not self._stop.is_set():
                 thread = threading.Thread(target=self._run, name="prompt-publisher", daemon=True)
                 thread.start()
@@ -106,21 +113,23 @@ class Sender:
     def _finished(self) -> bool:
         if not self._stop.is_set():
             return False
-        kept = self.backlog.spool is not None and self._post.away_for() > 0  # no use in trying on
+        # Then the spool gets the rest: trying again would change nothing.
+        kept = self.backlog.spool is not None and self._delivery.unavailable_for() > 0
         return self._nothing_left() or kept or time.monotonic() >= self._deadline
 
     def _nothing_left(self) -> bool:
-        return not len(self._outbox) and not self.backlog.waits
+        return not len(self._outbox) and not self.backlog.waiting
 
     def _rest(self) -> None:
         """Until there is something to do; a first event waits `linger` seconds for company."""
-        away = self._post.away_for()
+        pause = self._delivery.unavailable_for()
         if self._stop.is_set():
-            time.sleep(min(away, 0.1))
-        elif away and self.backlog.spool is None:
-            self._stop.wait(away)  # what comes waits in memory
+            time.sleep(min(pause, 0.1))
+        elif pause and self.backlog.spool is None:
+            # New events wait in memory meanwhile.
+            self._stop.wait(pause)
         else:
-            self._wakeup.wait(away or self.backlog.pause())
+            self._wakeup.wait(pause or self.backlog.check_interval())
             if len(self._outbox) < BATCH_EVENTS:
                 self._stop.wait(self._linger)
         self._wakeup.clear()
@@ -128,34 +137,35 @@ class Sender:
     def _safe_turn(self) -> None:
         try:
             self._turn()
-        except Exception as error:  # the thread must go on: events keep coming
-            place = traceback.extract_tb(error.__traceback__)[-1]  # the whole could hold an event's text
+        # The thread must go on: events keep coming. The whole traceback could hold an event's text.
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
             log.error("unexpected %s in %s:%s", type(error).__name__, place.filename, place.lineno)  # noqa: TRY400
             self._outbox.put_back_all()
-            self._post.back_off()
+            self._delivery.back_off()
 
     def _turn(self) -> None:
         """One batch from memory, then one segment of the spool, so that neither starves the other."""
         batch = self._with_messages(self._outbox.take())
         if batch:
             self._send(batch)
-        if not self._post.away_for():
-            self.published += self.backlog.send(self._post)
-        if not self._post.away_for() and not self._nothing_left():
+        if not self._delivery.unavailable_for():
+            self.published += self.backlog.send(self._delivery)
+        if not self._delivery.unavailable_for() and not self._nothing_left():
             self._wakeup.set()
-        self.drops.report()
+        self.losses.report()
 
     def _send(self, batch: list[Pending]) -> None:
         try:
-            results = self._post.send([pending.message for pending in batch if pending.message])
-        except AwayError:
+            results = self._delivery.send([pending.message for pending in batch if pending.message])
+        except UnavailableError:
             self._hold(batch)
             return
         result_of = dict(zip(batch, results, strict=True))
         for pending in self._outbox.settle(batch):
             result = result_of[pending]
             if isinstance(result, UnpublishableError):
-                self.drops.refuse(pending.event_id, pending.future, result, str(result))
+                self.losses.refuse(pending.event_id, pending.future, result, str(result))
             else:
                 self.published += 1
                 succeed(pending.future, result)
@@ -165,11 +175,11 @@ class Sender:
         if self.backlog.spool is None:
             self._outbox.put_back(batch)
         else:
-            self.backlog.keep(self._outbox.settle(batch), "Pub/Sub is away")
+            self.backlog.keep(self._outbox.settle(batch), "Pub/Sub is unavailable")
             self.backlog.sync()
 
     def _with_messages(self, batch: list[Pending]) -> list[Pending]:
-        """Those the worker will take; the others are refused here, before anybody waits for them."""
+        """Those the worker will accept; the others are refused here, before anybody waits for them."""
         valid = []
         for pending in batch:
             try:
@@ -179,5 +189,5 @@ class Sender:
                 valid.append(pending)
             except InvalidEventError as error:
                 self._outbox.settle([pending])
-                self.drops.refuse(pending.event_id, pending.future, error, str(error))
+                self.losses.refuse(pending.event_id, pending.future, error, str(error))
         return valid

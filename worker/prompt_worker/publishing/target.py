@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prompt_worker.platform.failures import SettingsError
-from prompt_worker.publishing.message import ATTRIBUTE_LIMIT
-
-TOPIC = "prompt-executions"
+from prompt_worker.platform.pubsub.limits import ATTRIBUTE_VALUE_BYTES
+from prompt_worker.platform.settings import PublisherSettings, read
 
 
 class Target(NamedTuple):
@@ -26,11 +25,11 @@ def read_target(
     project: str | None, topic: str | None, source: str | None, spool: str | os.PathLike[str] | None
 ) -> Target:
     """What is None comes from the environment. Raises `SettingsError`."""
-    env = os.environ.get
-    project = project or env("PUBSUB_PROJECT_ID") or env("GOOGLE_CLOUD_PROJECT") or ""
-    topic = topic or env("PROMPT_EXECUTIONS_TOPIC") or TOPIC
-    source = source or env("OTEL_SERVICE_NAME") or env("K_SERVICE") or "unknown-service"
-    spool = spool or env("PROMPT_WORKER_SPOOL")
+    given = read(PublisherSettings)
+    project = project or given.project
+    topic = topic or given.topic
+    source = source or given.source
+    spool = spool or given.spool
 
     problems = []
     if not project:
@@ -39,8 +38,8 @@ def read_target(
         problems.append(f"PUBSUB_PROJECT_ID: {project!r} is not the name of a project")
     if not _is_name(topic):
         problems.append(f"PROMPT_EXECUTIONS_TOPIC: {topic!r} is not the name of a topic")
-    if len(source.encode()) > ATTRIBUTE_LIMIT:
-        problems.append(f"OTEL_SERVICE_NAME: more than {ATTRIBUTE_LIMIT} bytes")
+    if len(source.encode()) > ATTRIBUTE_VALUE_BYTES:
+        problems.append(f"OTEL_SERVICE_NAME: more than {ATTRIBUTE_VALUE_BYTES} bytes")
     folder = Path(spool, project, topic) if spool and not problems else None
     if folder is not None and (unusable := _unusable(folder)):
         problems.append(f"PROMPT_WORKER_SPOOL: cannot use the folder {folder}: {unusable}")

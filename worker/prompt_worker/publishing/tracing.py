@@ -9,21 +9,23 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from prompt_worker.publishing.message import ATTRIBUTE_LIMIT
+from prompt_worker.platform.pubsub.limits import ATTRIBUTE_VALUE_BYTES
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 
 def carry_on(future: Future[str], event_id: UUID | None) -> dict[str, str]:
-    """`traceparent` and `tracestate`; baggage is left out, it may name people.
+    """The attributes `traceparent` and `tracestate` of the caller's span; baggage is left out, it may name people.
 
-    Where the caller's span is recorded, another one lasts until `future` is done, and what follows is its child.
+    If that span is recorded, a child of it lasts until `future` is done, and is what the worker continues.
     """
     if "opentelemetry.trace" not in sys.modules:
-        return {}  # a service that never imported it has no span
+        # A service that never imported it has no span.
+        return {}
     carrier: dict[str, str] = {}
-    with suppress(Exception):  # no reason to lose an event
+    # A failure here is no reason to lose an event.
+    with suppress(Exception):
         from opentelemetry.trace import get_current_span, set_span_in_context
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -33,7 +35,7 @@ def carry_on(future: Future[str], event_id: UUID | None) -> dict[str, str]:
         if span.is_recording():
             span = _publishing(future, event_id)
         TraceContextTextMapPropagator().inject(carrier, set_span_in_context(span))
-    return {name: value for name, value in carrier.items() if len(value.encode()) <= ATTRIBUTE_LIMIT}
+    return {name: value for name, value in carrier.items() if len(value.encode()) <= ATTRIBUTE_VALUE_BYTES}
 
 
 def _publishing(future: Future[str], event_id: UUID | None) -> Span:
@@ -54,7 +56,8 @@ def _end(span: Span, future: Future[str]) -> None:
     if future.cancelled():
         span.set_status(StatusCode.ERROR, "cancelled")
     elif error := future.exception():
-        span.set_status(StatusCode.ERROR, type(error).__name__)  # its text may quote the event
+        # Its text may quote the event.
+        span.set_status(StatusCode.ERROR, type(error).__name__)
     else:
         span.set_attribute("messaging.message.id", future.result())
     span.end()

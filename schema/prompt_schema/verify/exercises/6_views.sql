@@ -26,7 +26,7 @@ BEGIN
         'v_recent_execution_errors: not the failures of the last 7 days';
     ASSERT (SELECT (violation_count, affected_users) FROM v_guardrail_violations_summary
             WHERE template_name = run_name) = (2::bigint, 2::bigint),
-        'v_guardrail_violations_summary: 2 violations of 2 users, one told twice, are counted otherwise';
+        'v_guardrail_violations_summary: 2 violations of 2 users, one reported twice, are counted otherwise';
     ASSERT (SELECT sum(violation_count) FROM v_guardrail_violations_daily WHERE guardrail_name = run_name) = 2,
         'v_guardrail_violations_daily: 2 violations are counted otherwise';
     INSERT INTO dead_letter_events (consumer, event_key, source, error_class, reason, cause, payload, attributes,

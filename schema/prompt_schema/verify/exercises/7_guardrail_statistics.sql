@@ -37,7 +37,7 @@ BEGIN
     SELECT * INTO g FROM prompt_guardrails WHERE id = guardrail;
     ASSERT g.total_checks = 1, format('1 check was counted as %s: is trigger_count_guardrail_evaluations in place?',
         g.total_checks);
-    ASSERT g.violation_count = 3, format('3 violations, one told twice, were counted as %s: '
+    ASSERT g.violation_count = 3, format('3 violations, one reported twice, were counted as %s: '
         'is trigger_count_guardrail_violations in place?', g.violation_count);
     ASSERT g.false_positive_count = 1, format('1 false positive was counted as %s: '
         'is trigger_count_false_positives in place?', g.false_positive_count);

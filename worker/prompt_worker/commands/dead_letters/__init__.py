@@ -5,6 +5,6 @@ from prompt_worker.commands.dead_letters import discard, edit, history, listing,
 
 
 def add(commands: Commands) -> None:
-    group = add_group(commands, "dead-letters", "what failed and why, and sending it again")
+    group = add_group(commands, "dead-letters", "find out what failed and why, and send it again")
     for command in (listing, summary, show, replay, edit, discard, purge, history):
         command.add(group)

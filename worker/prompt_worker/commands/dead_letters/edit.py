@@ -10,43 +10,73 @@ from prompt_worker.commands.command import Commands, add_by, add_command, open_c
 
 
 def add(commands: Commands) -> None:
-    edit = add_command(commands, "edit", _edit, "a corrected copy, replayed instead of the original")
-    edit.add_argument("id", metavar="ID", type=UUID, help="of the dead letter")
-    edit.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", type=_assignment)
-    edit.add_argument("--unset", action="append", default=[], metavar="FIELD")
-    edit.add_argument("--file", type=Path, metavar="FILE", help="the whole body (default: opened in $EDITOR)")
-    edit.add_argument("--reveal", action="store_true", help="show texts in the difference")
+    edit = add_command(
+        commands, "edit", _edit, "save a corrected copy of a dead letter, replayed instead of the original"
+    )
+    edit.add_argument("id", metavar="ID", type=UUID, help="the dead letter's id")
+    edit.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        type=_assignment,
+        help="set this field; can be repeated",
+    )
+    edit.add_argument(
+        "--unset", action="append", default=[], metavar="FIELD", help="remove this field; can be repeated"
+    )
+    edit.add_argument(
+        "--file",
+        type=Path,
+        metavar="FILE",
+        help="take the whole body from FILE (default: open it in $EDITOR)",
+    )
+    edit.add_argument("--reveal", action="store_true", help="show prompt texts in the difference")
     add_by(edit)
 
 
 def _edit(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.deadletters.correction import CorrectionError, corrected
-    from prompt_worker.deadletters.editing import edit, in_editor
-
-    def correct(body: bytes) -> bytes:
-        if not options.file:
-            return corrected(body, dict(options.set), options.unset)
-        try:
-            return bytes(options.file.read_bytes())
-        except OSError as error:
-            raise CorrectionError(f"--file {options.file}: {error.strerror}") from None
+    from prompt_worker.commands.dead_letters.editor import edit_by_hand, save_privately
+    from prompt_worker.commands.dead_letters.printable import printable_lines
+    from prompt_worker.deadletters.correction import CorrectionError, difference
+    from prompt_worker.deadletters.editing import edit, find_original
+    from prompt_worker.platform.failures import DeploymentError
 
     if options.file and (options.set or options.unset):
-        raise CorrectionError("--file is the whole body: leave --set and --unset away")
+        raise CorrectionError("--file gives the whole body: leave out --set and --unset")
     by_hand = not (options.file or options.set or options.unset)
-    return edit(
-        open_session("dead-letters"),
-        options.id,
-        in_editor if by_hand else correct,
-        by=who(options),
-        reveal=options.reveal,
-        console=open_console(),
-    )
+    session, console = open_session("dead-letters"), open_console()
+    original = find_original(session, options.id)
+    body = edit_by_hand(original.payload) if by_hand else _corrected(original.payload, options)
+    if body == original.payload:
+        console.print("nothing changed, nothing saved")
+        return 0
+    try:
+        edited = edit(session, original, body, by=who(options))
+    except (CorrectionError, DeploymentError) as error:
+        if not by_hand:
+            raise
+        raise type(error)(f"{error}. Your text is in {save_privately(body)}: pass it with --file") from None
+    for line in difference(original.payload, body, reveal=options.reveal):
+        console.print(printable_lines(line))
+    console.print(f"saved as {edited.copy}; it will be replayed instead of {original.id}")
+    return 0
+
+
+def _corrected(body: bytes, options: argparse.Namespace) -> bytes:
+    from prompt_worker.deadletters.correction import CorrectionError, corrected
+
+    if not options.file:
+        return corrected(body, dict(options.set), options.unset)
+    try:
+        return bytes(options.file.read_bytes())
+    except OSError as error:
+        raise CorrectionError(f"--file {options.file}: {error.strerror}") from None
 
 
 def _assignment(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{text}: FIELD=VALUE is wanted")
+        raise argparse.ArgumentTypeError(f"{text}: expected FIELD=VALUE")
     return name, value

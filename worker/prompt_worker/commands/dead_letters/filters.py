@@ -1,4 +1,4 @@
-"""The conditions that every command on dead letters takes: all given ones must hold."""
+"""The filters that commands on dead letters have in common."""
 
 from __future__ import annotations
 
@@ -7,25 +7,46 @@ import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from prompt_worker.deadletters.filters import CONSUMERS, SOURCES, STATUSES, Filter
+from prompt_worker.deadletters.filters import DEAD_LETTERED_BY, STATUSES, WORKER_NAMES, Filter
 
 _AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def add_filters(parser: argparse.ArgumentParser) -> None:
-    """Read back by `filter_of`."""
-    filters = parser.add_argument_group("which dead letters (all that is given must hold)")
-    add = filters.add_argument
-    add("--reason", metavar="TEXT", help="their reason holds this")
-    add("--error-class", metavar="NAME", help="such as unknown_template, invalid_field")
-    add("--template", metavar="NAME", help="the template that their event names")
-    add("--environment", metavar="NAME")
-    add("--source", choices=SOURCES, help="who put them there: a worker with its reason, or Pub/Sub itself")
-    add("--consumer", choices=CONSUMERS, help="whose they are")
-    add("--since", type=parse_when, metavar="TIME", help="last seen then or later: 2h, 3d, 2026-11-23T08:00Z")
-    add("--until", type=parse_when, metavar="TIME", help="last seen before then")
-    add("--event-id", type=UUID, metavar="ID")
-    add("--status", action="append", choices=STATUSES, default=[], help="can be given several times")
+def add_filters(parser: argparse.ArgumentParser, *, statuses: str = "all") -> None:
+    """Adds the options that `filter_of` reads; `statuses` says what is meant without `--status`."""
+    add = parser.add_argument_group("filters (combined with AND)").add_argument
+    add("--reason", metavar="TEXT", help="only those whose reason contains TEXT")
+    add("--error-class", metavar="NAME", help="such as unknown_template or invalid_field")
+    add("--template", metavar="NAME", help="template that the event names")
+    add("--environment", metavar="NAME", help="environment that the event names")
+    add(
+        "--source",
+        choices=DEAD_LETTERED_BY,
+        metavar="WHO",
+        help="who dead-lettered the event: worker, pubsub or other",
+    )
+    add(
+        "--consumer",
+        choices=WORKER_NAMES,
+        metavar="WORKER",
+        help="worker that rejected the event: executions or guardrails",
+    )
+    add(
+        "--since",
+        type=parse_when,
+        metavar="TIME",
+        help="last seen at TIME or later: an age such as 2h or 3d, or a time such as 2026-11-23T08:00Z",
+    )
+    add("--until", type=parse_when, metavar="TIME", help="last seen before TIME")
+    add("--event-id", type=UUID, metavar="ID", help="dead letters of this event")
+    add(
+        "--status",
+        action="append",
+        choices=STATUSES,
+        default=[],
+        metavar="STATUS",
+        help=f"pending, replayed, resolved or discarded; repeat it to match several (default: {statuses})",
+    )
 
 
 def filter_of(options: argparse.Namespace) -> Filter:
@@ -56,6 +77,6 @@ def parse_when(text: str) -> datetime:
         time = None
     if time is None or time.tzinfo is None:
         raise argparse.ArgumentTypeError(
-            f"{text}: an age such as 2h or 3d is wanted, or a time with an offset such as 2026-11-23T08:00:00Z"
+            f"{text}: expected an age such as 2h or 3d, or a time with an offset such as 2026-11-23T08:00:00Z"
         )
     return time.astimezone(UTC)

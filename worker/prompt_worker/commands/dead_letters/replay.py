@@ -18,44 +18,58 @@ from prompt_worker.commands.dead_letters.filters import add_filters, filter_of
 
 def add(commands: Commands) -> None:
     replaying = add_command(
-        commands, "replay", _replay, "what would happen if they were sent again now; --yes sends them"
+        commands,
+        "replay",
+        _replay,
+        "report what would happen if dead letters were sent again; with --yes, send them",
     )
-    add_filters(replaying)
-    add_confirmation(replaying, "send them")
+    add_confirmation(replaying)
     add = replaying.add_argument
-    add("--limit", type=positive(int), metavar="N", help="at most so many")
+    add("--limit", type=positive(int), metavar="N", help="send at most N")
+    add(
+        "--canary",
+        type=positive(int),
+        metavar="N",
+        help="send N first, and the rest only if all N become rows",
+    )
     add(
         "--rate",
         type=positive(float),
         metavar="N",
-        help="at most so many a second (default: as fast as it goes)",
+        help="send at most N a second (default: as fast as possible)",
     )
-    add("--canary", type=positive(int), metavar="N", help="send N, and the rest only if all N were written")
     add(
         "--oldest",
         type=positive(float),
         default=30.0,
         metavar="SECONDS",
-        help="slow down while the oldest event sent has not been settled for so long (default: 30)",
+        help="slow down while the oldest event sent has been unsettled for longer (default: 30)",
     )
     add(
         "--wait",
         type=float,
         default=60.0,
         metavar="SECONDS",
-        help="how long to wait for events to be settled while none is (default: 60)",
+        help="give up waiting when no event is settled for this long (default: 60; 0: do not wait)",
     )
-    add("--force", action="store_true", help="also those replayed PROMPT_WORKER_MAX_REPLAYS times already")
-
-    add("--json", action="store_true", help="print JSON, a group a line")
+    add("--force", action="store_true", help="also those already replayed PROMPT_WORKER_MAX_REPLAYS times")
+    add(
+        "--json",
+        action="store_true",
+        help="print JSON: an object for each group of a dry run, or one for a replay",
+    )
+    add_filters(replaying, statuses="pending")
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from google.cloud.pubsub_v1 import PublisherClient
-
     from prompt_worker.commands.database import open_session
-    from prompt_worker.deadletters.replay.replaying import Options, dry_run, send
-    from prompt_worker.platform.pubsub.topic import Topic
+    from prompt_worker.commands.dead_letters.replay_report import (
+        print_selection,
+        rehearse_and_print,
+        send_and_print,
+    )
+    from prompt_worker.deadletters.replay.replaying import Options
+    from prompt_worker.deadletters.replay.selection import select
     from prompt_worker.platform.pubsub.topology import read_topology
     from prompt_worker.platform.settings import Environment, ReplaySettings
 
@@ -66,18 +80,14 @@ def _replay(options: argparse.Namespace) -> int:
     settings = environment.read(ReplaySettings)
     topology = read_topology(environment) if options.yes else None
     environment.check()
-    how = Options(
-        options.limit,
-        None if options.force else settings.max_replays,
-        options.rate,
-        options.oldest,
-        options.canary or 0,
-        options.wait,
-        options.json,
-    )
     session, console = open_session("dead-letters"), open_console(stderr=options.json)
+    most_replays = None if options.force else settings.max_replays
+    selection = select(session, filter_, limit=options.limit, most_replays=most_replays)
+    print_selection(selection, console)
+    if not selection.matching:
+        return 0
     if topology is None:
-        return dry_run(session, filter_, how, console)
-    with PublisherClient() as publisher:
-        topic = Topic(publisher, topology.topic_path(topology.names.topic))
-        return send(session, topic, filter_, how, by=who(options), console=console)
+        rehearse_and_print(session, selection, console, as_json=options.json)
+        return 0
+    how = Options(options.rate, options.oldest, options.canary or 0, options.wait)
+    return send_and_print(session, topology, selection, how, console, by=who(options), as_json=options.json)

@@ -1,49 +1,143 @@
-"""What a dry run found and what became of a replay, for people."""
+"""A dry run and a replay, printed while they go on: for people, and as JSON for programs."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import closing
 from dataclasses import asdict
+from typing import get_args
 from uuid import UUID
 
+from google.cloud.pubsub_v1 import PublisherClient
 from rich.console import Console
 
-from prompt_worker.commands.dead_letters.tables import printable
-from prompt_worker.deadletters.replay.rehearsal import Fate
+from prompt_worker.commands.dead_letters.printable import printable
+from prompt_worker.commands.progress import progress
+from prompt_worker.deadletters.replay.rehearsal import Fate, Prospect, Rehearsal
+from prompt_worker.deadletters.replay.replaying import (
+    BatchSent,
+    CanarySent,
+    CanarySettled,
+    Done,
+    Interrupted,
+    Options,
+    Step,
+    replay,
+)
+from prompt_worker.deadletters.replay.selection import Selection
 from prompt_worker.deadletters.replay.settling import Settled
+from prompt_worker.platform.postgres.session import Session
+from prompt_worker.platform.process.signals import stopped_by_signal
+from prompt_worker.platform.pubsub.topic import Topic
+from prompt_worker.platform.pubsub.topology import Topology
 
-SHOWN = 20  # groups; the rest is counted
+GROUPS = 20  # of a dry run; the others are counted
 REASONS = 5
+INTERRUPTED = 130
 
 
-def print_fates(groups: Counter[Fate], examples: dict[Fate, UUID], console: Console) -> None:
-    """A group as a summary shows it: how many, why they failed, and what would happen now."""
-    for fate, number in groups.most_common(SHOWN):
+def print_selection(selection: Selection, console: Console) -> None:
+    """What is refused, and whether there is nothing to do."""
+    if selection.refused:
+        console.print(
+            f"{selection.refused:,} are refused: already replayed {selection.most_replays} times "
+            "(PROMPT_WORKER_MAX_REPLAYS); --force sends them"
+        )
+    if not selection.matching:
+        console.print(f"no dead letters to replay: {selection.filter.describe()}")
+
+
+def rehearse_and_print(session: Session, selection: Selection, console: Console, *, as_json: bool) -> None:
+    groups: Counter[Fate] = Counter()
+    examples: dict[Fate, UUID] = {}
+    with progress("rehearsing", selection.size) as advance:
+        for batch in Rehearsal(session).run(selection):
+            for letter, fate in batch:
+                groups[fate] += 1
+                examples.setdefault(fate, letter.id)
+            advance(len(batch))
+    if as_json:
+        for fate, number in groups.most_common():
+            print(json.dumps(asdict(fate) | {"events": number, "example": str(examples[fate])}))
+    else:
+        _print_fates(groups, examples, console)
+
+
+def _print_fates(groups: Counter[Fate], examples: dict[Fate, UUID], console: Console) -> None:
+    for fate, number in groups.most_common(GROUPS):
         console.print(f"{number:>9,}  {printable(fate.cause)}")
         console.print(f"           {printable(fate.now)}; for example {examples[fate]}\n")
-    if len(groups) > SHOWN:
-        console.print(f"and {len(groups) - SHOWN:,} groups more: narrow the filter to see them")
+    if len(groups) > GROUPS:
+        console.print(f"and {len(groups) - GROUPS:,} more groups: narrow the filter to see them")
+    ends: Counter[str] = Counter()
+    for fate, number in groups.items():
+        ends[fate.end] += number
+    counts = ", ".join(f"{number:,} {end}" for end in get_args(Prospect) if (number := ends[end]))
+    console.print(f"{groups.total():,} events: {counts}. Dry run: nothing sent; pass --yes to send them")
 
 
-def print_fates_as_json(groups: Counter[Fate], examples: dict[Fate, UUID]) -> None:
-    """All groups, an object a line: `cause`, `end`, `now`, `events`, `example`."""
-    for fate, number in groups.most_common():
-        print(json.dumps(asdict(fate) | {"events": number, "example": str(examples[fate])}))
+def send_and_print(
+    session: Session,
+    topology: Topology,
+    selection: Selection,
+    options: Options,
+    console: Console,
+    *,
+    by: str,
+    as_json: bool,
+) -> int:
+    """Replays; the exit code: 1 where some failed again or are not settled yet, 130 where it was interrupted."""
+    code = 0
+    with (
+        PublisherClient() as publisher,
+        stopped_by_signal() as stop,
+        progress("replaying", selection.size) as advance,
+    ):
+        topic = Topic(publisher, topology.topic_path(topology.names.topic))
+        with closing(replay(session, topic, selection, options, by=by, stop=stop)) as steps:
+            for step in steps:
+                if isinstance(step, BatchSent):
+                    advance(step.events)
+                elif not isinstance(step, CanarySent):
+                    code = _print_step(step, console, as_json=as_json)
+    return code
 
 
-def print_settled_as_json(replay: UUID, sent: int, found: Settled) -> None:
-    print(json.dumps({"replay": str(replay), "sent": sent} | asdict(found)))
+def _print_step(step: Step, console: Console, *, as_json: bool) -> int:
+    """The exit code of a replay for which this is the last step."""
+    match step:
+        case Interrupted(sent, wanted):
+            console.print(f"stopped: {sent:,} of {wanted:,} sent; run the command again to send the rest")
+            return INTERRUPTED
+        case CanarySettled(id_, sent, unsent, settled):
+            _print_settled(f"canary of {sent:,}", settled, console)
+            if step.passed:
+                return 0
+            console.print(f"the other {unsent:,} were not sent")
+            if as_json:
+                _print_as_json(id_, sent, settled)
+            return 1
+        case Done(id_, sent, settled, waited):
+            _print_settled(f"{sent:,} sent", settled, console, waited=waited)
+            if as_json:
+                _print_as_json(id_, sent, settled)
+            return 0 if step.clean else 1
+    return 0
 
 
-def print_settled(what: str, found: Settled, console: Console, *, waited: bool = True) -> None:
-    parts = [f"{found.resolved:,} resolved"] * bool(found.resolved)
-    parts += [f"{found.failed:,} failed again"] * bool(found.failed)
-    parts += [f"{found.waiting:,} not settled yet"] * bool(found.waiting)
-    console.print(f"{what}: {', '.join(parts) or 'nothing'}")
-    for reason, number in found.reasons[:REASONS]:
+def _print_as_json(replay: UUID, sent: int, settled: Settled) -> None:
+    print(json.dumps({"replay": str(replay), "sent": sent} | asdict(settled)))
+
+
+def _print_settled(subject: str, settled: Settled, console: Console, *, waited: bool = True) -> None:
+    parts = [f"{settled.resolved:,} resolved"] * bool(settled.resolved)
+    parts += [f"{settled.failed:,} failed again"] * bool(settled.failed)
+    parts += [f"{settled.waiting:,} not settled yet"] * bool(settled.waiting)
+    console.print(f"{subject}: {', '.join(parts) or 'nothing'}")
+    for reason, number in settled.reasons[:REASONS]:
         console.print(f"  {number:,} times {printable(reason)}")
-    if found.waiting and waited:
+    if settled.waiting and waited:
         console.print(
-            "  are the workers running? 'prompt-worker dead-letters list --status replayed' shows those"
+            "  are the workers running? 'prompt-worker dead-letters list --status replayed' shows these"
         )

@@ -9,15 +9,17 @@ from prompt_worker.commands.command import Commands, add_command
 
 
 def add(commands: Commands) -> None:
-    show = add_command(commands, "show", _show, "everything about one, prompt texts hidden")
-    show.add_argument("id", type=UUID, metavar="ID", help="of a dead letter, or of its event")
-    show.add_argument("--reveal", action="store_true", help="prompt texts too")
-    show.add_argument("--json", action="store_true", help="print JSON")
+    show = add_command(commands, "show", _show, "show everything about one dead letter, prompt texts hidden")
+    show.add_argument("id", type=UUID, metavar="ID", help="the dead letter's id, or its event's")
+    show.add_argument("--reveal", action="store_true", help="show prompt texts too")
+    show.add_argument("--json", action="store_true", help="print a JSON object")
 
 
 def _show(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.deadletters.letter import find, print_letter
+    from prompt_worker.commands.dead_letters.letter_report import print_letter
+    from prompt_worker.deadletters.letter import find
 
-    print_letter(find(open_session("dead-letters"), options.id), reveal=options.reveal, as_json=options.json)
+    letter = find(open_session("dead-letters"), options.id)
+    print_letter(letter, reveal=options.reveal, as_json=options.json)
     return 0

@@ -1,70 +1,79 @@
-"""Guardrails and what they find, as tables."""
+"""Guardrails as they are listed: a table on a terminal, tab-separated lines when piped, JSON for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from prompt_worker.guardrails.evaluation import Result
-from prompt_worker.guardrails.guardrail import Guardrail, GuardrailConfigError
-from prompt_worker.guardrails.registry import compile_guardrail
+from prompt_worker.commands.dead_letters.printable import printable
+from prompt_worker.guardrails.guardrail import Guardrail
+from prompt_worker.guardrails.recording.owners import why_unusable
 
-_COLOURS = {"block": "bold white on red", "warn": "black on yellow", "log": "black on cyan"}
-
-
-def print_test(text: str, result: Result) -> int:
-    """The text with what was found marked in it, and a line for each finding; the exit code: 1 when there is any."""
-    console = _console()
-    if not result.findings:
-        console.print(f"nothing found by {len(result.checked)} guardrails")
-        return 0
-    marked = Text(text)
-    table = Table("guardrail", "rule", "action", "severity", "score", "characters", "text")
-    for finding in result.findings:
-        marked.stylize(_COLOURS[finding.action], finding.start, finding.end)
-        table.add_row(
-            finding.guardrail_name,
-            finding.rule,
-            finding.action,
-            finding.severity,
-            f"{finding.score:.2f}",
-            f"{finding.start}-{finding.end}",
-            Text(text[finding.start : finding.end]),
-        )
-    console.print(marked)
-    console.print(table)
-    console.print(f"outcome: {result.outcome}")
-    return 1
+COLUMNS = ("name", "type", "severity", "action", "templates", "categories", "state")
 
 
-def print_guardrails(guardrails: Sequence[Guardrail]) -> int:
-    """What is active and whether it can be used; the exit code: 1 when one cannot."""
-    console = _console()
-    table = Table("name", "type", "severity", "action", "templates", "categories", "state")
-    refused = 0
-    for guardrail in guardrails:
-        state = Text("active", "green") if guardrail.is_active else Text("inactive", "dim")
-        try:
-            compile_guardrail(guardrail)
-        except GuardrailConfigError as error:
-            refused += 1
-            state = Text(str(error), "bold red")
-        table.add_row(
-            guardrail.name,
-            guardrail.type,
-            guardrail.severity,
-            guardrail.action,
-            ", ".join(guardrail.applies_to_templates) or "all",
-            ", ".join(guardrail.applies_to_categories) or "all",
-            state,
-        )
-    console.print(table)
-    return 1 if refused else 0
+@dataclass(frozen=True)
+class Listed:
+    """A line of the list. `unusable` says why it is not applied; None where it is."""
+
+    name: str
+    type: str
+    severity: str
+    action: str
+    templates: Sequence[str]
+    categories: Sequence[str]
+    is_active: bool
+    unusable: str | None
+
+    @property
+    def state(self) -> str:
+        return self.unusable or ("active" if self.is_active else "inactive")
 
 
-def _console() -> Console:
+def print_guardrails(guardrails: Iterable[Guardrail], *, as_json: bool = False) -> int:
+    """The exit code: 1 when one of them cannot be used."""
+    listed = [_listed(guardrail) for guardrail in guardrails]
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=160)
+    if as_json:
+        for one in listed:
+            print(msgspec.json.encode(asdict(one)).decode())
+    elif console.is_terminal:
+        console.print(_table(listed))
+    else:
+        print("\t".join(COLUMNS))
+        for one in listed:
+            print("\t".join(_cells(one)))
+    return 1 if any(one.unusable for one in listed) else 0
+
+
+def _listed(guardrail: Guardrail) -> Listed:
+    return Listed(
+        guardrail.name,
+        guardrail.type,
+        guardrail.severity,
+        guardrail.action,
+        guardrail.applies_to_templates,
+        guardrail.applies_to_categories,
+        guardrail.is_active,
+        why_unusable(guardrail),
+    )
+
+
+def _cells(one: Listed) -> Iterator[str]:
+    for name in COLUMNS:
+        value = getattr(one, name)
+        yield printable(value if isinstance(value, str) else ", ".join(value) or "all")
+
+
+def _table(listed: Iterable[Listed]) -> Table:
+    table = Table(*COLUMNS)
+    for one in listed:
+        style = "bold red" if one.unusable else "green" if one.is_active else "dim"
+        *cells, state = _cells(one)
+        table.add_row(*map(Text, cells), Text(state, style))
+    return table

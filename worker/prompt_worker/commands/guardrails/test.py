@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
         "what a text triggers, its spans marked; exit code 1 when it triggers something",
         extra="guardrails",
     )
-    test.add_argument("text", metavar="TEXT", help="a text, or - for standard input")
+    test.add_argument("text", metavar="TEXT", help="a text, or - to read standard input")
     test.add_argument(
         "--guardrails",
         type=Path,
@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
 
 
 def _test(options: argparse.Namespace) -> int:
-    from prompt_worker.commands.guardrails.tables import print_test
+    from prompt_worker.commands.guardrails.marked_text import print_findings
     from prompt_worker.guardrails.defaults import read_guardrails
     from prompt_worker.guardrails.evaluation import evaluate
     from prompt_worker.guardrails.fields import Execution
@@ -35,4 +35,4 @@ def _test(options: argparse.Namespace) -> int:
 
     text = sys.stdin.read() if options.text == "-" else options.text
     evaluators = [compile_guardrail(guardrail) for guardrail in read_guardrails(options.guardrails)]
-    return print_test(text, evaluate(evaluators, [Execution(prompt=text)])[0])
+    return print_findings(text, evaluate(evaluators, [Execution(prompt=text)])[0])

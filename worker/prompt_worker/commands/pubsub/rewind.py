@@ -1,4 +1,4 @@
-"""What seek and snapshot share: the broker's subscriptions as the settings name them."""
+"""What seek and snapshot have in common: the broker's subscriptions as the settings name them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from prompt_worker.platform.pubsub.rewind import Retention
+    from prompt_worker.platform.pubsub.rewind import Rewind
     from prompt_worker.platform.pubsub.topology import Topology
 
-SUBSCRIPTION = "its name, such as prompt-executions-writer"
+SUBSCRIPTION = "the subscription's name, such as prompt-executions-writer"
 
 
 @contextmanager
-def open_retention() -> Iterator[tuple[Retention, Topology]]:
+def open_rewind() -> Iterator[tuple[Rewind, Topology]]:
+    """Raises `SettingsError`."""
     from google.cloud.pubsub_v1 import SubscriberClient
 
-    from prompt_worker.platform.pubsub.rewind import Retention
+    from prompt_worker.platform.pubsub.rewind import Rewind
     from prompt_worker.platform.pubsub.topology import read_topology
     from prompt_worker.platform.settings import Environment
 
@@ -25,4 +26,4 @@ def open_retention() -> Iterator[tuple[Retention, Topology]]:
     topology = read_topology(environment)
     environment.check()
     with SubscriberClient() as subscriber:
-        yield Retention(subscriber, topology), topology
+        yield Rewind(subscriber, topology), topology

@@ -8,7 +8,13 @@ from prompt_worker.commands.command import Commands, add_command
 
 
 def add(commands: Commands) -> None:
-    add_command(commands, "topics", _topics, "create or reconcile topics and subscriptions")
+    add_command(
+        commands,
+        "topics",
+        _topics,
+        "create topics and subscriptions, and update their policies",
+        details="It deletes nothing, and prints what it did to each.",
+    )
 
 
 def _topics(_: argparse.Namespace) -> int:
@@ -18,9 +24,9 @@ def _topics(_: argparse.Namespace) -> int:
     from prompt_worker.platform.settings import Environment
 
     environment = Environment()
-    wanted = read_topology(environment)
+    topology = read_topology(environment)
     environment.check()
     with PublisherClient() as publisher, SubscriberClient() as subscriber:
-        for change in reconcile(wanted, publisher, subscriber):
+        for change in reconcile(topology, publisher, subscriber):
             print(f"{change.path}: {change.action}")
     return 0

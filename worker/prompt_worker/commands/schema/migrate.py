@@ -8,7 +8,14 @@ from prompt_worker.commands.command import Commands, add_command
 
 
 def add(commands: Commands) -> None:
-    add_command(commands, "migrate", _migrate, "apply the schema to an empty or an already live database")
+    add_command(
+        commands,
+        "migrate",
+        _migrate,
+        "apply the schema to an empty or an already live database",
+        details="A live database is taken over without losing a row. Each migration is one transaction, applied once; "
+        "run it again at any time.",
+    )
 
 
 def _migrate(_: argparse.Namespace) -> int:

@@ -8,7 +8,13 @@ from prompt_worker.commands.command import Commands, add_command
 
 
 def add(commands: Commands) -> None:
-    add_command(commands, "rebuild-statistics", _rebuild, "correct every counter from the rows")
+    add_command(
+        commands,
+        "rebuild-statistics",
+        _rebuild,
+        "correct every counter from the rows",
+        details="'prompt-worker verify --statistics' shows which counters are wrong.",
+    )
 
 
 def _rebuild(_: argparse.Namespace) -> int:

@@ -8,9 +8,17 @@ from prompt_worker.commands.command import Commands, add_command
 
 
 def add(commands: Commands) -> None:
-    verify = add_command(commands, "verify", _verify, "check the schema by using it")
+    verify = add_command(
+        commands,
+        "verify",
+        _verify,
+        "check tables, views and triggers by using them",
+        details="What it writes is rolled back. Exit code 1 when a check failed.",
+    )
     verify.add_argument(
-        "--statistics", action="store_true", help="recount every counter from the rows instead"
+        "--statistics",
+        action="store_true",
+        help="compare every counter with a recount of the rows instead",
     )
 
 

@@ -1,4 +1,4 @@
-"""The consumers that there are, by the name that `run` and `serve` know them by."""
+"""The consumers, by the names that `run` and `serve` take."""
 
 from __future__ import annotations
 

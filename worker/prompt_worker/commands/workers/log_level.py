@@ -9,5 +9,5 @@ def add_log_level(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-level",
         choices=["DEBUG", "INFO", "WARNING", "ERROR"],
-        help="default: PROMPT_WORKER_LOG_LEVEL, else INFO",
+        help="log from this level on (default: PROMPT_WORKER_LOG_LEVEL, else INFO)",
     )

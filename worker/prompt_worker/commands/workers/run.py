@@ -11,8 +11,21 @@ from prompt_worker.platform.process.signals import exit_while_starting
 
 
 def add(commands: Commands) -> None:
-    run = add_command(commands, "run", _run, "run a consumer until SIGTERM", extra="worker,guardrails")
-    run.add_argument("consumer", choices=list(CONSUMERS))
+    run = add_command(
+        commands,
+        "run",
+        _run,
+        "run a worker that pulls events",
+        details="It runs until SIGTERM or SIGINT, then finishes or hands back what is in flight, and ends with exit "
+        "code 0 within 8 seconds.",
+        extra="worker,guardrails",
+    )
+    run.add_argument(
+        "consumer",
+        choices=list(CONSUMERS),
+        help="executions: events become rows; guardrails: events are evaluated, violations recorded; "
+        "dead-letters: rejected events are stored, to be inspected and replayed",
+    )
     add_log_level(run)
 
 

@@ -12,9 +12,17 @@ from prompt_worker.platform.process.signals import exit_while_starting
 
 def add(commands: Commands) -> None:
     serve = add_command(
-        commands, "serve", _serve, "accept Pub/Sub's push requests until SIGTERM", extra="push,guardrails"
+        commands,
+        "serve",
+        _serve,
+        "run a service that Pub/Sub pushes events to",
+        details="It accepts requests on POST /push/executions and POST /push/guardrails until SIGTERM or SIGINT, then "
+        "answers those in flight, and ends with exit code 0 within 8 seconds.",
+        extra="push,guardrails",
     )
-    serve.add_argument("only", nargs="?", choices=PUSHED, help="default: both, each on its path")
+    serve.add_argument(
+        "only", nargs="?", choices=PUSHED, help="accept only its events (default: both, each on its path)"
+    )
     add_log_level(serve)
 
 

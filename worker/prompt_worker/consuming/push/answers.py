@@ -1,7 +1,7 @@
-"""What a push request is answered. Pub/Sub takes 2xx as an acknowledgement and sends the event again after all else.
+"""What a push request is answered. To Pub/Sub 2xx is an acknowledgement; after anything else it sends the event again.
 
-So nothing is answered with 2xx but what is settled: a body that is not an envelope is refused with 400, since there is
-no event in it that could become a row or a dead letter, and if Pub/Sub did send it, it must not be lost.
+So only what is settled is answered with 2xx. A body that is not an envelope is refused with 400: there is no event in
+it that could become a row or a dead letter, and if Pub/Sub did send it, it must not be lost.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
-Event = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
+AsgiEvent = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[AsgiEvent]]
+Send = Callable[[AsgiEvent], Awaitable[None]]
 
 
 class Answer(NamedTuple):
-    """An HTTP response; a `reason` is told where requests are refused."""
+    """An HTTP response."""
 
     status: int
     body: bytes = b""
@@ -33,13 +33,13 @@ _LATER = ((b"retry-after", b"10"),)
 
 SETTLED = Answer(204)
 NOT_SETTLED = Answer(503, b"not settled: send it again\n", _LATER)
-BEHIND = Answer(503, b"behind: is the database away?\n", _LATER)
+BEHIND = Answer(503, b"behind: is the database down?\n", _LATER)
 NO_KEYS = Answer(503, b"the token cannot be checked\n", _LATER)
-FULL = Answer(429, b"too many requests in hand\n", _SOON)
+FULL = Answer(429, b"too many requests in flight\n", _SOON)
 TOO_LARGE = Answer(413, b"larger than a message of Pub/Sub\n")
 TOO_SLOW = Answer(408, b"the body did not come\n")
 NO_ENVELOPE = Answer(400, b"not an envelope of Pub/Sub\n")
-UNKNOWN_SENDER = Answer(401, b"no token that can be believed\n", ((b"www-authenticate", b"Bearer"),))
+UNKNOWN_SENDER = Answer(401, b"missing or invalid token\n", ((b"www-authenticate", b"Bearer"),))
 WRONG_SENDER = Answer(403, b"this account may not push here\n")
 NOT_FOUND = Answer(404, b"no such page\n")
 NOT_ALLOWED = Answer(405, b"POST events here\n", ((b"allow", b"POST"),))

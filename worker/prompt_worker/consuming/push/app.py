@@ -9,23 +9,26 @@ from typing import Any
 
 from prompt_worker.consuming.push import answers
 from prompt_worker.consuming.push.answers import Answer, Receive, Send
-from prompt_worker.consuming.push.envelope import MAX_BYTES, NotAnEnvelopeError, PushedMessage, read
+from prompt_worker.consuming.push.envelope import NotAnEnvelopeError, PushedMessage, read_envelope
 from prompt_worker.consuming.push.inbox import Inbox
-from prompt_worker.consuming.push.keys import KeysAwayError
+from prompt_worker.consuming.push.keys import KeysUnavailableError
 from prompt_worker.consuming.push.refusals import Refusals
+from prompt_worker.consuming.push.settings import PushSettings
 from prompt_worker.consuming.push.threads import in_thread
 from prompt_worker.consuming.push.tokens import Tokens, UnknownSenderError, WrongSenderError
-from prompt_worker.platform.process.probes import Page, Pages
-from prompt_worker.platform.settings import PushSettings
+from prompt_worker.platform.process.pages import Page, Pages
+from prompt_worker.platform.pubsub.limits import PUSHED_BYTES
 
-BEHIND_SECONDS = 5.0  # when the oldest request has waited for so long, new ones are sent away
-LOOK_SECONDS = 0.5  # between looks for overdue requests
+# Once the oldest request has waited for so long, new ones are refused.
+BEHIND_SECONDS = 5.0
+# Between checks for overdue requests.
+CHECK_SECONDS = 0.5
 
 Scope = MutableMapping[str, Any]
 
 
 class RefusedError(Exception):
-    """This request ends here. `reason` is one of a few, `detail` may be any; neither holds what was sent."""
+    """A request that is refused. `reason` is one of a few, `detail` may be any; neither quotes the request."""
 
     def __init__(self, answer: Answer, reason: str, detail: str = "") -> None:
         self.answer = answer
@@ -42,11 +45,13 @@ class App:
         self._inboxes = inboxes
         self._tokens = tokens
         self._pages = pages
-        self._making: dict[str, asyncio.Task[Page]] = {}  # by path
+        # By path: the pages that are being made.
+        self._making: dict[str, asyncio.Task[Page]] = {}
         self._settings = settings
         self._refusals = Refusals()
-        self._requests = 0  # in hand
-        self._bytes = 0  # of their bodies
+        # The requests in flight, and the bytes of their bodies.
+        self._requests = 0
+        self._bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,14 +70,14 @@ class App:
             await answer.send(send)
 
     async def give_up_overdue(self) -> None:
-        """For as long as the service runs."""
+        """Answers requests that waited too long; runs until it is cancelled."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             for inbox in self._inboxes.values():
                 inbox.give_up(self._settings.answer_seconds)
 
     async def _push(self, inbox: Inbox, scope: Scope, receive: Receive) -> Answer | None:
-        """None when the client went away before it had sent everything."""
+        """The answer, or None when the client left before it had sent everything."""
         if scope["method"] != "POST":
             raise RefusedError(answers.NOT_ALLOWED, "not a POST")
         headers = dict(scope["headers"])
@@ -92,21 +97,21 @@ class App:
 
     @contextmanager
     def _room(self, expected: int) -> Iterator[Callable[[int], None]]:
-        """A place among the requests in hand; it is told how large the body is as far as that is known."""
+        """Room for a request in flight. What it yields is called with the bytes of the body known so far."""
         size = 0
 
         def take(total: int) -> None:
             nonlocal size
-            if total > MAX_BYTES:
-                raise RefusedError(answers.TOO_LARGE, f"a body of more than {MAX_BYTES:,} bytes")
+            if total > PUSHED_BYTES:
+                raise RefusedError(answers.TOO_LARGE, f"a body of more than {PUSHED_BYTES:,} bytes")
             more = max(0, total - size)
             if self._bytes + more > self._settings.in_flight_bytes:
-                raise RefusedError(answers.FULL, "PROMPT_WORKER_PUSH_IN_FLIGHT_BYTES are in hand")
+                raise RefusedError(answers.FULL, "PROMPT_WORKER_PUSH_IN_FLIGHT_BYTES are in flight")
             self._bytes += more
             size += more
 
         if self._requests >= self._settings.in_flight:
-            raise RefusedError(answers.FULL, "PROMPT_WORKER_PUSH_IN_FLIGHT requests are in hand")
+            raise RefusedError(answers.FULL, "PROMPT_WORKER_PUSH_IN_FLIGHT requests are in flight")
         take(expected)
         self._requests += 1
         try:
@@ -124,7 +129,7 @@ class App:
             raise RefusedError(answers.UNKNOWN_SENDER, str(error)) from None
         except WrongSenderError as error:
             raise RefusedError(answers.WRONG_SENDER, str(error)) from None
-        except KeysAwayError:
+        except KeysUnavailableError:
             raise RefusedError(answers.NO_KEYS, "no key to check tokens with could be fetched yet") from None
 
     async def _read_body(self, receive: Receive, take: Callable[[int], None]) -> bytes | None:
@@ -138,7 +143,8 @@ class App:
         make = self._pages.get(path)
         if make is None:
             return answers.NOT_FOUND
-        if path not in self._making:  # else whoever asks meanwhile gets the same one
+        # Clients that ask for a page while it is being made share it.
+        if path not in self._making:
             making = self._making[path] = asyncio.create_task(in_thread(make))
             making.add_done_callback(lambda _: self._making.pop(path))
         page = await asyncio.shield(self._making[path])
@@ -147,7 +153,7 @@ class App:
 
 def _message(body: bytes) -> PushedMessage:
     try:
-        return read(body)
+        return read_envelope(body)
     except NotAnEnvelopeError as error:
         reason = "not an envelope of Pub/Sub: is payload unwrapping on? Turn it off"
         raise RefusedError(answers.NO_ENVELOPE, reason, str(error)) from None

@@ -10,15 +10,12 @@ from msgspec import field
 
 from prompt_worker.consuming.subscription import Message
 
-# A message has at most 10 MB with its attributes. In base64 that is 13.34 MB, and an attribute may be written as six
-# times its length (\u0000); both together stay below this.
-MAX_BYTES = 14_000_000
-
 
 class _Body(msgspec.Struct, gc=False):
     message_id: str = field(name="messageId")
     publish_time: datetime = field(name="publishTime")
-    data: bytes = b""  # base64 on the wire
+    # In base64 on the wire.
+    data: bytes = b""
     attributes: dict[str, str] | None = None
 
 
@@ -29,9 +26,9 @@ class _Envelope(msgspec.Struct, gc=False):
 
 
 class PushedMessage(Message, eq=False):
-    """One request's message; `received` is its envelope, `answer` what its request waits for."""
+    """The message of a request. `received` is its envelope, `answer` a future of whether it is settled."""
 
-    answer: Any = None  # a future of whether it is settled
+    answer: Any = None
 
     @property
     def message_id(self) -> str:
@@ -53,7 +50,7 @@ class NotAnEnvelopeError(ValueError):
 _decode = msgspec.json.Decoder(_Envelope).decode
 
 
-def read(body: bytes) -> PushedMessage:
+def read_envelope(body: bytes) -> PushedMessage:
     """The message of a request's body. Raises `NotAnEnvelopeError`."""
     try:
         envelope = _decode(body)

@@ -11,21 +11,23 @@ from typing import cast
 from prompt_worker.consuming.push.envelope import PushedMessage
 from prompt_worker.consuming.subscription import Message
 
-GATHER_SECONDS = 0.002  # requests of a moment wake a lane once
+# Requests that arrive within it wake a lane once.
+GATHER_SECONDS = 0.002
 
 
 class Inbox:
-    """The source of a consumer. `put`, `age` and `overdue` belong to the event loop, the rest to the lanes."""
+    """The source of a consumer. Call `put`, `age` and `give_up` on the event loop; the rest is for the lanes."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._gathered: list[PushedMessage] = []
         self._ready: queue.SimpleQueue[list[PushedMessage]] = queue.SimpleQueue()
-        self._waiting: dict[PushedMessage, float] = {}  # since when, on the loop's clock; the oldest first
+        # Since when each waits, on the loop's clock; the oldest first.
+        self._waiting: dict[PushedMessage, float] = {}
         self._closed = False
 
     def put(self, message: PushedMessage) -> asyncio.Future[bool]:
-        """Whether it is settled, once that is known: if not, it is to be sent again."""
+        """A future of whether the message is settled; if not, Pub/Sub should send it again."""
         answer = message.answer = self._loop.create_future()
         if self._closed:
             answer.set_result(False)
@@ -42,13 +44,13 @@ class Inbox:
         return 0.0 if oldest is None else self._loop.time() - oldest
 
     def give_up(self, seconds: float) -> None:
-        """Answers "not settled" to all that have been waiting for so long. Their events may still be."""
+        """Answers "not settled" to all that have waited for `seconds`. Their events may still be settled later."""
         limit = self._loop.time() - seconds
         overdue = list(takewhile(lambda message: self._waiting[message] <= limit, self._waiting))
         self._answer(overdue, settled=False)
 
     def receive(self, timeout: float) -> list[Message]:
-        """What came in within `timeout` seconds and still waits for its answer."""
+        """The next messages within `timeout` seconds that still wait for their answer."""
         try:
             messages = self._ready.get(timeout=timeout)
         except queue.Empty:
@@ -62,7 +64,7 @@ class Inbox:
         self._loop.call_soon_threadsafe(self._answer, messages, False)
 
     def close(self) -> None:
-        """Nothing is settled any more: all that still wait are told so, and all that come later."""
+        """Answers "not settled" to all that wait, and to all that come later."""
         self._loop.call_soon_threadsafe(self._close)
 
     def _close(self) -> None:
@@ -75,6 +77,6 @@ class Inbox:
 
     def _answer(self, messages: Sequence[Message], settled: bool) -> None:
         for message in cast(Sequence[PushedMessage], messages):
-            # Given up before, or the client went away: then nobody waits.
+            # Given up before, or its client left: then nobody waits.
             if self._waiting.pop(message, None) is not None and not message.answer.done():
                 message.answer.set_result(settled)

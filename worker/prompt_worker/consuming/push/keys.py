@@ -1,4 +1,4 @@
-"""The public keys that tokens are signed with: fetched when they are needed, kept, and refreshed."""
+"""The public keys of tokens: fetched when needed, kept, and refreshed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from prompt_worker.consuming.push.threads import in_thread
 log = logging.getLogger(__name__)
 
 FETCH_SECONDS = 5.0
-REFRESH_SECONDS = 3600.0  # Google changes them every few days, and announces a key before it is used
-COOLDOWN_SECONDS = 30.0  # between two fetches, however many unknown keys are named
+# Google changes them every few days, and announces a key before it is used.
+REFRESH_SECONDS = 3600.0
+# Between two fetches, however many unknown keys are named.
+COOLDOWN_SECONDS = 30.0
 
 
-class KeysAwayError(Exception):
+class KeysUnavailableError(Exception):
     """No key could be fetched yet, so no token can be checked."""
 
 
 class SigningKeys:
-    """Those of a JWKS at `url`. While it cannot be fetched, the last ones that could stay in use."""
+    """The keys of a JWKS at `url`. While it cannot be fetched, the last ones that were stay in use."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -32,13 +34,13 @@ class SigningKeys:
         self._fetching = asyncio.Lock()
 
     async def find(self, key_id: str) -> PyJWK | None:
-        """The key of this id, if there is one. Raises `KeysAwayError`."""
+        """The key of this id, if there is one. Raises `KeysUnavailableError`."""
         if self._wants_fetch(key_id):
             async with self._fetching:
                 if self._wants_fetch(key_id):  # another request may just have fetched them
                     await self._fetch()
         if not self._keys:
-            raise KeysAwayError
+            raise KeysUnavailableError
         return self._keys.get(key_id)
 
     def _wants_fetch(self, key_id: str) -> bool:

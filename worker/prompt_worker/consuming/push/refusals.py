@@ -1,4 +1,4 @@
-"""Refused requests: each is counted, and told once a minute for each reason."""
+"""Refused requests: each is counted, and each reason is logged at most once a minute."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ QUIET_SECONDS = 60.0
 
 
 class Refusals:
-    """On the event loop alone."""
+    """For use on the event loop alone."""
 
     def __init__(self) -> None:
-        self._untold: Counter[str] = Counter()
-        self._told: dict[str, float] = {}
+        self._unlogged: Counter[str] = Counter()
+        self._logged: dict[str, float] = {}
 
     def note(self, status: int, reason: str, detail: str = "", number: int = 1) -> None:
-        """`reason` is one of a few; of the `detail` only the first is told."""
+        """`reason` is one of a few; a `detail` is logged only with the request that its reason is logged with."""
         telemetry.count("refused_requests", number, status=str(status))
-        self._untold[reason] += number
+        self._unlogged[reason] += number
         now = time.monotonic()
-        if now - self._told.get(reason, float("-inf")) < QUIET_SECONDS:
+        if now - self._logged.get(reason, float("-inf")) < QUIET_SECONDS:
             return
-        told = f"{reason} ({detail})" if detail else reason
-        log.warning("%d push requests answered %d: %s", self._untold.pop(reason), status, told)
-        self._told[reason] = now
+        described = f"{reason} ({detail})" if detail else reason
+        log.warning("%d push requests answered %d: %s", self._unlogged.pop(reason), status, described)
+        self._logged[reason] = now

@@ -16,13 +16,15 @@ from prompt_worker.consuming.push.app import App
 from prompt_worker.consuming.push.inbox import Inbox
 from prompt_worker.consuming.push.keys import SigningKeys
 from prompt_worker.consuming.push.server import Server
+from prompt_worker.consuming.push.settings import PushSettings, TokenSettings
 from prompt_worker.consuming.push.tokens import Tokens
 from prompt_worker.consuming.work import Parts, Work, make_consumer
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.postgres.readiness import Readiness
 from prompt_worker.platform.process import heap
-from prompt_worker.platform.process.probes import pages
-from prompt_worker.platform.process.readiness import Readiness
+from prompt_worker.platform.process.pages import serving
+from prompt_worker.platform.process.probes import probes
 from prompt_worker.platform.process.signals import run_until_signal
 from prompt_worker.platform.pubsub.topology import read_topology
 from prompt_worker.platform.settings import (
@@ -31,26 +33,31 @@ from prompt_worker.platform.settings import (
     Environment,
     ProbeSettings,
     PubSubSettings,
-    PushSettings,
-    TokenSettings,
 )
-from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting
+from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting, metrics_listener
 
-BACKLOG = 2048  # connections that wait to be accepted
-LOOK_SECONDS = 0.1  # between looks at whether anything ended
-DRAIN_SECONDS = 1.0  # for requests in hand before their consumers are told to stop
-ANSWER_SECONDS = 0.5  # for the last answers to go out
+# Connections that wait to be accepted.
+BACKLOG = 2048
+# Between checks of whether anything ended.
+CHECK_SECONDS = 0.1
+# For the requests in flight, before their consumers have to stop.
+DRAIN_SECONDS = 1.0
+# For the last answers to be sent.
+ANSWER_SECONDS = 0.5
 
 
 def serve(works_of: Sequence[Callable[[Environment], Work]], name: str) -> None:
-    """Each on its own path, in a process called `name`. Raises `SettingsError`, `DeploymentError`, `BreakerError`."""
+    """Handles pushed messages until a signal comes: each work on its own path, in a process called `name`.
+
+    Raises `SettingsError`, `DeploymentError`, `BreakerError`.
+    """
     heap.share_one()
     environment = Environment()
     works = [work_of(environment) for work_of in works_of]
     database = environment.read(DatabaseSettings)
     push = environment.read(PushSettings)
     settings = replace(environment.read(ConsumerSettings), batch_seconds=push.batch_seconds)
-    probes = environment.read(ProbeSettings)
+    probing = environment.read(ProbeSettings)
     telemetry = environment.read(TelemetrySettings)
     sender = _read_sender(environment, push)
     topology = read_topology(environment)
@@ -62,7 +69,12 @@ def serve(works_of: Sequence[Callable[[Environment], Work]], name: str) -> None:
     consumers: list[Consumer] = []
     with ExitStack() as opened:
         listening = opened.enter_context(_listen(push.port))
-        opened.enter_context(exporting(telemetry, name))
+        metrics = opened.enter_context(exporting(telemetry, name))
+        pages = dict(probes(probing, Readiness(database.url).problem))
+        if telemetry.metrics_port == push.port:
+            pages |= metrics
+        else:
+            opened.enter_context(serving(metrics_listener(telemetry, metrics)))
         publisher = opened.enter_context(PublisherClient())
         for work in works:
             engine = connect(
@@ -73,7 +85,7 @@ def serve(works_of: Sequence[Callable[[Environment], Work]], name: str) -> None:
             inbox = inboxes[f"/push/{work.name}"] = Inbox(loop)
             path = topology.subscription_path(work.subscription_of(topology.names))
             consumers.append(make_consumer(inbox, work.make_handler(parts), parts, settings, path))
-        app = App(inboxes, _tokens(sender), pages(probes, Readiness(database.url)), push)
+        app = App(inboxes, _tokens(sender), pages, push)
         server = Server(app, listening, loop)
         heap.settle()
         run_until_signal(lambda: _run(server, consumers, asked, stop), asked)
@@ -85,11 +97,11 @@ def serve(works_of: Sequence[Callable[[Environment], Work]], name: str) -> None:
 def _run(
     server: Server, consumers: Sequence[Consumer], asked: threading.Event, stop: threading.Event
 ) -> None:
-    """Until `asked` to end, or one of them fails; then an ordered stop: every request is answered."""
+    """Runs until `asked` to end or one of them fails, then stops in order: every request is answered."""
     consuming = [threading.Thread(target=consumer.run, name="consumer") for consumer in consumers]
     for thread in (*consuming, server):
         thread.start()
-    while server.is_alive() and not stop.is_set() and not asked.wait(LOOK_SECONDS):
+    while server.is_alive() and not stop.is_set() and not asked.wait(CHECK_SECONDS):
         pass
     server.end()
     if not stop.is_set():
@@ -122,4 +134,6 @@ def _listen(port: int) -> socket.socket:
     try:
         return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)  # noqa: S104 - as Cloud Run asks
     except OSError as error:
-        raise DeploymentError(f"PORT: port {port} cannot be had: {error.strerror}") from None
+        raise DeploymentError(
+            f"PORT: cannot listen on port {port}: {error.strerror}. Choose another one"
+        ) from None

@@ -10,11 +10,12 @@ import uvicorn
 
 from prompt_worker.consuming.push.app import App
 
-KEEP_ALIVE = 620  # seconds; longer than the 600 of Google's front ends, so that it is they who close
+# Seconds; longer than the 600 of Google's front ends, so that they close idle connections first.
+KEEP_ALIVE = 620
 
 
 class Server(threading.Thread):
-    """Serves `app` on a listening socket until `end`; `failure` is what ended it before."""
+    """Serves `app` on a listening socket until `end`; `failure` is the error that ended it, if any."""
 
     def __init__(self, app: App, listening: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(name="server", daemon=True)
@@ -44,10 +45,10 @@ class Server(threading.Thread):
             self.failure = error
 
     async def _serve(self) -> None:
-        looking = asyncio.create_task(self._app.give_up_overdue())
+        checking = asyncio.create_task(self._app.give_up_overdue())
         await self._server.serve([self._listening])
-        looking.cancel()
+        checking.cancel()
 
     def end(self) -> None:
-        """No new connections, and those there are end with the answer they wait for; from any thread."""
+        """Stops accepting connections; each open one ends with the answer it waits for. Call it from any thread."""
         self._server.should_exit = True

@@ -1,4 +1,4 @@
-"""Work that waits for others, away from the event loop, and without holding up the end of the process."""
+"""Work that blocks, beside the event loop, without delaying the end of the process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 async def in_thread(work: Callable[[], Result]) -> Result:
-    """`asyncio.to_thread`, but nobody waits for the thread at exit: a frozen database may hold it for seconds."""
+    """`asyncio.to_thread`, but the process does not wait for it at exit: a frozen database may hold it for seconds."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Result] = loop.create_future()
 

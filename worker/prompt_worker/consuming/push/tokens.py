@@ -14,18 +14,22 @@ from prompt_worker.consuming.push.keys import SigningKeys
 
 ISSUERS = ["https://accounts.google.com", "accounts.google.com"]
 ALGORITHMS = ["RS256", "ES256"]
-LEEWAY_SECONDS = 30.0  # for clocks that differ
-MAX_LENGTH = 8_192  # characters; Google's have about 900
-KEPT = 1_000  # accepted tokens; there is one for each subscription and hour
+# For clocks that differ.
+LEEWAY_SECONDS = 30.0
+# Characters; Google's tokens have about 900.
+MAX_LENGTH = 8_192
+# Accepted tokens that are remembered; there is one for each subscription and hour.
+KEPT = 1_000
+# What Cloud Run puts in place of a signature that it has checked.
 REMOVED_SIGNATURE = "SIGNATURE_REMOVED_BY_GOOGLE"
 
 
 class UnknownSenderError(Exception):
-    """No token that can be believed. Says what to do; holds nothing of the token."""
+    """A missing or invalid token. Says what to do; holds nothing of the token."""
 
 
 class WrongSenderError(Exception):
-    """A sound token of somebody who may not push here."""
+    """A valid token of an account that may not push here."""
 
 
 class Tokens:
@@ -35,10 +39,14 @@ class Tokens:
         self._keys = keys
         self._audience = audience
         self._service_account = service_account
-        self._accepted: dict[bytes, float] = {}  # until when, Unix seconds
+        # Until when each is valid, in Unix seconds.
+        self._accepted: dict[bytes, float] = {}
 
     async def check(self, authorization: bytes) -> None:
-        """The header, empty where there is none. Raises `UnknownSenderError`, `WrongSenderError`, `KeysAwayError`."""
+        """Checks the value of the header, empty where there is none.
+
+        Raises `UnknownSenderError`, `WrongSenderError`, `KeysUnavailableError`.
+        """
         if self._accepted.get(authorization, 0.0) > time.time():
             return
         claims = await self._verify(_token(authorization))
@@ -96,4 +104,4 @@ def _explain(error: jwt.PyJWTError) -> str:
         )
     if isinstance(error, jwt.InvalidIssuerError):
         return "the token's issuer is not Google"
-    return f"the token is not sound: {type(error).__name__}"
+    return f"invalid token: {type(error).__name__}"

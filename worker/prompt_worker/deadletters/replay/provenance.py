@@ -1,4 +1,4 @@
-"""What a replayed event carries: its publisher's attributes as they were, and who sent it again."""
+"""The attributes of a replayed event: its publisher's as they were, and who sent it again."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from prompt_worker.consuming.rejection import ATTRIBUTE_BYTES, fitting
+from prompt_worker.consuming.rejection import fitting
+from prompt_worker.platform.pubsub.limits import ATTRIBUTE_VALUE_BYTES
 
-# Of its last failure: a worker or Pub/Sub writes them anew when it fails again.
+# Of its last failure: a worker or Pub/Sub writes them again when it fails again.
 _OF_THE_FAILURE = ("dead-letter-", "CloudPubSubDeadLetterSource")
 _OURS = "replay-"
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Who replays, and which replay it is: the id of a row of `dead_letter_actions`."""
+    """Who replays, and the id of the replay: that of its row in `dead_letter_actions`."""
 
     by: str
     replay: UUID
@@ -24,7 +25,7 @@ class Provenance:
     def attributes(
         self, of_the_event: Mapping[str, str], times_replayed: int, body_bytes: int
     ) -> dict[str, str]:
-        """Of the message to send; where the service takes no more, provenance gives way to the publisher's own."""
+        """Those of the message to send; beyond what Pub/Sub accepts, the publisher's own come first."""
         own = {
             name: value
             for name, value in of_the_event.items()
@@ -34,6 +35,6 @@ class Provenance:
             "replay-id": str(self.replay),
             "replay-count": str(times_replayed + 1),
             "replay-at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "replay-by": self.by.encode()[:ATTRIBUTE_BYTES].decode(errors="ignore"),
+            "replay-by": self.by.encode()[:ATTRIBUTE_VALUE_BYTES].decode(errors="ignore"),
         }
         return fitting(own | ours, body_bytes)

@@ -1,4 +1,4 @@
-"""The dry run: stored events through the very code of their worker, in transactions that are rolled back."""
+"""The dry run: stored events pass through the code of their worker, in transactions that are rolled back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import cursor
@@ -16,72 +16,74 @@ from tenacity import stop_after_attempt
 
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
 from prompt_worker.consuming.subscription import Message
-from prompt_worker.deadletters.filters import Consumer
-from prompt_worker.deadletters.reading import kind_of_reason
+from prompt_worker.deadletters.filters import LOWEST_ID, WorkerName
+from prompt_worker.deadletters.reading import general_reason
 from prompt_worker.deadletters.replay.provenance import Provenance
-from prompt_worker.deadletters.replay.selection import FIRST, PORTION, DeadLetter, Selection
+from prompt_worker.deadletters.replay.selection import BATCH, DeadLetter, Selection
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.session import ATTEMPTS, Session
 from prompt_worker.platform.postgres.transactions import Transactions
 
-Result = TypeVar("Result")
-End = Literal["would be written", "would be skipped", "would fail again"]
-Handler = Callable[[Sequence[Message]], list[Outcome]]
+if TYPE_CHECKING:
+    from prompt_worker.consuming.work import Handler
 
-_NOBODY = Provenance("", FIRST)
+Returned = TypeVar("Returned")
+Prospect = Literal["would be written", "would be skipped", "would fail again"]
+
+_NOBODY = Provenance("", LOWEST_ID)
 
 
 @dataclass(frozen=True)
 class Fate:
-    """Why events failed, and what would become of them now."""
+    """Why events failed (`cause`), how they would end now (`end`), and the same in words (`now`)."""
 
     cause: str
-    end: End
+    end: Prospect
     now: str
 
 
 class RolledBack(Transactions):
-    """Everything as it is, except that nothing is kept; tried a few times against locks."""
+    """Transactions of which nothing is kept; each is tried a few times against locks."""
 
     def __init__(self, engine: Engine, stop: threading.Event) -> None:
         super().__init__(engine, stop)
         self._retrying = self._retrying.copy(stop=stop_after_attempt(ATTEMPTS))
 
-    def once(self, work: Callable[[cursor], Result]) -> Result:
-        results: list[Result] = []
+    def once(self, work: Callable[[cursor], Returned]) -> Returned:
+        returned: list[Returned] = []
 
         def rehearse(cursor: cursor) -> None:
             try:
-                results.append(work(cursor))
+                returned.append(work(cursor))
             except InsufficientPrivilege:
                 raise DeploymentError(
-                    "A dry run writes, and takes it back: this login needs the rights of the workers as well. "
-                    "GRANT prompt_execution_worker TO it, for dead letters of guardrails prompt_guardrail_worker too."
+                    "A dry run writes and rolls back, so this login needs the rights of the workers as well: "
+                    "GRANT prompt_execution_worker to it, and prompt_guardrail_worker for dead letters of guardrails."
                 ) from None
             raise _Enough
 
         with suppress(_Enough):
             super().once(rehearse)
-        return results[0]
+        return returned[0]
 
 
-class _Enough(Exception):  # noqa: N818 - not an error: the transaction has shown what it would do
-    pass
+class _Enough(Exception):  # noqa: N818 - not an error
+    """Rolls back a transaction that has shown what it would do."""
 
 
 class Rehearsal:
-    """What would happen to dead letters if they were sent now. Raises `DeploymentError`."""
+    """Finds out what would become of dead letters if they were sent now. Raises `DeploymentError`."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._handlers: dict[Consumer, Handler] = {}
+        self._handlers: dict[WorkerName, Handler] = {}
 
-    def run(self, selection: Selection, most: int) -> Iterator[list[tuple[DeadLetter, Fate]]]:
-        """Of at most `most` of them, a portion at a time."""
-        after = FIRST
+    def run(self, selection: Selection) -> Iterator[list[tuple[DeadLetter, Fate]]]:
+        """Yields each dead letter with its fate, a batch at a time."""
+        after, most = LOWEST_ID, selection.size
         while most:
-            number = min(PORTION, most)
+            number = min(BATCH, most)
             letters = self._session.run(partial(selection.read, after=after, number=number))
             if not letters:
                 return
@@ -96,7 +98,7 @@ class Rehearsal:
             fates += [(letter, _fate(letter, outcome)) for letter, outcome in zip(own, outcomes, strict=True)]
         return fates
 
-    def _handler(self, consumer: Consumer) -> Handler:
+    def _handler(self, consumer: WorkerName) -> Handler:
         if consumer not in self._handlers:
             open_handler = _execution_handler if consumer == "executions" else _guardrail_handler
             self._handlers[consumer] = open_handler(self._session.engine)
@@ -123,24 +125,24 @@ def _guardrail_handler(engine: Engine) -> Handler:
 
 
 def _message(letter: DeadLetter) -> Message:
-    """As it would be delivered."""
+    """The message as it would be delivered."""
     attributes = _NOBODY.attributes(letter.attributes, letter.replay_count, len(letter.payload))
     return Message(letter.payload, attributes, "")
 
 
 def _fate(letter: DeadLetter, outcome: Outcome) -> Fate:
-    cause = f"{letter.error_class}: {kind_of_reason(letter.reason)}"
-    told = cause if letter.consumer == "executions" else f"{letter.consumer}: {cause}"
+    cause = f"{letter.error_class}: {general_reason(letter.reason)}"
+    named = cause if letter.consumer == "executions" else f"{letter.consumer}: {cause}"
     if isinstance(outcome, Rejected):
-        why = f"{outcome.error_class}: {kind_of_reason(outcome.reason)}"
+        why = f"{outcome.error_class}: {general_reason(outcome.reason)}"
         again = "would fail again" + (", for the same reason" if why == cause else f": {why}")
-        return Fate(told, "would fail again", again)
+        return Fate(named, "would fail again", again)
     if outcome is Verdict.RETRY:
-        raise DeploymentError("The database cannot be reached any more. Run the command again.")
-    return Fate(told, *_ENDS[outcome])
+        raise DeploymentError("The database became unavailable. Run the command again.")
+    return Fate(named, *_PROSPECTS[outcome])
 
 
-_ENDS: dict[Outcome, tuple[End, str]] = {
+_PROSPECTS: dict[Outcome, tuple[Prospect, str]] = {
     Verdict.WRITTEN: ("would be written", "would be written"),
     Verdict.DUPLICATE: ("would be skipped", "is already stored: would be skipped"),
     Verdict.SKIPPED: ("would be skipped", "would be skipped: the guardrail worker cannot read it"),

@@ -1,4 +1,4 @@
-"""The dead letters of one replay, in portions of bounded size: those that stood so when it began."""
+"""The dead letters of one replay, in batches of bounded size, as they were when the replay began."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from uuid import UUID
 
 from psycopg2.extensions import cursor
 
-from prompt_worker.deadletters.filters import Consumer, Filter
+from prompt_worker.deadletters.filters import Filter, WorkerName
+from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
-PORTION = 500  # events; and bytes of their bodies, above which no other is added:
-PORTION_BYTES = 8_000_000
-FIRST = UUID(int=0)
+BATCH = 500  # dead letters at most
+BATCH_BYTES = 8_000_000  # of their bodies, above which no other is added
 
-_CHUNK = statement(__name__, "replay_chunk")
-_COUNT = """
-SELECT count(*) FILTER (WHERE {fresh}), count(*) FILTER (WHERE NOT {fresh}), now()
-FROM dead_letter_events AS d WHERE {condition} AND d.superseded_by IS NULL
-"""
+_NEXT = statement(__name__, "next_batch")
+_COUNT = statement(__name__, "count_replayable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,7 @@ class DeadLetter:
 
     id: UUID
     event_id: UUID | None
-    consumer: Consumer
+    consumer: WorkerName
     error_class: str
     reason: str
     payload: bytes
@@ -39,34 +36,30 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class Selection:
-    """`filter` with those replayed fewer than `most_replays` times (None: any) and not edited into a copy.
+    """What matches `filter`, was replayed fewer than `most_replays` times (None: any) and has no corrected copy.
 
-    Of these only what has not changed since `before`: so no replay sends twice what another one, running beside it,
-    has sent, nor what fails again meanwhile.
+    Of these only what has not changed since `before`. So no replay sends again what another one, running beside it,
+    has sent, or what fails again meanwhile.
     """
 
     filter: Filter
+    limit: int | None
     most_replays: int | None
     before: datetime
-    events: int  # how many there were then
+    matching: int
     refused: int  # and how many more that were replayed too often
 
-    @staticmethod
-    def now(cursor: cursor, filter_: Filter, most_replays: int | None) -> Selection:
-        condition, parameters = filter_.where()
-        fresh = "(%(most_replays)s::integer IS NULL OR d.replay_count < %(most_replays)s)"
-        cursor.execute(
-            _COUNT.format(fresh=fresh, condition=condition), parameters | {"most_replays": most_replays}
-        )
-        ((events, refused, before),) = cursor.fetchall()
-        return Selection(filter_, most_replays, before, events, refused)
+    @property
+    def size(self) -> int:
+        """How many are to be sent: those that match, `limit` at most."""
+        return min(self.matching, self.limit or self.matching)
 
     def read(self, cursor: cursor, after: UUID, number: int) -> list[DeadLetter]:
-        """At most `number` that follow `after`, by their ids."""
+        """Reads at most `number` that follow the id `after`, in the order of their ids."""
         return self._read(cursor, after, number, "")
 
     def lock(self, cursor: cursor, after: UUID, number: int) -> list[DeadLetter]:
-        """The same, held until the transaction ends; those that another transaction holds are passed over."""
+        """Reads and locks them until the transaction ends; those that another transaction holds are skipped."""
         return self._read(cursor, after, number, "FOR UPDATE SKIP LOCKED")
 
     def _read(self, cursor: cursor, after: UUID, number: int, lock: str) -> list[DeadLetter]:
@@ -76,10 +69,22 @@ class Selection:
             "before": self.before,
             "after": after,
             "number": number,
-            "bytes": PORTION_BYTES,
+            "bytes": BATCH_BYTES,
         }
-        cursor.execute(_CHUNK.format(condition=condition, lock=lock), parameters | own)
+        cursor.execute(_NEXT.format(condition=condition, lock=lock), parameters | own)
         return [
             DeadLetter(id_, event_id, consumer, error_class, reason, bytes(payload), attributes, replays)
             for id_, event_id, consumer, error_class, reason, payload, attributes, replays in cursor
         ]
+
+
+def select(session: Session, filter_: Filter, *, limit: int | None, most_replays: int | None) -> Selection:
+    """Counts what a replay that begins now would send. Raises `DeploymentError`."""
+
+    def count(cursor: cursor) -> Selection:
+        condition, parameters = filter_.where()
+        cursor.execute(_COUNT.format(condition=condition), parameters | {"most_replays": most_replays})
+        ((matching, refused, before),) = cursor.fetchall()
+        return Selection(filter_, limit, most_replays, before, matching, refused)
+
+    return session.run(count)

@@ -1,11 +1,12 @@
-"""Dead letters sent again to `prompt-executions`, a portion in a transaction: locked, published, marked, committed.
+"""Dead letters sent again to `prompt-executions`, a batch in a transaction: locked, published, marked, committed.
 
-So nothing is marked that was not sent, and what two operators replay at once is sent by one of them. A crash between
-publishing and commit sends a portion twice: its events are duplicates then.
+So nothing is marked that was not sent, and what two operators replay at the same time is sent by one of them. A crash
+between publishing and commit sends a batch twice: its events are duplicates then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,11 +15,11 @@ from google.pubsub_v1.types import PubsubMessage
 from psycopg2.extensions import cursor
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from prompt_worker.commands.progress import Tell
-from prompt_worker.deadletters.audit import Action
+from prompt_worker.deadletters.audit import AuditEntry, Effect
+from prompt_worker.deadletters.filters import LOWEST_ID
 from prompt_worker.deadletters.replay.pace import Pace
 from prompt_worker.deadletters.replay.provenance import Provenance
-from prompt_worker.deadletters.replay.selection import FIRST, PORTION, DeadLetter, Selection
+from prompt_worker.deadletters.replay.selection import BATCH, DeadLetter, Selection
 from prompt_worker.deadletters.replay.settling import oldest_unsettled
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.session import Session
@@ -29,7 +30,7 @@ from prompt_worker.platform.pubsub.topic import Topic
 PUBLISH_TIMEOUT = 5.0  # seconds of one attempt, and of all together: the rows are locked meanwhile
 
 # A frozen replay must not hold back the workers, which settle the same rows.
-_LET_GO = "SET LOCAL idle_in_transaction_session_timeout = '20s'"
+_END_WHEN_FROZEN = "SET LOCAL idle_in_transaction_session_timeout = '20s'"
 _MARK = statement(__name__, "mark_replayed")
 _retrying = Retrying(
     retry=retry_if_exception_type((ServerError, TooManyRequests)),
@@ -40,61 +41,61 @@ _retrying = Retrying(
 
 
 @dataclass
-class Replay:
-    """One replay; `stop` ends it between two portions, `tell` hears how many each sent."""
+class Sending:
+    """Sends the dead letters of one replay; a set `stop` ends it between two batches."""
 
     session: Session
     topic: Topic
     selection: Selection
-    action: Action
+    entry: AuditEntry
     pace: Pace
     stop: Wakeup
-    tell: Tell
 
     def __post_init__(self) -> None:
         self.sent = 0
-        self._provenance = Provenance(self.action.by, self.action.id)
-        self._after = FIRST
+        self._provenance = Provenance(self.entry.by, self.entry.id)
+        self._after = LOWEST_ID
 
-    def send(self, most: int) -> None:
-        """At most so many of those that are left. Raises `DeploymentError`."""
+    def send(self, most: int) -> Iterator[int]:
+        """Sends at most `most` of those that are left and yields the size of each batch. Raises `DeploymentError`."""
         goal = self.sent + most
         fruitless = False
         while self.sent < goal and not self.stop.is_set():
             self._keep_pace()
             if self.stop.wait(self.pace.wait()):
                 return
-            room = self.pace.room(min(PORTION, goal - self.sent))
-            portion = self.session.once(partial(self._send_portion, number=room))
-            if portion:
-                self._after = portion[-1].id
-                self.sent += len(portion)
-                self.pace.sent(len(portion))
-                self.tell(len(portion))
+            room = self.pace.room(min(BATCH, goal - self.sent))
+            batch = self.session.once(partial(self._send_batch, number=room))
+            if batch:
+                self._after = batch[-1].id
+                self.sent += len(batch)
+                self.pace.sent(len(batch))
                 fruitless = False
+                yield len(batch)
             elif fruitless:
                 return
-            else:  # once more from the beginning: another transaction may have held some for a moment
-                self._after = FIRST
+            else:
+                # Once more from the beginning: another transaction may have held some for a moment.
+                self._after = LOWEST_ID
                 fruitless = True
 
-    def _send_portion(self, cursor: cursor, number: int) -> list[DeadLetter]:
-        cursor.execute(_LET_GO)
-        portion = self.selection.lock(cursor, self._after, number)
-        if portion:
-            self._publish(portion)
-            cursor.execute(_MARK, {"replay": self.action.id, "ids": [letter.id for letter in portion]})
-            self.action.record(cursor, [(letter.id, letter.event_id, "sent", None) for letter in portion])
-        return portion
+    def _send_batch(self, cursor: cursor, number: int) -> list[DeadLetter]:
+        cursor.execute(_END_WHEN_FROZEN)
+        batch = self.selection.lock(cursor, self._after, number)
+        if batch:
+            self._publish(batch)
+            cursor.execute(_MARK, {"replay": self.entry.id, "ids": [letter.id for letter in batch]})
+            self.entry.record(cursor, [Effect(letter.id, letter.event_id, "sent") for letter in batch])
+        return batch
 
-    def _publish(self, portion: list[DeadLetter]) -> None:
-        messages = [self._message(letter) for letter in portion]
+    def _publish(self, batch: list[DeadLetter]) -> None:
+        messages = [self._message(letter) for letter in batch]
         try:
             _retrying(self.topic.publish, messages, timeout=PUBLISH_TIMEOUT, retry=False)
         except GoogleAPIError as error:
             raise DeploymentError(
-                f"Pub/Sub does not take the events: {type(error).__name__} from {self.topic.path}. "
-                f"{self.sent:,} were sent before and are marked, no other is; run the command again to go on. "
+                f"Pub/Sub does not accept the events: {type(error).__name__} from {self.topic.path}. "
+                f"{self.sent:,} were sent before and are marked, no other is; run the command again to send the rest. "
                 "'prompt-worker doctor' checks the topic and the right to publish to it."
             ) from None
 
@@ -104,4 +105,4 @@ class Replay:
 
     def _keep_pace(self) -> None:
         if self.pace.due():
-            self.pace.adapt(self.session.run(lambda cursor: oldest_unsettled(cursor, self.action.id)))
+            self.pace.adapt(self.session.run(lambda cursor: oldest_unsettled(cursor, self.entry.id)))

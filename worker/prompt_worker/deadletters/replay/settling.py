@@ -1,7 +1,7 @@
-"""What became of the events of a replay: a row, a failure again, or not settled yet.
+"""What became of the events of a replay: rows, failures again, or not settled yet.
 
-The age of the oldest one that is not settled stands for the age of the subscription's oldest unacknowledged message,
-which only Cloud Monitoring knows: it grows when the workers do not keep up with what is sent.
+The age of the oldest one that is not settled is used in place of the age of the subscription's oldest unacknowledged
+message, which only Cloud Monitoring knows. Both grow when the workers do not keep up with what is sent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.process.wakeup import Wakeup
 
-LOOK_SECONDS = 0.3
+CHECK_SECONDS = 0.3
 
 _OLDEST = statement(__name__, "oldest_unsettled")
 _SETTLED = statement(__name__, "settled")
@@ -25,7 +25,7 @@ _SETTLED = statement(__name__, "settled")
 
 @dataclass(frozen=True)
 class Settled:
-    """How many of a replay are `resolved`, `failed` again, and `waiting`; why they failed, the most frequent first."""
+    """How many of a replay are `resolved`, `failed` again and `waiting`; why they failed, the most frequent first."""
 
     resolved: int
     failed: int
@@ -34,7 +34,7 @@ class Settled:
 
 
 def oldest_unsettled(cursor: cursor, replay: UUID) -> float:
-    """Its age in seconds; 0 where all are settled."""
+    """The age in seconds of the oldest unsettled event; 0 where all are settled."""
     sweep(cursor)
     cursor.execute(_OLDEST, {"replay": replay})
     ((age,),) = cursor.fetchall()
@@ -42,22 +42,23 @@ def oldest_unsettled(cursor: cursor, replay: UUID) -> float:
 
 
 def settled(cursor: cursor, replay: UUID) -> Settled:
+    """What has become of a replay's events until now."""
     sweep(cursor)
     cursor.execute(_SETTLED, {"replay": replay})
     numbers = {"resolved": 0, "failed": 0, "waiting": 0}
     reasons: dict[str, int] = {}
-    for what, reason, number in cursor:
-        numbers[what] += number
-        if what == "failed":
+    for became, reason, number in cursor:
+        numbers[became] += number
+        if became == "failed":
             reasons[reason] = reasons.get(reason, 0) + number
     return Settled(**numbers, reasons=tuple(sorted(reasons.items(), key=lambda each: -each[1])))
 
 
 def wait_until_settled(session: Session, replay: UUID, patience: float, stop: Wakeup) -> Settled:
-    """Until none waits, `stop` is set, or nothing more was settled for `patience` seconds."""
+    """Waits until none is waiting, `stop` is set, or nothing more was settled for `patience` seconds."""
     found = session.run(lambda cursor: settled(cursor, replay))
     changed_at = time.monotonic()
-    while found.waiting and time.monotonic() - changed_at < patience and not stop.wait(LOOK_SECONDS):
+    while found.waiting and time.monotonic() - changed_at < patience and not stop.wait(CHECK_SECONDS):
         before, found = found, session.run(lambda cursor: settled(cursor, replay))
         if found.waiting < before.waiting:
             changed_at = time.monotonic()

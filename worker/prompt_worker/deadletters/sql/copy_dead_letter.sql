@@ -1,4 +1,4 @@
--- The corrected copy of a dead letter: its history is the original's, its body is not. A failure of it counts on it.
+-- The corrected copy of a dead letter, with the original's history and a body of its own. Its failures count on the copy.
 INSERT INTO dead_letter_events (
     id, edited_from, consumer, event_key, event_id, source, subscription, error_class, reason, cause, template_name,
     template_version, environment, payload, attributes, delivery_attempts, occurrences, first_seen, last_seen,

@@ -1,4 +1,4 @@
--- The next dead letters are given up.
+-- Discards the next dead letters.
 WITH next AS (
     SELECT d.id FROM dead_letter_events AS d
     WHERE {condition} AND d.id > %(after)s

@@ -1,2 +1,6 @@
--- One dead letter, locked: its body, and whether it may still be edited.
-SELECT id, event_id, payload, status, superseded_by FROM dead_letter_events WHERE id = %(id)s FOR UPDATE
+-- One dead letter by its id, or the current one of an event by the event's id.
+SELECT d.*
+FROM dead_letter_events AS d
+WHERE d.id = %(id)s OR d.event_id = %(id)s
+ORDER BY (d.id = %(id)s) DESC, d.superseded_by IS NULL DESC, d.id DESC
+LIMIT 1

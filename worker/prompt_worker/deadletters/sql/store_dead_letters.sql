@@ -1,4 +1,5 @@
--- Dead letters, each event once: stored, or counted again where another message of it failed. Those that changed anything.
+-- Stores dead letters, one for each event, or counts one again where another message of its event failed. Returns those
+-- that changed anything.
 INSERT INTO dead_letter_events AS d (
     consumer, event_key, event_id, source, subscription, error_class, reason, cause, template_name, template_version,
     environment, payload, attributes, delivery_attempts, occurrences, first_seen, last_seen, status
@@ -17,7 +18,7 @@ FROM unnest(
     %(delivery_attempts)s::integer[], %(occurrence)s::text[], %(first_seen)s::timestamptz[], %(last_seen)s::timestamptz[]
 ) AS n (consumer, event_key, event_id, source, subscription, error_class, reason, cause, template_name,
         template_version, environment, payload, attributes, delivery_attempts, occurrence, first_seen, last_seen)
--- What was corrected stays so when its message comes again, even where the copy has another key.
+-- A corrected one stays discarded when its message is redelivered, even where the copy has another key.
 WHERE NOT EXISTS (
     SELECT FROM dead_letter_events o
     WHERE o.event_key = n.event_key AND o.consumer = n.consumer AND o.superseded_by IS NOT NULL
@@ -30,7 +31,7 @@ SET source = excluded.source,
     reason = excluded.reason,
     cause = excluded.cause,
     delivery_attempts = excluded.delivery_attempts,
-    -- The latest hundred, for one that fails forever.
+    -- The latest hundred: an event may fail forever.
     occurrences = (d.occurrences || excluded.occurrences)[greatest(1, cardinality(d.occurrences) - 98):],
     first_seen = least(d.first_seen, excluded.first_seen),
     last_seen = greatest(d.last_seen, excluded.last_seen),

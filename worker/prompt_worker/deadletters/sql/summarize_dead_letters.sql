@@ -1,5 +1,5 @@
--- Dead letters by cause, most of all first; {which} is a condition over d. The time between the first and the last of
--- them is cut into %(columns)s parts, and `parts` tells how many of a cause fall into which, as pairs.
+-- Dead letters by cause, the largest first; {which} is a condition over d. The time between the first and the last of
+-- them is cut into %(columns)s parts, and `parts` has pairs of a part's number and how many of the cause fall into it.
 WITH bounds AS MATERIALIZED (
     SELECT min(d.last_seen) AS first,
            greatest((max(d.last_seen) - min(d.last_seen)) / %(columns)s, interval '1 second') AS width

@@ -8,7 +8,8 @@ THREAT = "violence"
 HATRED = "hate_speech"
 INSULT = "profanity"
 
-NEVER_WAIVED, STRONG = 1.0, 0.9  # scores of patterns: in a lesson too; only where lessons are no excuse
+# Scores of patterns: what counts in a lesson too, and what an educational context may excuse.
+NEVER_WAIVED, RUDE = 1.0, 0.9
 
 _GROUPS = (
     r"(?:jews?|muslims?|christians?|hindus?|blacks|black people|whites|white people|asians|mexicans|immigrants|migrants|"
@@ -65,36 +66,36 @@ ABUSE = (
     Pattern(
         HATRED,
         rf"\b(?:i|we|everyone should|let'?s) (?:\w+ )?(?:hate|despise|detest|loathe) (?:all )?(?:the |these |those )?(?:\w+ )?{_GROUPS}\b",
-        STRONG,
+        RUDE,
     ),
     Pattern(
         HATRED,
         rf"\b(?:we|you|they|someone|somebody|let'?s|just)(?: (?:should|must|need to|have to|ought to|gotta|all))* (?:kill|exterminate|gas|deport|lynch|burn|eradicate|get rid of|ban|shoot) (?:all|every|the|those|these)(?: of)?(?: the| those| these)? (?:\w+ )?{_GROUPS}\b",
-        STRONG,
+        RUDE,
     ),
     Pattern(
         HATRED,
         rf"\b{_GROUPS} (?:are|r) (?:all )?(?:just )?(?:nothing but )?(?:an? )?(?:\w+ )?(?:vermin|animals|subhumans?|scum|filth|filthy|parasites?|cockroaches|rats|apes|monkeys|inferior|disgusting|disease|trash|garbage|criminals|terrorists|rapists|savages|stupid|dumb|evil|whores|sluts|worthless)\b",
-        STRONG,
+        RUDE,
     ),
     Pattern(
         INSULT,
         rf"\b(?:you|u|ur|you'?re|you are|he is|he'?s|she is|she'?s|they are|they'?re) (?:\w+ly )?(?:{_BAD} ){{1,4}}{_BAD_NAME}\b",
-        STRONG,
+        RUDE,
     ),
     Pattern(
         INSULT,
         rf"\b(?:you|u) (?:{_BAD} ){{0,3}}(?:idiots?|morons?|imbeciles?|retards?|scum(?:bags?)?|losers?|dimwits?)\b",
-        STRONG,
+        RUDE,
     ),
     Pattern(
         INSULT,
         r"\b(?:you|u|ur|you'?re|you are) (?:all )?(?:so |such |just |too |really |fucking |very )*(?:stupid|dumb|pathetic|worthless|ugly|disgusting|brainless|retarded|useless|moronic)\b",
-        STRONG,
+        RUDE,
     ),
     Pattern(
         INSULT,
         r"\bshut (?:the (?:hell|fuck|f) )?up(?:,? (?:you|bitch|idiot|moron|stupid|loser)|[!.]*$)|\b(?:screw|damn|curse) you\b|\bgo to hell\b|\bnobody (?:likes|loves|wants) you\b",
-        STRONG,
+        RUDE,
     ),
 )

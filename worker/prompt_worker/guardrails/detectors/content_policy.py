@@ -2,27 +2,27 @@
 
 Config, at least one of the first three:
     words           list of words; a word ending in * also matches longer words
-    phrases         list of phrases, found whatever white space or punctuation stands between their words
+    phrases         list of phrases, found with any white space or punctuation between their words
     patterns        list of regular expressions in RE2's syntax
     whole_word      default true: words and phrases do not match inside longer words; false: they do
     case_sensitive  default false
 
     {"words": ["vape*", "lottery"], "phrases": ["do my homework"], "patterns": ["\\bquiz key \\d+\\b"]}
 
-Rules: `word_1`, `phrase_1`, `pattern_1`, … after their places in the lists.
+Rules: `word_1`, `phrase_1`, `pattern_1`, … by their positions in the lists.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from prompt_worker.guardrails.detectors.config import Config
+from prompt_worker.guardrails.detectors.detector import Match
 from prompt_worker.guardrails.detectors.phrases import Phrases, expressions
-from prompt_worker.guardrails.finding import Match
-from prompt_worker.guardrails.guardrail import Config
+from prompt_worker.guardrails.detectors.texts import Texts
 from prompt_worker.guardrails.text.confusables import FOLD
 from prompt_worker.guardrails.text.patterns import Pattern, PatternSet, phrase_expression
 from prompt_worker.guardrails.text.views import Text
-from prompt_worker.guardrails.texts import Batch
 
 VERSION = "policy-1"
 
@@ -46,10 +46,10 @@ class PolicyDetector:
         )
         self.sets = (self._phrases.spaced, self._patterns)
 
-    def detect(self, batch: Batch) -> list[list[Match]]:
-        found: list[list[Match]] = [[] for _ in batch.texts]
-        for place, text in batch.suspicious(*self.sets):
-            found[place] = sorted(set(self._in_text(text)))
+    def detect(self, texts: Texts) -> list[list[Match]]:
+        found: list[list[Match]] = [[] for _ in texts.all]
+        for index, text in texts.suspicious(*self.sets):
+            found[index] = sorted(set(self._in_text(text)))
         return found
 
     def _in_text(self, text: Text) -> Iterator[Match]:

@@ -1,4 +1,4 @@
-"""Whether a text is of school: words of lessons and of the subjects whose vocabulary every lexicon holds."""
+"""Whether a text is from a lesson: words of teaching, and of the subjects that share words with the lexicons."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ _SUBJECT = re2.compile(
 
 
 def is_educational(text: str) -> bool:
-    """Needs both: the language of teaching and a subject that is taught."""
+    """Whether it has both: the language of teaching and a subject that is taught."""
     return _TEACHING.search(text) is not None and _SUBJECT.search(text) is not None

@@ -1,4 +1,4 @@
-"""Lists of words in files, found in one pass: which word of which list stands where."""
+"""Lists of words in files, found in one pass: which word of which list is where."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from importlib.resources import files
 
 from prompt_worker.guardrails.text.patterns import Pattern, PatternSet, phrase_expression
 
-SQUEEZED_LEAST = 5  # letters: where the spaces are lost, shorter terms are found inside other words
+SQUEEZED_LEAST = 5  # letters: shorter terms would be found inside other words where the spaces are lost
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """`strong`: rude wherever it stands; otherwise evidence beside a score, never enough alone."""
+    """A word or phrase of a list. `strong`: rude in any context; otherwise evidence beside a score."""
 
     words: str
     strong: bool
 
     @property
     def expression(self) -> str:
+        """In RE2's syntax; a term that ends in * also matches longer words."""
         stem = self.words.removesuffix("*")
         return (
             phrase_expression(stem).removesuffix("\\b") + "\\w*"
@@ -30,7 +31,7 @@ class Term:
 
 
 @cache
-def read(name: str) -> tuple[Term, ...]:
+def terms_of(name: str) -> tuple[Term, ...]:
     """The terms of `lexicons/NAME.txt`."""
     lines = (
         (files("prompt_worker.guardrails.detectors") / "lexicons" / f"{name}.txt")
@@ -43,16 +44,16 @@ def read(name: str) -> tuple[Term, ...]:
 
 
 class Lexicon:
-    """Terms of several lists, each a pattern for its strong terms and one for its weak ones, and phrases beside them.
+    """Terms of several lists, and phrases beside them. `strong` has each list's name and the score of its strong terms.
 
-    Strong terms have the score that `strong` gives their list, weak ones 0.
+    A list is two patterns: one of its strong terms, one of its weak ones with the score 0.
     """
 
     def __init__(self, strong: Mapping[str, float], phrases: Sequence[Pattern] = ()) -> None:
         spaced, squeezed = list(phrases), []
         for name, score in strong.items():
             for is_strong in (True, False):
-                terms = [term for term in read(name) if term.strong is is_strong]
+                terms = [term for term in terms_of(name) if term.strong is is_strong]
                 if terms:
                     worth = score if is_strong else 0.0
                     spaced.append(Pattern(name, "|".join(term.expression for term in terms), worth))
@@ -61,7 +62,7 @@ class Lexicon:
         self._squeezed = PatternSet(squeezed)
 
     def find(self, text: str, *, squeezed: bool) -> Iterator[tuple[Pattern, int, int]]:
-        """Each term and phrase: its pattern, start and end."""
+        """Each term and phrase that is in the text: its pattern, start and end."""
         return (self._squeezed if squeezed else self.spaced).find(text)
 
 

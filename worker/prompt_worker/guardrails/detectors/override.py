@@ -1,4 +1,4 @@
-"""Attempts to override a prompt, as patterns of whole phrases that ordinary questions do not contain."""
+"""Attempts to override a prompt: patterns of whole phrases that ordinary questions do not contain."""
 
 from __future__ import annotations
 

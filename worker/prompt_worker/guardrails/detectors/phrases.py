@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from prompt_worker.guardrails.finding import Match
-from prompt_worker.guardrails.guardrail import Config
+from prompt_worker.guardrails.detectors.config import Config
+from prompt_worker.guardrails.detectors.detector import Match
 from prompt_worker.guardrails.text.confusables import FOLD
 from prompt_worker.guardrails.text.patterns import (
     Pattern,
@@ -16,11 +16,11 @@ from prompt_worker.guardrails.text.patterns import (
 )
 from prompt_worker.guardrails.text.views import Text, View
 
-SQUEEZED_LEAST = 8  # letters: where the spaces are lost, shorter phrases are found inside other words
+SQUEEZED_LEAST = 8  # letters: shorter phrases would be found inside other words where the spaces are lost
 
 
 class Phrases:
-    """Literal phrases, reported as `NAME_1`, `NAME_2`, … after their places in the list."""
+    """Literal phrases, reported as `RULE_1`, `RULE_2`, … by their positions in the list."""
 
     def __init__(
         self,
@@ -50,12 +50,13 @@ class Phrases:
             raise config.refuse(field, str(error)) from None
 
     def find(self, text: Text, view: View) -> Iterator[Match]:
+        """The matches in one view of the text."""
         for pattern, start, end in text.find(self._squeezed if view.squeezed else self.spaced, view):
             yield Match(*view.raw_span(start, end), pattern.rule, pattern.score)
 
 
 def expressions(config: Config, field: str, rule: str, *, case_sensitive: bool) -> list[Pattern]:
-    """The regular expressions of a field; raises `GuardrailConfigError` naming the one that RE2 refuses."""
+    """The regular expressions of a field. Raises `GuardrailConfigError`, which names the one that RE2 refuses."""
     found = []
     for index, expression in enumerate(config.strings(field) or []):
         try:

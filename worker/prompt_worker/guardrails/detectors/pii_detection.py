@@ -1,13 +1,13 @@
 """Personal data: known entities by pattern and check, and an owner's own patterns.
 
-Config, every field optional, at least one of the first two given or both absent (then: all entities):
+Config, every field optional (all entities where neither of the first two is given):
     entity_types    list of US_SSN, CREDIT_CARD, PHONE_NUMBER, EMAIL_ADDRESS, IBAN_CODE (or SSN, PHONE, EMAIL, IBAN)
     patterns        list of regular expressions in RE2's syntax
     redaction_mode  kept for the service that blocks or masks; not read here
 
-A pattern of the shape of a known entity only proposes: the entity's check decides, so that a pattern for 16 digits does
-not flag every long number. Any other pattern is believed as it stands and reported as `PATTERN_1`, `PATTERN_2`, … after
-its place in the list. A name in `entity_types` that is not known here is accepted where `patterns` can stand for it.
+A pattern with the shape of a known entity only proposes: the entity's check decides, so that a pattern for 16 digits
+does not flag every long number. A match of any other pattern is a finding, reported as `PATTERN_1`, `PATTERN_2`, … by
+its position in the list. An unknown name in `entity_types` is accepted beside `patterns`, which may be meant for it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from prompt_worker.guardrails.detectors.config import Config
+from prompt_worker.guardrails.detectors.detector import Match
 from prompt_worker.guardrails.detectors.entities import ENTITIES, Entity, entity_named
-from prompt_worker.guardrails.finding import Match
-from prompt_worker.guardrails.guardrail import Config
+from prompt_worker.guardrails.detectors.texts import Texts
 from prompt_worker.guardrails.text.patterns import Pattern, PatternError, PatternSet, compile_pattern
 from prompt_worker.guardrails.text.views import Text, View
-from prompt_worker.guardrails.texts import Batch
 
 VERSION = "pii-1"
-# Thousands of numbers that are nothing must not hide one that is; megabytes of them may, save where all is wanted.
+# Thousands of harmless numbers must not hide one that is not; megabytes of them may, except when masking.
 _CANDIDATES_LIMIT = 100_000  # of one pattern in one text
 _LONGEST_CANDIDATE = 500_000  # characters: a text of nothing but digits and spaces is one candidate
 
@@ -48,10 +48,10 @@ class PiiDetector:
         self._patterns = PatternSet(patterns)
         self.sets = (self._patterns,)
 
-    def detect(self, batch: Batch) -> list[list[Match]]:
-        found: list[list[Match]] = [[] for _ in batch.texts]
-        for place, text in batch.suspicious(*self.sets):
-            found[place] = self._in_text(text, batch.enough)
+    def detect(self, texts: Texts) -> list[list[Match]]:
+        found: list[list[Match]] = [[] for _ in texts.all]
+        for index, text in texts.suspicious(*self.sets):
+            found[index] = self._in_text(text, texts.enough)
         return found
 
     def _in_text(self, text: Text, enough: int) -> list[Match]:
@@ -93,7 +93,7 @@ def _selected(config: Config) -> Sequence[Entity]:
         elif not config.strings("patterns"):
             known = ", ".join(entity.name for entity in ENTITIES)
             raise config.refuse(
-                f"entity_types[{index}]", f"is not known, and no pattern stands for it; known: {known}"
+                f"entity_types[{index}]", f"is not known, and there are no patterns for it; known: {known}"
             )
     if not wanted and not config.strings("patterns"):
         raise config.refuse("entity_types", "selects nothing, and there are no patterns")
@@ -115,7 +115,7 @@ _PRECEDENCE = {entity.name: rank for rank, entity in enumerate(ENTITIES)}
 
 
 def _without_overlaps(matches: Iterable[Match]) -> list[Match]:
-    # Characters belong to one entity: the better established, then the longer. Owners' patterns stand beside them.
+    # Characters belong to one entity: the first in `ENTITIES`, then the longer. Owners' patterns may overlap them.
     kept: list[Match] = []
     claimed: list[tuple[int, int]] = []  # in order, no two of them overlapping
     for match in sorted(

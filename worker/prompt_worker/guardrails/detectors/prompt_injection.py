@@ -1,29 +1,29 @@
 """Prompt injection: an owner's phrases, known phrasings, and a model's score.
 
 Config, every field optional:
-    patterns             list of phrases, found whatever white space or punctuation stands between their words
+    patterns             list of phrases, found with any white space or punctuation between their words
     regex_patterns       list of regular expressions in RE2's syntax
     case_sensitive       default false; for both lists
     injection_threshold  0 to 1, default 0.7: from this score on a passage is an injection; null: own lists only
 
-Rules: `phrase_1`, `regex_1`, … after their places in the lists; the names in `override.py`; `injection` where the model
-alone is sure, with the passage as the span.
+Rules: `phrase_1`, `regex_1`, … by their positions in the lists; the names in `override.py`; `injection` where only the
+model finds it, with the passage as the span.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from prompt_worker.guardrails.detectors.config import Config
+from prompt_worker.guardrails.detectors.detector import Match
 from prompt_worker.guardrails.detectors.override import OVERRIDES
 from prompt_worker.guardrails.detectors.phrases import Phrases, expressions
-from prompt_worker.guardrails.finding import Match
-from prompt_worker.guardrails.guardrail import Config
+from prompt_worker.guardrails.detectors.texts import Texts
 from prompt_worker.guardrails.text.patterns import Pattern, PatternSet
 from prompt_worker.guardrails.text.views import Text
-from prompt_worker.guardrails.texts import Batch
 
 VERSION = "injection-2"
-UNNAMED = "injection"
+UNNAMED = "injection"  # the rule where only the model finds it
 
 
 class InjectionDetector:
@@ -48,12 +48,12 @@ class InjectionDetector:
         self._patterns = PatternSet((*own, *known))
         self.sets = (self._phrases.spaced, self._patterns)
 
-    def detect(self, batch: Batch) -> list[list[Match]]:
-        found: list[dict[tuple[str, int, int], Match]] = [{} for _ in batch.texts]
-        for place, text in batch.suspicious(*self.sets):
-            found[place].update({(match.rule, match.start, match.end): match for match in self._named(text)})
+    def detect(self, texts: Texts) -> list[list[Match]]:
+        found: list[dict[tuple[str, int, int], Match]] = [{} for _ in texts.all]
+        for index, text in texts.suspicious(*self.sets):
+            found[index].update({(match.rule, match.start, match.end): match for match in self._named(text)})
         if self._threshold is not None:
-            for window, score in zip(batch.windows, batch.scores("injection"), strict=True):
+            for window, score in zip(texts.windows, texts.scores("injection"), strict=True):
                 if score >= self._threshold:
                     match = Match(*window.raw_span, UNNAMED, round(score, 4))
                     found[window.index].setdefault((match.rule, match.start, match.end), match)

@@ -1,13 +1,13 @@
-"""Toxic language: a model's score, words and phrases by category, and room for lessons about difficult things.
+"""Toxic language: a model's score, words and phrases by category, and an allowance for lessons on difficult subjects.
 
 Config, every field optional:
     toxicity_threshold         0 to 1, default 0.7: from this score on a passage is toxic
     categories                 list of profanity, hate_speech, violence, sexual_content; default all
     allow_educational_context  default false; true: in the language of lessons the threshold is raised, and the model's
-                               score alone or a word alone is not enough. Slurs and threats are judged as everywhere.
+                               score alone or a word alone is not enough. Slurs and threats are judged as anywhere else.
 
 A passage is a few sentences. Where words or phrases of a category make it toxic, they are the spans and the category is
-the rule; where the model alone is sure, the passage is the span and the rule is `toxicity`.
+the rule; where only the model finds it toxic, the passage is the span and the rule is `toxicity`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from prompt_worker.guardrails.detectors.abuse import ABUSE, NEVER_WAIVED
-from prompt_worker.guardrails.detectors.abuse import STRONG as RUDE
+from prompt_worker.guardrails.detectors.abuse import ABUSE, NEVER_WAIVED, RUDE
+from prompt_worker.guardrails.detectors.config import Config
+from prompt_worker.guardrails.detectors.detector import Match
 from prompt_worker.guardrails.detectors.education import is_educational
 from prompt_worker.guardrails.detectors.lexicon import Lexicon
-from prompt_worker.guardrails.finding import Match
-from prompt_worker.guardrails.guardrail import Config
-from prompt_worker.guardrails.texts import Batch, Window
+from prompt_worker.guardrails.detectors.texts import Texts, Window
 
 VERSION = "toxicity-2"
 CATEGORIES = ("hate_speech", "profanity", "sexual_content", "violence")
-UNNAMED = "toxicity"
+UNNAMED = "toxicity"  # the rule where only the model finds it
 
 _OTHER_NAMES = {
     "hate": "hate_speech",
@@ -38,11 +37,11 @@ _LEXICON = Lexicon(
     {"hate_speech": NEVER_WAIVED, "violence": NEVER_WAIVED, "profanity": RUDE, "sexual_content": RUDE}, ABUSE
 )
 
-# What the signals are worth; chosen on the development part of the data.
+# What the signals are worth; chosen on the development part of the labelled texts.
 SURE = 0.95  # a slur or a threat
-STRONG = 0.8  # a word that is rude wherever it stands, an insult that is aimed
-ALONE = 1.0  # taken off the model's logit where no word supports it
-RAISED = 0.5  # of the way from the threshold to 1 in an educational context
+STRONG = 0.8  # a word that is rude in any context, an insult aimed at somebody
+ALONE = 1.0  # subtracted from the model's logit where no word supports it
+RAISED = 0.5  # how far the threshold moves towards 1 in an educational context
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +66,10 @@ class ToxicityDetector:
         self._categories = _categories(config)
         self._educational = config.flag("allow_educational_context", default=False)
 
-    def detect(self, batch: Batch) -> list[list[Match]]:
-        found: list[set[Match]] = [set() for _ in batch.texts]
-        for window, model_score in zip(batch.windows, batch.scores("toxicity"), strict=True):
-            if model_score >= self._threshold or batch.may_hold(window, _LEXICON.spaced):
+    def detect(self, texts: Texts) -> list[list[Match]]:
+        found: list[set[Match]] = [set() for _ in texts.all]
+        for window, model_score in zip(texts.windows, texts.scores("toxicity"), strict=True):
+            if model_score >= self._threshold or texts.may_hold(window, _LEXICON.spaced):
                 found[window.index].update(self._in_window(window, model_score))
         return [_outermost(matches) for matches in found]
 

@@ -17,6 +17,7 @@ BUCKETS = 1 << BITS
 ORDERS = (3, 4, 5)
 
 _GAP = "\0" * (max(ORDERS) - 1)  # between texts: so long that no n-gram sees two of them
+# Odd constants that mix well: the prime of FNV-1, the one of Knuth's multiplicative hash, and MurmurHash3's two.
 _STEP = np.uint32(0x01000193)
 _MIX = np.uint32(0x9E3779B1)
 _WORD = np.uint32(0x85EBCA6B)
@@ -28,7 +29,7 @@ _ALNUM[[code for code in range(0x180) if chr(code).isalnum()]] = True
 _ALNUM[0x180] = True  # and every letter above
 _ALNUM[ord("'")] = True
 _SPACE = np.array([chr(code).isspace() for code in range(0x3002)])  # none is above the ideographic one
-# In lower case, all white space a space, all digits 0: which digit it is says nothing.
+# In lower case, all white space a space, all digits 0: which digit it is carries no meaning.
 _ASCII = bytes(
     ord(" ") if chr(code).isspace() else ord("0") if chr(code).isdigit() else ord(chr(code).lower())
     for code in range(0x80)
@@ -38,7 +39,7 @@ _ZERO = np.uint32(ord("0"))
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Numbers below `BUCKETS`, of several texts; `counts[t]` is how many text `t` has.
+    """The features of several texts, numbers below `BUCKETS`; text `t` has `counts[t]` of them.
 
     `grams` has an array for each order, in which those of text `t` begin at `starts[t]`; `others[i]`, a word or a pair
     of words, is a feature of the text `owners[i]`.
@@ -93,7 +94,7 @@ def extract(texts: Sequence[str]) -> Features:
 
 
 def _codes(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
-    # The texts' characters, each text after a gap and between spaces, and how many each has so.
+    # The texts' characters, each text after a gap and between spaces, and how many each text then has.
     parts = [f"{_GAP} {text} " for text in texts]
     parts.append(_GAP)
     joined = "".join(parts)
@@ -127,9 +128,9 @@ def _character_grams(codes: NDArray[np.uint32], length: int) -> list[NDArray[np.
 
 
 def _words(codes: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.uint32]]:
-    # A word's hash is the sum of its letters, each mixed with its place in the word.
+    # A word's hash is the sum of its letters, each mixed with its position in the word.
     inside = _ALNUM.take(codes, mode="clip")
-    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1  # a gap stands before all words, a space behind
+    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1  # a gap precedes all words, a space follows
     starts = edges[::2]
     if not len(starts):
         return starts, np.zeros(0, np.uint32)

@@ -16,9 +16,7 @@ from prompt_worker.guardrails.models.features import BUCKETS, extract
 ModelName = Literal["toxicity", "injection"]
 Scores = NDArray[np.float32]
 
-_CHUNK = 256  # windows at a time: their arrays stay in the processor's cache
-
-
+_CHUNK = 256  # windows at a time: their arrays remain in the processor's cache
 _SHIFT = 1 << 20  # more than twice what one model's weights can add up to in a window
 
 
@@ -26,7 +24,7 @@ _SHIFT = 1 << 20  # more than twice what one model's weights can add up to in a 
 class Models:
     """Two models; the logit of a text is the sum of its features' weights times `scales[model]`, plus `biases[model]`.
 
-    Both weights of a feature stand in one number, `second * 2**20 + first`, so that both sums are made in one go.
+    Both weights of a feature are in one number, `second * 2**20 + first`, so that one sum gives both.
     """
 
     packed: NDArray[np.int32]
@@ -68,4 +66,5 @@ def _read(name: str) -> tuple[NDArray[np.int8], float, float]:
 
 
 def column(name: ModelName) -> int:
+    """The model's column in the scores."""
     return get_args(ModelName).index(name)

@@ -1,4 +1,4 @@
-"""The guardrails in force: read from the database, compiled once for each edit, a broken one left out and reported."""
+"""The active guardrails: read from the database, compiled once for each edit, a broken one left out and reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import psycopg2
 from psycopg2.extensions import cursor
 
 from prompt_worker.guardrails import registry
-from prompt_worker.guardrails.guardrail import Guardrail, GuardrailConfigError
+from prompt_worker.guardrails.detectors.config import GuardrailConfigError
+from prompt_worker.guardrails.guardrail import Guardrail
 from prompt_worker.guardrails.registry import Evaluator
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.postgres.statements import statement
@@ -21,12 +22,12 @@ from prompt_worker.platform.postgres.transactions import Transactions, is_transi
 
 log = logging.getLogger(__name__)
 
-_READ = statement(__name__, "active_guardrails")
+_ACTIVE = statement(__name__, "active_guardrails")
 
 
-def read(cursor: cursor) -> list[Guardrail]:
+def find_active(cursor: cursor) -> list[Guardrail]:
     """The active rows of `prompt_guardrails`."""
-    cursor.execute(_READ)
+    cursor.execute(_ACTIVE)
     return [
         Guardrail(
             id=UUID(guardrail_id),
@@ -43,23 +44,24 @@ def read(cursor: cursor) -> list[Guardrail]:
 
 
 def compile_or_explain(guardrail: Guardrail) -> Evaluator | str:
-    """The evaluator, or why there is none: a broken guardrail stops no other."""
+    """The evaluator, or why there is none: a broken guardrail does not stop the others."""
     try:
         return registry.compile_guardrail(guardrail)
     except GuardrailConfigError as error:
         return str(error)
-    except Exception as error:  # whatever an owner's config does to us, it does to this guardrail only
+    # Whatever an owner's config causes, only this guardrail is left out.
+    except Exception as error:
         return f"guardrail '{guardrail.name}': {type(error).__name__}"
 
 
 @dataclass(frozen=True)
 class _Compiled:
     guardrail: Guardrail
-    result: Evaluator | str
+    usable: Evaluator | str
 
 
 class ActiveGuardrails:
-    """Looks for edits when asked and `refresh_seconds` have passed; `changed` is called whenever it looked."""
+    """Reads them again when asked and `refresh_seconds` have passed; `changed` is called after each reading."""
 
     def __init__(
         self,
@@ -74,31 +76,34 @@ class ActiveGuardrails:
         self._changed = changed
         self._clock = clock
         self._lock = threading.Lock()
-        self._looked_at: float | None = None
+        self._read_at: float | None = None
         self._compiled: dict[UUID | None, _Compiled] = {}
         self._evaluators: Sequence[Evaluator] = ()
 
     def evaluators(self) -> Sequence[Evaluator]:
-        """Those in force now. Waits for the database the first time, later goes on with what it has."""
+        """Those that can be used now. Waits for the database the first time; later it continues with what it has.
+
+        Raises `DeploymentError`, or `psycopg2.Error` once retrying was stopped.
+        """
         with self._lock:
-            if self._looked_at is None:
-                self._take(self._transactions.run(read))
-            elif self._clock() - self._looked_at >= self._refresh_seconds:
+            if self._read_at is None:
+                self._compile_all(self._transactions.run(find_active))
+            elif self._clock() - self._read_at >= self._refresh_seconds:
                 try:
-                    self._take(self._transactions.once(read))
+                    self._compile_all(self._transactions.once(find_active))
                 except psycopg2.Error as error:
                     if not is_transient(error):
                         raise
             return self._evaluators
 
-    def _take(self, guardrails: Sequence[Guardrail]) -> None:
+    def _compile_all(self, guardrails: Sequence[Guardrail]) -> None:
         compiled = {guardrail.id: self._compile(guardrail) for guardrail in guardrails}
         for one in compiled.values():
-            if isinstance(one.result, str):
+            if isinstance(one.usable, str):
                 telemetry.count("unusable_guardrails", guardrail=one.guardrail.name)
-        self._evaluators = [one.result for one in compiled.values() if not isinstance(one.result, str)]
+        self._evaluators = [one.usable for one in compiled.values() if not isinstance(one.usable, str)]
         self._compiled = compiled
-        self._looked_at = self._clock()
+        self._read_at = self._clock()
         self._changed()
 
     def _compile(self, guardrail: Guardrail) -> _Compiled:
@@ -106,11 +111,11 @@ class ActiveGuardrails:
         if before is not None and before.guardrail == guardrail:
             return before
         same_rules = before is not None and before.guardrail.config_hash == guardrail.config_hash
-        if before is not None and same_rules and isinstance(before.result, Evaluator):
-            return _Compiled(guardrail, replace(before.result, guardrail=guardrail))
-        result = compile_or_explain(guardrail)
-        if isinstance(result, str):
-            log.error("not applied: %s. Mend it in prompt_guardrails; the others are applied", result)
+        if before is not None and same_rules and isinstance(before.usable, Evaluator):
+            return _Compiled(guardrail, replace(before.usable, guardrail=guardrail))
+        usable = compile_or_explain(guardrail)
+        if isinstance(usable, str):
+            log.error("not applied: %s. Fix it in prompt_guardrails; the others are applied", usable)
         else:
             log.info("guardrail '%s' is applied, config %s", guardrail.name, guardrail.config_hash[:8])
-        return _Compiled(guardrail, result)
+        return _Compiled(guardrail, usable)

@@ -1,7 +1,7 @@
-"""Each `block` or `critical` violation, told to whoever acts on it within seconds: identifiers, types and spans only.
+"""Alerts: each `block` or `critical` violation, announced within seconds, by identifiers, types and spans only.
 
-Told before it is recorded, so that no crash between the two leaves one untold; the id is the violation's, the same at
-every delivery, to leave repeats out by.
+It is announced before it is recorded, so that a crash between the two loses none. The id is the violation's, the same
+at every delivery: subscribers recognise repeats by it.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ log = logging.getLogger(__name__)
 
 EVENT_TYPE = "prompt.guardrail.violation.v1"
 SOURCE = "prompt-worker/guardrails"
-PUBLISH_TIMEOUT = 4.0  # seconds; a worker that stops waits one out
+PUBLISH_TIMEOUT = 4.0  # seconds; a worker that stops waits for at most one
 
 _REFUSED = (NotFound, Forbidden, Unauthenticated)
 
 
 class Alert(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The message's body, as JSON. The user's id may say who it is: it stays in the row, which `id` finds."""
+    """The message's body, as JSON. The user's id, which may identify a person, is only in the row, which `id` finds."""
 
     id: UUID
     event_id: UUID
@@ -63,12 +63,12 @@ class Alert(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def deserves_alert(violation: Violation) -> bool:
-    """One that came inline and was found here too is told once."""
+    """Whether it is urgent; one that came inline and was found here too is announced once."""
     return not violation.repeated and (violation.action == "block" or violation.severity == "critical")
 
 
 class AlertTopic:
-    """A set `stop` ends all retrying."""
+    """Publishes alerts until Pub/Sub has them; a set `stop` ends all retrying."""
 
     def __init__(self, topic: Topic, stop: threading.Event) -> None:
         self._topic = topic
@@ -82,7 +82,10 @@ class AlertTopic:
         )
 
     def publish(self, violations: Sequence[Violation]) -> bool:
-        """Those that deserve it. False when told to stop before Pub/Sub had them all. Raises `DeploymentError`."""
+        """Publishes those that deserve it. False when stopped before Pub/Sub had them all.
+
+        Raises `DeploymentError` when the topic does not exist or may not be published to.
+        """
         messages = [_message(violation) for violation in violations if deserves_alert(violation)]
         try:
             self._retrying(self._topic.publish, messages, timeout=PUBLISH_TIMEOUT, retry=False)
@@ -99,7 +102,7 @@ class AlertTopic:
 
 
 class Unannounced(AlertTopic):
-    """For a rehearsal: nobody is told."""
+    """For a rehearsal: publishes nothing."""
 
     def __init__(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""The secret for the HMACs of matches, by which the same match is known again without being stored."""
+"""The secret of the keyed hashes of matches, by which the same match is recognised without being stored."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ log = logging.getLogger(__name__)
 
 
 def open_key(settings: GuardrailSettings) -> HashKey | None:
-    """None when none is set: violations are then recorded without an HMAC, since one under a key that nobody keeps
-    would never be recognised again, and safety does not wait for a secret."""
+    """The key in the settings; None, with a warning, where none is set: violations are then recorded without a hash.
+
+    A hash under a random key would never be recognised again, and guardrails do not wait for a secret.
+    """
     if settings.hmac_key is None:
         log.warning(
             "PROMPT_WORKER_HMAC_KEY is not set: violations are recorded without the keyed hash of what matched. "
@@ -21,6 +23,6 @@ def open_key(settings: GuardrailSettings) -> HashKey | None:
         )
         return None
     secret = settings.hmac_key.encode()
-    # A new key gets a new id by itself; of 32 random characters no digest tells anything.
+    # A new key gets a new id automatically; a digest of 32 random characters reveals nothing of them.
     key_id = hashlib.sha256(b"prompt-worker hmac key id\0" + secret).hexdigest()[:8]
     return HashKey(settings.hmac_key_id or key_id, secret)

@@ -1,13 +1,14 @@
-"""`prompt-worker guardrails list | false-positive`: what an owner of guardrails asks of the database, and tells it."""
+"""What an owner of guardrails does in the database: lists the active ones, and marks violations as false positives."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from psycopg2.extensions import cursor
 
 from prompt_worker.guardrails.guardrail import Guardrail
-from prompt_worker.guardrails.recording.active import read
+from prompt_worker.guardrails.recording.active import compile_or_explain, find_active
 from prompt_worker.platform.failures import Failure
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
@@ -16,18 +17,33 @@ _MARK = statement(__name__, "mark_false_positive")
 
 
 class NoSuchViolationError(Failure):
-    """Says where ids are found."""
+    """No violation has the given id."""
 
     exit_code = 66
 
 
+@dataclass(frozen=True)
+class Mark:
+    """Who has marked a violation as false now, None for nobody, and whether the call changed that."""
+
+    violation_id: UUID
+    marked_by: str | None
+    changed: bool
+
+
 def list_guardrails(session: Session) -> list[Guardrail]:
-    """The active ones. Raises `DeploymentError`."""
-    return session.run(read)
+    """The active ones, in the order of their ids. Raises `DeploymentError`."""
+    return session.run(find_active)
 
 
-def mark_false_positive(session: Session, violation_id: str, *, by: str, undo: bool) -> str:
-    """Marks a violation as false, or takes that back; says what was done. Counted once, however often it is marked.
+def why_unusable(guardrail: Guardrail) -> str | None:
+    """Why the guardrail worker does not apply it; None where it does."""
+    usable = compile_or_explain(guardrail)
+    return usable if isinstance(usable, str) else None
+
+
+def mark_false_positive(session: Session, violation_id: str, *, by: str, undo: bool) -> Mark:
+    """Marks a violation as false, or removes the mark. It counts once, however often it is marked.
 
     Raises `NoSuchViolationError`, `DeploymentError`.
     """
@@ -35,16 +51,10 @@ def mark_false_positive(session: Session, violation_id: str, *, by: str, undo: b
         wanted = UUID(violation_id)
     except ValueError:
         raise NoSuchViolationError("not a UUID: give the id of a row of guardrail_violations") from None
-    changed, marked_by = session.run(lambda cursor: _mark(cursor, wanted, None if undo else by))
-    if marked_by is None:
-        return f"{wanted} is no longer marked as false" if changed else f"{wanted} was not marked as false"
-    return (
-        f"{wanted} is marked as false" if changed else f"{wanted} was marked as false by {marked_by} already"
-    )
+    return session.run(lambda cursor: _mark(cursor, wanted, None if undo else by))
 
 
-def _mark(cursor: cursor, violation_id: UUID, by: str | None) -> tuple[bool, str | None]:
-    """Whether that changed anything, and who has marked it now."""
+def _mark(cursor: cursor, violation_id: UUID, by: str | None) -> Mark:
     cursor.execute(_MARK, {"id": str(violation_id), "by": by})
     changed = cursor.rowcount == 1
     cursor.execute(
@@ -52,7 +62,5 @@ def _mark(cursor: cursor, violation_id: UUID, by: str | None) -> tuple[bool, str
     )
     row = cursor.fetchone()
     if row is None:
-        raise NoSuchViolationError(
-            f"no violation has the id {violation_id}: look for it in guardrail_violations"
-        )
-    return changed, row[0]
+        raise NoSuchViolationError(f"no violation has the id {violation_id}: find it in guardrail_violations")
+    return Mark(violation_id, row[0], changed)

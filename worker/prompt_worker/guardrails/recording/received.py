@@ -1,4 +1,4 @@
-"""What can be read of a message, even of one that cannot become a row: its event id and its texts."""
+"""What can be read in a message, even in one that cannot become a row: its event id and its texts."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from uuid import UUID
 import msgspec
 
 from prompt_worker.consuming.subscription import Message
-from prompt_worker.event.execution import EARLIEST, EVENT_TYPE, LATEST_AHEAD, Offset, now, replace_unstorable
+from prompt_worker.event.execution import EARLIEST, EVENT_TYPE, LATEST_AHEAD, Offset, now
+from prompt_worker.event.unstorable import replace_unstorable
 from prompt_worker.guardrails.fields import Execution
-from prompt_worker.guardrails.recording.templates import LONGEST_ID, Served, TemplateKey
+from prompt_worker.guardrails.recording.templates import LONGEST_ID, ServedTemplate, TemplateKey
 from prompt_worker.platform import telemetry
 
 _TEXT_OR_NONE = (str, type(None))
 
 
 class Received(msgspec.Struct, kw_only=True, gc=False):
-    """An event's fields, of whatever type: what its writer refuses is looked at here all the same."""
+    """An event's fields, of whatever type: what the execution worker refuses is judged here all the same."""
 
     event_id: UUID
     template_id: Any = None
@@ -37,14 +38,14 @@ class Received(msgspec.Struct, kw_only=True, gc=False):
 
     @property
     def template_key(self) -> TemplateKey | None:
-        """As its writer finds it: by id, else by name and version."""
+        """As the execution worker finds the template: by id, else by name and version."""
         if self.template_id is not None:
             given = self.template_id
             return given if isinstance(given, str) and len(given) <= LONGEST_ID else None
         name, version = label(self.template_name), self.template_version
         return (name, version) if name and isinstance(version, int) and 0 < version < 2**31 else None
 
-    def execution(self, template: Served | None) -> Execution:
+    def execution(self, template: ServedTemplate | None) -> Execution:
         """Its texts, each as what it should be; one of another shape is judged like input variables."""
         variables, prompt, response = self.input_variables, self.rendered_prompt, self.model_response
         if not (
@@ -66,14 +67,14 @@ class Received(msgspec.Struct, kw_only=True, gc=False):
         )
 
     def time(self) -> datetime:
-        """When it was executed; now where that cannot be read or cannot be."""
+        """When it was executed; now where that cannot be read or is not possible."""
         received_at = now()
         executed_at = _convert(self.executed_at, Offset)
         possible = executed_at is not None and EARLIEST <= executed_at <= received_at + LATEST_AHEAD
         return executed_at if possible else received_at
 
     def inline_violations(self) -> Sequence[Mapping[str, Any]]:
-        """What the service itself reported. A bare string is taken for the guardrail's name."""
+        """What the service itself reported. A bare string is the guardrail's name."""
         reported = self.guardrail_violations
         if not isinstance(reported, list):
             return []
@@ -84,12 +85,12 @@ class Received(msgspec.Struct, kw_only=True, gc=False):
 
 
 _decode = msgspec.json.Decoder(Received).decode
-# Numbers of any size stay text: nothing calculates with them here.
+# Numbers of any size remain text: nothing here calculates with them.
 _loads = partial(json.loads, parse_int=str, parse_float=str, parse_constant=str)
 
 
-def read(message: Message) -> Received | None:
-    """None where nothing can be judged or nothing could be recorded: no JSON, no event id, another kind of event."""
+def receive(message: Message) -> Received | None:
+    """None where nothing can be judged or recorded: no JSON, no event id, or an event of another type."""
     if message.attributes.get("ce-type", EVENT_TYPE) != EVENT_TYPE:
         return None
     body, replaced = replace_unstorable(message.data)
@@ -97,11 +98,12 @@ def read(message: Message) -> Received | None:
         telemetry.count("replaced_characters", replaced)
     try:
         return _decode(body)
-    except (ValueError, RecursionError):  # msgspec's errors, wrong encodings, integers of too many digits
-        return _read_leniently(body)
+    # Errors of msgspec, wrong encodings, integers of too many digits.
+    except (ValueError, RecursionError):
+        return _decode_leniently(body)
 
 
-def _read_leniently(body: bytes) -> Received | None:
+def _decode_leniently(body: bytes) -> Received | None:
     try:
         fields = _loads(body.decode(errors="replace"))
         if not isinstance(fields, dict):
@@ -115,12 +117,12 @@ def _read_leniently(body: bytes) -> Received | None:
 
 
 def label(value: object, longest: int = 255) -> str | None:
-    """An identifier as its column holds it."""
+    """An identifier as its column stores it, at most `longest` characters; None where it is not a text."""
     return value[:longest] if isinstance(value, str) else None
 
 
-def _convert(value: Any, kind: Any) -> Any:
+def _convert(value: Any, expected: Any) -> Any:
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(value, expected)
     except msgspec.ValidationError:
         return None

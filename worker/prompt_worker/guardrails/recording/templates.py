@@ -1,4 +1,4 @@
-"""The templates that events were rendered from: their category chooses guardrails, their own words trip none."""
+"""The templates that events were rendered from: their category chooses guardrails, their own words trigger none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ TemplateKey = str | tuple[str, int]  # an id as the event spells it, or a name a
 LONGEST_ID = 36  # characters
 
 
-class Served(msgspec.Struct, frozen=True, gc=False):
+class ServedTemplate(msgspec.Struct, frozen=True, gc=False):
+    """What guardrails need of a template."""
+
     text: str
     category: str | None
 
@@ -27,11 +29,15 @@ class ServedTemplates:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
-        self._known: dict[TemplateKey, Served | None] = {}
+        self._known: dict[TemplateKey, ServedTemplate | None] = {}
 
-    def find(self, keys: Iterable[TemplateKey]) -> dict[TemplateKey, Served | None]:
-        """None for those that are not there. Asks the database only for those not known yet."""
-        known = self._known  # `forget`, called by another thread, leaves us this one
+    def find(self, keys: Iterable[TemplateKey]) -> dict[TemplateKey, ServedTemplate | None]:
+        """Each of `keys` with its template, None for one that does not exist; others may be among them.
+
+        Asks the database only for those not known yet. Raises `DeploymentError`, or `psycopg2.Error` once retrying was
+        stopped.
+        """
+        known = self._known  # remains ours when another thread calls `forget`
         unknown = {key for key in keys if key not in known}
         if unknown:
             found = self._transactions.run(lambda cursor: _find(unknown, cursor))
@@ -43,7 +49,7 @@ class ServedTemplates:
         self._known = {}
 
 
-def _find(keys: set[TemplateKey], cursor: cursor) -> dict[TemplateKey, Served]:
+def _find(keys: set[TemplateKey], cursor: cursor) -> dict[TemplateKey, ServedTemplate]:
     names = [key for key in keys if isinstance(key, tuple)]
     ids = {key: template_id for key in keys if isinstance(key, str) and (template_id := _id(key))}
     cursor.execute(
@@ -54,9 +60,9 @@ def _find(keys: set[TemplateKey], cursor: cursor) -> dict[TemplateKey, Served]:
             "versions": [version for _, version in names],
         },
     )
-    found: dict[TemplateKey, Served] = {}
+    found: dict[TemplateKey, ServedTemplate] = {}
     for template_id, name, version, text, category in cursor:
-        found[template_id] = found[name, version] = Served(text, category)
+        found[template_id] = found[name, version] = ServedTemplate(text, category)
     return found | {key: found[template_id] for key, template_id in ids.items() if template_id in found}
 
 

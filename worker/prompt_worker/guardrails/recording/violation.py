@@ -1,4 +1,4 @@
-"""A violation as it is recorded and told: where and by which rule, never what."""
+"""A violation as it is recorded and announced: where and by which rule, never what."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from prompt_worker.guardrails.evaluation import Result
+from prompt_worker.guardrails.evaluation import Evaluation
 from prompt_worker.guardrails.finding import Finding
 from prompt_worker.guardrails.recording.received import Received, label
 
@@ -45,15 +45,15 @@ class Violation(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     executed_at: datetime
 
 
-def violations(event: Received, result: Result) -> list[Violation]:
-    """Of one event, what the worker found first, then what came inline; at most `VIOLATIONS_LIMIT` of each."""
+def violations(event: Received, evaluation: Evaluation) -> list[Violation]:
+    """Of one event: what the worker found, then what came inline; at most `VIOLATIONS_LIMIT` of each."""
     inline = event.inline_violations()
-    if not result.findings and not inline:
+    if not evaluation.findings and not inline:
         return []
-    strictest_first = sorted(result.findings, key=lambda finding: _STRICT.get(finding.action, 3))
+    strictest_first = sorted(evaluation.findings, key=lambda finding: _STRICT.get(finding.action, 3))
     executed_at = event.time()
     found = [_found(event, executed_at, finding) for finding in strictest_first[:VIOLATIONS_LIMIT]]
-    return [*found, *_told(event, executed_at, {one.guardrail_name for one in found})]
+    return [*found, *_inline(event, executed_at, {one.guardrail_name for one in found})]
 
 
 _STRICT = {"block": 0, "warn": 1, "log": 2}
@@ -89,10 +89,10 @@ def _found(event: Received, executed_at: datetime, finding: Finding) -> Violatio
     )
 
 
-def _told(event: Received, executed_at: datetime, found: set[str]) -> Iterator[Violation]:
-    """Inline violations. Their details stay in the event: nobody knows what stands in them."""
-    for position, told in enumerate(event.inline_violations()[:VIOLATIONS_LIMIT]):
-        name = label(told.get("guardrail_name")) or "unknown"
+def _inline(event: Received, executed_at: datetime, found: set[str]) -> Iterator[Violation]:
+    """Inline violations, without their details: these may hold anything, and remain in the event."""
+    for position, reported in enumerate(event.inline_violations()[:VIOLATIONS_LIMIT]):
+        name = label(reported.get("guardrail_name")) or "unknown"
         field = f"guardrail_violations[{position}]"
         yield Violation(
             id=violation_id(event.event_id, name, field, "inline"),
@@ -100,9 +100,9 @@ def _told(event: Received, executed_at: datetime, found: set[str]) -> Iterator[V
             source="inline",
             repeated=name in found,
             guardrail_name=name,
-            guardrail_type=label(told.get("guardrail_type"), 100),
-            severity=label(told.get("severity"), 50),
-            action=label(told.get("action"), 50),
+            guardrail_type=label(reported.get("guardrail_type"), 100),
+            severity=label(reported.get("severity"), 50),
+            action=label(reported.get("action"), 50),
             template_name=label(event.template_name),
             user_id=label(event.user_id),
             environment=label(event.environment, 50),
@@ -113,7 +113,10 @@ def _told(event: Received, executed_at: datetime, found: set[str]) -> Iterator[V
 
 
 def violation_id(event_id: UUID, *place: object) -> UUID:
-    """The same at every delivery: the event's milliseconds, and a hash of the event and the place; of version 7."""
+    """An id that is the same at every delivery.
+
+    A UUID of version 7 (RFC 9562, 5.7): the event's milliseconds, then a hash of its id and the violation's place.
+    """
     digest = hashlib.sha256(repr((event_id.hex, *place)).encode("utf-8", "surrogatepass")).digest()
     number = int.from_bytes(event_id.bytes[:6] + digest[:10])
     number = number & ~(0xF << 76) | 7 << 76
@@ -121,4 +124,5 @@ def violation_id(event_id: UUID, *place: object) -> UUID:
 
 
 def to_json(violations: Sequence[Violation]) -> str:
+    """An array, as `write_violations.sql` reads it."""
     return msgspec.json.encode(violations).decode()

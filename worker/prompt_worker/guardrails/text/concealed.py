@@ -1,10 +1,10 @@
-"""What holds somebody's text and shows nothing of it, in whatever log or error it ends."""
+"""Structs that hold a user's text and show nothing of it, whatever log or error they end up in."""
 
 from typing import Any
 
 
 class Concealed:
-    """Mixed into a struct."""
+    """Mixed into a struct; shows its name only."""
 
     __slots__ = ()
 

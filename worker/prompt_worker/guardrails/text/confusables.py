@@ -1,4 +1,7 @@
-"""Which characters stand for which: look-alikes of Latin letters, invisible characters, leet."""
+"""Which characters look like which: look-alikes of Latin letters, invisible characters, leet.
+
+The pairs are a small part of what Unicode Technical Standard 39 calls confusables; decompositions are NFKD's (UAX 15).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _LOOK_ALIKES = (
     "ıi ȷj ɑa ɡg ɩi ʟl ɪi ɴn ʀr ʏy ᴀa ʙb ᴄc ᴅd ᴇe ғf ɢg ʜh ᴊj ᴋk ᴍm ᴏo ᴘp ᴛt ᴜu ᴠv ᴡw ᴢz ꜱs øo łl đd ħh ŧt ƒf "
     # Armenian and Cherokee capitals and small letters that look Latin
     "օo սu հh ոn ցg Ꭺa Ꭼe Ꮋh Ꮖi Ꭻj Ꮶk Ꮇm Ꮲp Ꮪs Ꭲt Ꮩv Ꮃw "
-    # dashes, quotes, slashes
+    # Dashes, quotes, slashes
     "‐- ‑- ‒- –- —- ―- −- ﹣- ‘' ’' ‚' ‛' “\" ”\" „\" ⁄/ ∕/ ∣| ․. ﹒."
 )
 _PAIRS = {pair[0]: pair[1:] for pair in _LOOK_ALIKES.split(" ") if len(pair) == 2}
@@ -23,7 +26,7 @@ _BLANK_LETTERS = "\u115f\u1160\u3164\uffa0"  # Hangul fillers: letters that show
 _KEPT_CONTROLS = "\t\n\r"
 _DROPPED = ("Cf", "Cc", "Mn", "Me")
 
-TAG_FIRST, TAG_LAST = 0xE0020, 0xE007E  # an invisible copy of ASCII
+TAG_FIRST, TAG_LAST = 0xE0020, 0xE007E  # Unicode's tags: an invisible copy of ASCII
 
 
 def fold_character(character: str) -> str:

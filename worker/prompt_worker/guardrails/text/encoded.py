@@ -1,4 +1,4 @@
-"""Base64 inside a text: candidates decoded, kept when they turn out to be readable."""
+"""Base64 (RFC 4648, either alphabet) inside a text: decoded, and kept where the result is readable."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 
 MAX_RUNS = 50  # of one text: decoding is cheap, not free
-MAX_LENGTH = 100_000
-_LEAST = 16
+MAX_LENGTH = 100_000  # characters of a run that are decoded
+_LEAST = 16  # characters of a run
 
 _CANDIDATE = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{16,}={0,2}(?![A-Za-z0-9+/_=])")
 _URL_SAFE = str.maketrans("-_", "+/")

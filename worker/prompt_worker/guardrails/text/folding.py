@@ -9,16 +9,19 @@ from numpy.typing import NDArray
 
 from prompt_worker.guardrails.text.confusables import FOLD, TAG_FIRST, TAG_LAST
 
-Origin = NDArray[np.int32]  # of each character of a text, and of its end, the place in the raw text
+Origin = NDArray[np.int32]  # for each character of a text, and for its end, the index in the raw text
 
-_PLAIN = bytes({*b"\t\n\r", *range(0x20, 0x7F)})  # what folding never changes: they look like what they are
+_PLAIN = bytes({*b"\t\n\r", *range(0x20, 0x7F)})  # never changed by folding: they look like what they are
 _TAG_RUN = re.compile(f"[{chr(TAG_FIRST)}-{chr(TAG_LAST)}]{{4,}}")  # fewer are noise between letters
-_LONG = 10_000  # characters from which numpy is the faster
-_PART = 500_000  # characters folded at a time, for the sake of memory
+_LONG = 10_000  # characters from which numpy is faster
+_PART = 500_000  # characters folded at a time, to bound the memory
 
 
 def fold(raw: str) -> tuple[str, Origin | None]:
-    """`raw` itself where nothing changes. The origin is None where every character became one character."""
+    """The folded text and its origin; `raw` itself where nothing changes.
+
+    The origin is None where every character became one character.
+    """
     odd = _odd(raw)
     if odd and max(odd) >= chr(TAG_FIRST):
         untagged = _TAG_RUN.sub(_untag, raw)
@@ -49,7 +52,8 @@ def _translate(text: str, changed: dict[int, str]) -> str:
         ord(character) in changed for plain in changed.values() for character in plain
     ):
         return text.translate(changed)
-    for code, plain in changed.items():  # of a few characters, several times as fast
+    # For a few characters this is several times as fast.
+    for code, plain in changed.items():
         text = text.replace(chr(code), plain)
     return text
 
@@ -63,7 +67,7 @@ def _origin(text: str, changed: dict[int, str]) -> Origin:
 
 def _fold_long(text: str, changed: dict[int, str], *, same_length: bool) -> tuple[str, Origin | None]:
     origin = None if same_length else _origin(text, changed)
-    # Each code's plain characters stand in `plain` from `first[code]` on; those of codes that stay, after the others'.
+    # Each code's plain characters are in `plain` from `first[code]` on; unchanged codes follow after the changed ones.
     plain = _codes("".join(changed.values()))
     lengths = np.fromiter(map(len, changed.values()), np.int32, len(changed))
     first = np.arange(len(plain), len(plain) + 0x110000, dtype=np.int32)
@@ -76,7 +80,8 @@ def _fold_long(text: str, changed: dict[int, str], *, same_length: bool) -> tupl
         if origin is not None:
             begin, end = np.searchsorted(origin[:-1], (start, start + len(part)))
             owner = origin[begin:end] - np.int32(start)
-            begins = np.searchsorted(owner, owner)  # of each character the first of its owner's
+            # For each character the first one from the same raw character.
+            begins = np.searchsorted(owner, owner)
             part = part[owner] + (np.arange(len(owner), dtype=np.int32) - begins.astype(np.int32))
         parts.append(plain[part].tobytes().decode("utf-32-le", "surrogatepass"))
     return "".join(parts), origin

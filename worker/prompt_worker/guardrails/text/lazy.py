@@ -1,4 +1,4 @@
-"""A property computed when first asked for and kept: `cached_property` without the lock it takes in Python 3.11."""
+"""A property computed on first use and kept: `cached_property` without the lock that it has in Python 3.11."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 Value = TypeVar("Value")
 
 
-class lazy(Generic[Value]):  # noqa: N801 - it stands where a decorator stands
+class lazy(Generic[Value]):  # noqa: N801 - used as a decorator
     """Two threads at once compute it twice; both values are the same."""
 
     def __init__(self, compute: Callable[[Any], Value]) -> None:
@@ -17,11 +17,11 @@ class lazy(Generic[Value]):  # noqa: N801 - it stands where a decorator stands
         self.__doc__ = compute.__doc__
 
     @overload
-    def __get__(self, owner: None, kind: type) -> lazy[Value]: ...
+    def __get__(self, instance: None, owner: type) -> lazy[Value]: ...
     @overload
-    def __get__(self, owner: object, kind: type) -> Value: ...
-    def __get__(self, owner: object | None, kind: type) -> Any:
-        if owner is None:
+    def __get__(self, instance: object, owner: type) -> Value: ...
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        if instance is None:
             return self
-        value = owner.__dict__[self._name] = self._compute(owner)
+        value = instance.__dict__[self._name] = self._compute(instance)
         return value

@@ -1,4 +1,4 @@
-"""Many patterns over one text, in linear time: an RE2 set says which of them match, only those are then looked for."""
+"""Many patterns over one text, in linear time: an RE2 set says which of them match, only those are then searched."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from itertools import islice
 import re2
 
 MATCHES_LIMIT = 200  # of one pattern in one text: a hundred more say nothing new
-_SET_MEMORY = 64 << 20
+_SET_MEMORY = 64 << 20  # bytes
 _BETWEEN = r"[^\pL\pN]"  # between the words of a phrase
-_HEAVY = (
-    1000  # instructions of an owner's expression: counted repetitions, of which a search can hold many open
-)
+# Instructions of an owner's compiled expression: counted repetitions, of which a search can have many open at a time.
+_HEAVY = 1000
 
 
 class PatternError(ValueError):
@@ -29,7 +28,7 @@ class Pattern:
     expression: str
     score: float = 1.0
     case_sensitive: bool = False
-    owned: bool = False  # an expression that an owner wrote
+    owned: bool = False  # an owner wrote the expression
 
 
 def compile_pattern(expression: str, *, case_sensitive: bool = False) -> re2._Regexp:
@@ -48,7 +47,7 @@ def compile_pattern(expression: str, *, case_sensitive: bool = False) -> re2._Re
 
 
 class PatternSet:
-    """Compiled once, used for every text."""
+    """Patterns compiled once, used for every text. `heavy`: one of them slows a joint search."""
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self.patterns = patterns
@@ -65,7 +64,7 @@ class PatternSet:
         return search_set(self.patterns)
 
     def matching(self, text: str) -> list[int]:
-        """The places of the patterns that match; one whose letters are of another case may be among them."""
+        """The indexes of the patterns that match; one that matches only in another case may be among them."""
         if self._set is None:
             return list(range(len(self.patterns)))
         return sorted(self._set.Match(text) or ()) if self.patterns else []
@@ -73,26 +72,29 @@ class PatternSet:
     def each(
         self, text: str, among: Iterable[int] | None = None
     ) -> Iterator[tuple[Pattern, Iterator[tuple[int, int]]]]:
-        """The patterns that match, each with where, start and end in characters; matches that are not empty.
+        """The patterns that match, each with its matches that are not empty: start and end in characters.
 
-        `among` are the places of the patterns to look for, where `matching` is known.
+        `among` are the indexes of the patterns to search, where `matching` is known already.
         """
-        # Of a text in ASCII the bytes stand where the characters do, and RE2 finds them in half the time.
+        # In a text of ASCII the bytes have the positions of the characters, and RE2 searches them in half the time.
         searched = text.encode() if text.isascii() else text
         for index in self.matching(text) if among is None else among:
             spans = (match.span() for match in self._compiled[index].finditer(searched))
             yield self.patterns[index], ((start, end) for start, end in spans if start < end)
 
     def find(self, text: str, among: Iterable[int] | None = None) -> Iterator[tuple[Pattern, int, int]]:
-        """Of each pattern the first `MATCHES_LIMIT` matches: the pattern, start and end in characters."""
+        """For each pattern its first `MATCHES_LIMIT` matches: the pattern, start and end in characters."""
         for pattern, spans in self.each(text, among):
             for start, end in islice(spans, MATCHES_LIMIT):
                 yield pattern, start, end
 
 
 def search_set(patterns: Iterable[Pattern]) -> re2.Set | None:
-    """One set of all patterns, None where they are too many for it. It is a sieve: case is ignored, and so is which
-    signs are letters of other scripts, for which a search would have to remember far more."""
+    """One set of all patterns; None where they are too many for it.
+
+    It is a sieve and may let too much through: it ignores case, and which signs are letters of other scripts (a search
+    for these would need far more memory).
+    """
     joined = re2.Set.SearchSet(_options(case_sensitive=False, memory=_SET_MEMORY))
     for pattern in patterns:
         wider = pattern.expression if pattern.owned else pattern.expression.replace(_BETWEEN, "[^0-9A-Za-z]")
@@ -107,7 +109,7 @@ def search_set(patterns: Iterable[Pattern]) -> re2.Set | None:
 def _options(*, case_sensitive: bool, memory: int = 0) -> re2.Options:
     options = re2.Options()
     options.log_errors = False  # RE2 would write the pattern to standard error
-    options.never_capture = True  # spans of groups cost, and nobody asks for them
+    options.never_capture = True  # spans of groups cost time, and are not used
     options.case_sensitive = case_sensitive
     if memory:
         options.max_mem = memory

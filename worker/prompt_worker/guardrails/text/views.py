@@ -1,6 +1,6 @@
-"""A text as it was written, the text it looks like, and the way back from the one to the other.
+"""A text as it was written, as it looks and as it is meant, each with the way back to the raw text.
 
-Every view of a text knows where in the raw text each of its characters comes from, so that a finding in any view is a
+Every view of a text knows where in the raw text each of its characters comes from, so that a match in any view is a
 span of the raw text.
 """
 
@@ -12,33 +12,22 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from prompt_worker.guardrails.text.concealed import Concealed
-from prompt_worker.guardrails.text.confusables import LEET
 from prompt_worker.guardrails.text.encoded import decoded_runs
 from prompt_worker.guardrails.text.folding import Origin, fold
 from prompt_worker.guardrails.text.lazy import lazy
+from prompt_worker.guardrails.text.leet import LEET_LIMIT, LEET_SIGN, LEET_WORD, unleet
 from prompt_worker.guardrails.text.patterns import Pattern, PatternSet
 from prompt_worker.guardrails.text.sieve import Hits, Sieve
+from prompt_worker.guardrails.text.spaced import SPACED, SPACED_LIMIT, join_spaced
 
 _CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\n\r"))
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LEET_SIGN = re.compile(r"[0134578@$!|][A-Za-z]|[A-Za-z][$@]")
-_LEET_WORD = re.compile(
-    rf"(?<![A-Za-z0134578@$!|])[A-Za-z0134578@$!|]*?(?:{_LEET_SIGN.pattern})[A-Za-z0134578@$!|]*"
-)
-_LEET_LIMIT = 100_000  # words of a text that are read as leet
-_LEET_BEFORE = 30  # characters of a word that may stand before the first such sign
-_LEET_TAIL = re.compile(r"[!|0-9]+$")  # "Stop!" and "covid19" are no leet
-_SPACED = re.compile(
-    r"(?<![^\W_])[^\W_](?:[ .\-_*·]{1,3}[^\W_]){3,}(?![^\W_])"
-)  # single letters with something between them
-_SPACED_LIMIT = 500_000  # characters of a text in which spaced letters are put together
-_SEPARATORS = re.compile(r"([ .\-_*·]+)")
 
-# Whether any of the three is worth looking for.
+# What makes a text worth searching for each of the three; the numbers are their indexes in `SUSPECT`.
 _LEET_SUSPECTED, _SPACED_SUSPECTED, _BASE64_SUSPECTED = range(3)
 SUSPECT = PatternSet(
     (
-        Pattern("leet", _LEET_SIGN.pattern),
+        Pattern("leet", LEET_SIGN),
         Pattern("spaced", r"[\pL\pN](?:[ .\-_*·]{1,3}[\pL\pN]){3,3}(?:[^\pL\pN]|$)"),
         Pattern("base64", r"[A-Za-z0-9+/_-]{16}"),
     )
@@ -57,10 +46,10 @@ class View(Concealed, msgspec.Struct, gc=False):
     origin: Origin | None = None
     whole: tuple[int, int] | None = None
     squeezed: bool = False
-    hits: Hits | None = None  # what the text's sieve found in it, once asked
+    hits: Hits | None = None  # what the text's sieve found in it; None until asked
 
     def raw_span(self, start: int, end: int) -> tuple[int, int]:
-        """Where `text[start:end]` stands in the raw text; `start < end`."""
+        """The span of `text[start:end]` in the raw text; `start < end`."""
         if self.whole is not None:
             return self.whole
         if self.origin is None:
@@ -104,7 +93,7 @@ class Text:
         folded = self.folded
         if _LEET_SUSPECTED not in self._suspected:
             return folded
-        text = _LEET_WORD.sub(_unleet, folded.text, count=_LEET_LIMIT)
+        text = LEET_WORD.sub(unleet, folded.text, count=LEET_LIMIT)
         return folded if text == folded.text else View(text, folded.origin)
 
     @lazy
@@ -116,8 +105,8 @@ class Text:
             for start, end, decoded in decoded_runs(folded.text):
                 found.append(View(Text(decoded).folded.text, whole=folded.raw_span(start, end)))
         if _SPACED_SUSPECTED in self._suspected:
-            for run in _SPACED.finditer(folded.text, 0, _SPACED_LIMIT):
-                found.append(View(_join_spaced(run[0]), whole=folded.raw_span(*run.span()), squeezed=True))
+            for run in SPACED.finditer(folded.text, 0, SPACED_LIMIT):
+                found.append(View(join_spaced(run[0]), whole=folded.raw_span(*run.span()), squeezed=True))
         return tuple(found)
 
     @lazy
@@ -134,6 +123,7 @@ class Text:
         return (*own, *self.hidden)
 
     def hits(self, view: View) -> Hits:
+        """What the sieve finds in a view of this text, searched once."""
         if view.hits is None:
             view.hits = self.sieve.hits(view.text)
         return view.hits
@@ -157,42 +147,3 @@ class Text:
 
     def _among(self, patterns: PatternSet, view: View) -> Sequence[int] | None:
         return self.hits(view).get(patterns, ()) if patterns in self.sieve.sets else None
-
-
-class WrittenText(Text):
-    """A text of which only the written view exists: to measure what the others are worth."""
-
-    @lazy
-    def folded(self) -> View:
-        return self.written
-
-    @lazy
-    def spelled(self) -> View:
-        return self.written
-
-    @lazy
-    def hidden(self) -> tuple[View, ...]:
-        return ()
-
-
-def _unleet(word: re.Match[str]) -> str:
-    text = word[0]
-    sign = _LEET_SIGN.search(text)
-    if sign is None or text.isalpha():
-        return text
-    before = text[: max(0, sign.start() - _LEET_BEFORE)]
-    text = text[len(before) :]
-    tail = _LEET_TAIL.search(text)
-    body = text[: tail.start()] if tail else text
-    return before + body.translate(LEET) + text[len(body) :]
-
-
-def _join_spaced(run: str) -> str:
-    # The shortest separator is noise between letters; a longer one is a space between words, or a sign with noise.
-    parts = _SEPARATORS.split(run)
-    usual = min(len(separator) for separator in parts[1::2])
-    joined = [
-        part if index % 2 == 0 else "" if len(part) == usual else part.strip() or " "
-        for index, part in enumerate(parts)
-    ]
-    return _LEET_WORD.sub(_unleet, "".join(joined))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-LONGEST = 256
+LONGEST = 256  # characters
 SHORTEST = 120
-HEAD, TAIL = (
-    60_000,
-    40_000,
-)  # of a very long text, the models read this much from its ends; patterns read it all
+# Characters of a very long text that the models read at its ends; patterns read all of it.
+HEAD, TAIL = 60_000, 40_000
 
 _ENDS = ("\n", ". ", "? ", "! ", "; ", " ")
 

@@ -1,4 +1,4 @@
-"""A demonstration: what a school's services would publish in a while, with all that goes wrong there."""
+"""A demonstration: what a school's services publish, with everything that goes wrong there."""
 
 from __future__ import annotations
 
@@ -7,29 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
-
-import msgspec
 
 from prompt_worker.event.execution import ExecutionEvent, now
 from prompt_worker.local.demo.broken import BREAKS, Raw, broken
 from prompt_worker.local.demo.planted import KINDS, SHARE, Planted
-from prompt_worker.local.demo.texts import (
-    BLOCKED_QUERY,
-    CLARIFICATION,
-    EXTRACTION,
-    FAILURES,
-    GRADES,
-    INTERESTS,
-    MODELS,
-    SCRIPT,
-    TOPICS,
-    Topic,
-)
+from prompt_worker.local.demo.prompts import clarification, extraction, script
+from prompt_worker.local.demo.texts import BLOCKED_QUERY, EXTRACTION, FAILURES, MODELS, TOPICS
 from prompt_worker.platform.uuid7 import uuid7
 
+# Parts of the messages.
 DUPLICATES = 0.02
 BAD = 0.004
+# Percent of the events.
 STATUSES = {"success": 90, "failure": 5, "partial": 3, "blocked": 2}
 
 
@@ -87,7 +76,7 @@ def execution(
     if plant:
         topic = replace(topic, queries=tuple(plant.add_to(query, chance) for query in topic.queries))
         status = "success"
-    make = chance.choices((_extraction, _clarification, _script), weights=(5, 3, 0 if plant else 2))[0]
+    make = chance.choices((extraction, clarification, script), weights=(5, 3, 0 if plant else 2))[0]
     status = status or chance.choices(list(STATUSES), weights=list(STATUSES.values()))[0]
     template, variables, prompt, response = make(topic, chance)
     event = ExecutionEvent(
@@ -143,81 +132,3 @@ def _blocked(event: ExecutionEvent) -> ExecutionEvent:
          "severity": "high", "action": "block", "details": {"matches": 1}}
     ]  # fmt: skip
     return event
-
-
-Prompt = tuple[str, dict[str, Any], str, str]  # template name, variables, rendered prompt, answer
-
-
-def _extraction(topic: Topic, chance: random.Random) -> Prompt:
-    interests = chance.sample(INTERESTS, 2)
-    query = chance.choice(topic.queries)
-    answer = {
-        "topics": [topic.name, topic.part],
-        "subject": topic.subject,
-        "grade_level": chance.choice((*GRADES, None)),
-        "needs_clarification": chance.random() < 0.1,
-    }
-    prompt = EXTRACTION.format(query=query, interests=", ".join(interests))
-    variables = {"student_query": query, "interests": interests}
-    return "nlu_topic_extraction", variables, prompt, msgspec.json.encode(answer).decode()
-
-
-def _clarification(topic: Topic, chance: random.Random) -> Prompt:
-    interests = chance.sample(INTERESTS, 2)
-    query = chance.choice(topic.queries)
-    answer = {
-        "questions": [
-            {
-                "question": f"Is it {topic.name} in general that you want, or {topic.part}?",
-                "choices": [f"{topic.name} as a whole", topic.part],
-            },
-            {
-                "question": f"Have you met {topic.part} in class, or is it new to you?",
-                "choices": ["it came up in class", "it is new to me"],
-            },
-            {"question": f"Would an example from {interests[0]} help?", "choices": ["yes", "another one"]},
-        ]
-    }
-    prompt = CLARIFICATION.format(query=query, interests=", ".join(interests))
-    variables = {"student_query": query, "interests": interests}
-    return "clarification_question_generation", variables, prompt, msgspec.json.encode(answer).decode()
-
-
-def _script(topic: Topic, chance: random.Random) -> Prompt:
-    interests, seconds = chance.sample(INTERESTS, 2), chance.choice([60, 90, 120, 180])
-    grade = chance.choice(GRADES)
-    variables = {
-        "topics": [topic.name, topic.part],
-        "rag_context": topic.fact,
-        "grade_level": grade,
-        "duration_seconds": seconds,
-        "interests": interests,
-    }
-    prompt = SCRIPT.format(
-        seconds=seconds,
-        words=round(seconds * 2.4),
-        grade=grade,
-        name=topic.name,
-        part=topic.part,
-        interests=", ".join(interests),
-        fact=topic.fact,
-    )
-    narration = (
-        f"Picture something you know from {interests[0]}. {topic.fact}",
-        f"Look closer, and you meet {topic.part}. {topic.fact}",
-        f"So that is {topic.name}: what would you try next?",
-    )
-    answer = {
-        "title": topic.name,
-        "scenes": [
-            {"narration": text, "visual": topic.part, "seconds": seconds // len(narration)}
-            for text in narration
-        ],
-        "key_terms": [topic.part],
-    }
-    return (
-        "educational_script_generation",
-        variables,
-        prompt,
-        msgspec.json.encode(answer).decode(),
-    )

@@ -1,4 +1,4 @@
-"""What guardrails are to find in the demonstration: planted in questions, or reported by the services themselves."""
+"""What guardrails must find in the demonstration: planted in questions, or reported by the services themselves."""
 
 from __future__ import annotations
 
@@ -51,16 +51,19 @@ KINDS = {
         ),
     ),
 }
-SHARE = 0.01  # of the messages, for each kind
+# Of the messages, for each kind.
+SHARE = 0.01
 
 
 def planted(event: ExecutionEvent) -> set[Found]:
-    """What is to be found in one event."""
+    """What must be found in one event."""
     query = str(event.input_variables.get("student_query", ""))
     kinds = {kind.found for kind in KINDS.values() if any(sentence in query for sentence in kind.sentences)}
     if query == BLOCKED_QUERY:
         kinds.add((INJECTION, "", "worker"))
-    return kinds | {(told["guardrail_name"], "", "inline") for told in event.guardrail_violations or ()}
+    return kinds | {
+        (reported["guardrail_name"], "", "inline") for reported in event.guardrail_violations or ()
+    }
 
 
 def found(engine: Engine, event_ids: Iterable[object]) -> Counter[Found]:

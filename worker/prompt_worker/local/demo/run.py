@@ -1,4 +1,4 @@
-"""The demonstration under way: publishes its messages, and at the end tells what became of each."""
+"""The demonstration in progress: publishes its messages, and at the end says what became of each."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from prompt_worker.local.demo.planted import Found, found, planted
 from prompt_worker.local.worker_process import WorkerProcess
 from prompt_worker.platform.pubsub.topology import Topology
 
-UNDER_WAY = 5_000  # messages handed over and not yet published
-RUN = "demo-run"  # an attribute; dead letters keep it
+# Messages handed over and not yet published.
+UNDER_WAY = 5_000
+# An attribute of the broken messages, which their dead letters keep.
+RUN = "demo-run"
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class DemoRun:
         self._dead_letters: dict[str, str] = {}  # message id → error class
         self._stored_before = 0  # a kept database has those of other runs
         self._counting = threading.Lock()
-        self._under_way = threading.Semaphore(UNDER_WAY)
+        self._slots = threading.Semaphore(UNDER_WAY)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._publish, name="demo", daemon=True)
         # A subscription of our own sees each dead letter and takes none from whoever stores them.
@@ -101,7 +103,7 @@ class DemoRun:
                 PublisherClient() as client,
             ):
                 for message in messages(self.plan):
-                    while not self._under_way.acquire(timeout=0.2):
+                    while not self._slots.acquire(timeout=0.2):
                         pass
                     if self._stop.is_set():
                         return
@@ -119,12 +121,12 @@ class DemoRun:
         attributes = message.attributes | {RUN: self._id}
         path = self._topology.topic_path(self._topology.names.topic)
         client.api.publish(topic=path, messages=[PubsubMessage(data=message.body, attributes=attributes)])
-        self._under_way.release()
+        self._slots.release()
         with self._counting:
             self.published += 1
 
     def _note(self, future: Future[Any]) -> None:
-        self._under_way.release()
+        self._slots.release()
         error = future.exception()
         with self._counting:
             if error is None:

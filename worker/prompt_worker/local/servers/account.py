@@ -45,7 +45,7 @@ class Account:
         return [sys.executable, "-ISc", _BECOME, str(self.uid), str(self.gid), *command]
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run to the end as this account."""
+        """Runs to the end as this account."""
         return subprocess.run(self.command(*command), cwd="/", capture_output=True, text=True, check=False)
 
     def can_enter(self, directory: Path) -> bool:
@@ -55,7 +55,7 @@ class Account:
         return self.run("/bin/sh", "-c", 'test -x "$1"', "sh", str(program)).returncode == 0
 
     def own(self, tree: Path) -> None:
-        """Give this account `tree` and all that lies in it."""
+        """Gives this account `tree` and everything in it."""
         os.chown(tree, self.uid, self.gid)
         for folder, folders, files in os.walk(tree):
             for name in (*folders, *files):
@@ -81,7 +81,7 @@ def server_account(data_dir: Path | None) -> Account | None:
 
 
 def copy_installation(package: Path, target: Path, account: Account) -> Path:
-    """Copy the wheel's server (about 30 MB) and the libraries beside it; returns where its programs are."""
+    """Copies the wheel's server (about 30 MB) and the libraries beside it; returns where its programs are."""
     unused = shutil.ignore_patterns("include", "doc", "pgxs", "pkgconfig", "*.a", "*.py", "__pycache__")
     shutil.copytree(package, target / package.name, ignore=unused)
     libraries = package.with_name(f"{package.name}.libs")
@@ -95,7 +95,7 @@ def copy_installation(package: Path, target: Path, account: Account) -> Path:
 
 
 def temporary_home(account: Account | None) -> Path:
-    """A new directory of `account`, in its reach, with a path short enough for a socket in it (107 bytes)."""
+    """A new directory that `account` owns and reaches, its path short enough for a socket in it (107 bytes)."""
     bases = [Path(tempfile.gettempdir()), Path("/tmp")]  # noqa: S108
     for base in bases:
         if len(os.fsencode(base)) <= 70 and (account is None or account.can_enter(base)):

@@ -17,8 +17,9 @@ from prompt_worker.local import ServerError
 from prompt_worker.local.servers.server import LOOPBACK, Server
 
 JAR = "platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar"
-# Measured with 50,000 events of 1.3 kB, CPU of the JVM per event drained: 31 µs so, 42 µs with the serial collector
-# alone, 80 µs with Java's own choice (G1). No limit of memory: a backlog may fill the default heap, 1/4 of the machine.
+# Measured with 50,000 events of 1.3 kB, CPU of the JVM per event drained: 31 µs with both, 42 µs with the serial
+# collector alone, 80 µs with Java's own choice (G1). No limit of memory: a backlog may fill the default heap, a quarter
+# of the machine.
 FEWEST_CYCLES = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 HOW_TO_INSTALL = {
@@ -47,7 +48,7 @@ class Emulator(Server):
 
     @property
     def host(self) -> str:
-        """What `PUBSUB_EMULATOR_HOST` wants, such as "127.0.0.1:20123"."""
+        """The value for `PUBSUB_EMULATOR_HOST`, such as "127.0.0.1:20123"."""
         return f"{LOOPBACK}:{self.port}"
 
     def _prepare(self) -> None:
@@ -57,7 +58,7 @@ class Emulator(Server):
         return [self._java, *self._jvm_flags, "-jar", str(self._jar), f"--host={LOOPBACK}", f"--port={port}"]
 
     def _answers(self) -> bool:
-        # Only its log tells that the port is ours: another emulator may answer there.
+        # Only its log shows that the port is ours: another emulator may answer there.
         if f"listening on {self.port}" not in self.log.read_text(errors="replace"):
             return False
         with grpc.insecure_channel(self.host) as channel:
@@ -104,7 +105,7 @@ def find_jar() -> Path:
 
 
 def sdk_directories() -> list[Path]:
-    """Where a Cloud SDK may lie, in the order asked."""
+    """Where a Cloud SDK may be, in the order searched."""
     given, gcloud = os.environ.get("CLOUDSDK_ROOT"), shutil.which("gcloud")
     return [
         *([Path(given)] if given else []),

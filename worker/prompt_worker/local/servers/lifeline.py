@@ -1,7 +1,7 @@
 """What we started ends with us, however we end.
 
 A shell waits at a pipe. The kernel closes our end of it when we die, of SIGKILL too; the shell then ends the
-process it was told of and removes the directory. (PR_SET_PDEATHSIG would need code between fork and exec,
+process whose number it was given and removes the directory. (PR_SET_PDEATHSIG would need code between fork and exec,
 which is unsafe with threads, and would fire when the starting *thread* ends.)
 """
 

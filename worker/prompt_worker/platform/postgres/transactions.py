@@ -1,6 +1,6 @@
-"""Work in the database, a transaction each: tried again while its fault passes by itself, ended on request.
+"""Work in the database, a transaction each: retried while the error is transient, ended on request.
 
-Every handler writes through this, so that all of them meet a lost connection, a deadlock or a missing table alike.
+Every handler writes through this, so all of them react to a lost connection, a deadlock or a missing table alike.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Row = TypeVar("Row")
 
 
 class Transactions:
-    """On one engine; safe to use from several threads. A set `stop` ends all retrying."""
+    """Transactions on one engine; safe to use from several threads. Setting `stop` ends all retrying."""
 
     def __init__(self, engine: Engine, stop: threading.Event) -> None:
         self._engine = engine
@@ -66,7 +66,8 @@ class Transactions:
             if classify(error) == "deployment":
                 raise explain(error) from None
             if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-                connection_.invalidate()  # perhaps dead: the next attempt connects anew
+                # It may be dead: the next attempt opens a new one.
+                connection_.invalidate()
             raise
         finally:
             self._busy.discard(connection_)
@@ -74,22 +75,23 @@ class Transactions:
         return result
 
     def run(self, work: Callable[[cursor], Result]) -> Result:
-        """`once`, tried again while its fault is transient."""
+        """`once`, retried while the error is transient."""
         return self.retrying(self.once, work)
 
     def retrying(
         self, attempt: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """`attempt`, again and again while what it raises is transient; the last error once `stop` is set."""
+        """`attempt`, retried while the error is transient. Raises the last error once `stop` is set."""
         return self._retrying(attempt, *args, **kwargs)
 
     def cancel(self) -> None:
-        """Ends the statements under way, from another thread.
+        """Ends the statements in flight, from another thread.
 
-        By their sockets: psycopg2's own cancel waits for the server with every thread of ours stopped meanwhile.
+        It shuts their sockets down: psycopg2's own cancel waits for the server and stops every thread meanwhile.
         """
         for busy in list(self._busy):
-            with suppress(psycopg2.Error, AttributeError, OSError):  # just returned to the pool
+            # It may have returned to the pool just now.
+            with suppress(psycopg2.Error, AttributeError, OSError):
                 descriptor = cast(connection, busy.dbapi_connection).fileno()
                 with socket.socket(fileno=os.dup(descriptor)) as connected:
                     connected.shutdown(socket.SHUT_RDWR)
@@ -100,7 +102,10 @@ def halving(
     write: Callable[[Sequence[Row]], object],
     refuse: Callable[[Row, psycopg2.Error], None],
 ) -> None:
-    """Writes all, halving around the rows that the database refuses. Raises every other error."""
+    """Writes all rows, in halves where the database refuses one; `refuse` gets each refused row.
+
+    Raises every error that is not a row's own fault.
+    """
     if not rows:
         return
     try:

@@ -11,17 +11,18 @@ from types import FrameType
 
 from prompt_worker.platform.process.wakeup import Wakeup
 
-FLAG_SECONDS = 0.1  # between checks of whether a signal came
+# Between checks of whether a signal came.
+FLAG_SECONDS = 0.1
 
 
 def exit_while_starting() -> None:
-    """SIGTERM ends the process with exit code 0 at once: while a worker starts, nothing is in flight."""
+    """Lets SIGTERM end the process with exit code 0 at once: while a worker starts, nothing is in flight."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 @contextmanager
 def stopped_by_signal() -> Iterator[Wakeup]:
-    """Set by the first SIGINT or SIGTERM; a second one kills."""
+    """A flag that the first SIGINT or SIGTERM sets; a second one kills."""
     stop = Wakeup()
 
     def note(number: int, _frame: FrameType | None) -> None:
@@ -37,7 +38,7 @@ def stopped_by_signal() -> Iterator[Wakeup]:
 
 
 def run_until_signal(run: Callable[[], None], stop: threading.Event) -> None:
-    """Runs it on a thread of its own; the first signal sets `stop`, which asks it for an ordered end."""
+    """Calls `run` on a thread and waits for it; the first signal sets `stop`, which asks it to end in order."""
     running = threading.Thread(target=run, name="consumer")
     with stopped_by_signal() as signalled:
         running.start()
@@ -45,3 +46,22 @@ def run_until_signal(run: Callable[[], None], stop: threading.Event) -> None:
             running.join(FLAG_SECONDS)
             if signalled.is_set():
                 stop.set()
+
+
+@contextmanager
+def interrupts() -> Iterator[Wakeup]:
+    """Set by SIGINT, which raises KeyboardInterrupt as well, for work that ends at once.
+
+    Check it between two steps: raised inside a finalizer or a callback from C, the exception alone would be lost.
+    """
+    interrupted = Wakeup()
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)

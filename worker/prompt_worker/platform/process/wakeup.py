@@ -19,7 +19,7 @@ class Wakeup:
         return not self._set.empty()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Until it is set, or `timeout` seconds are over; whether it is set."""
+        """Waits until it is set, for `timeout` seconds at most; whether it is set."""
         with suppress(queue.Empty):
             self._set.get(timeout=timeout)
             self._set.put(None)
@@ -27,7 +27,7 @@ class Wakeup:
         return False
 
     def clear(self) -> None:
-        """Before checking for what it was set for."""
+        """Call it before checking for what it was set for."""
         with suppress(queue.Empty):
             while True:
                 self._set.get_nowait()

@@ -1,6 +1,6 @@
-"""Going back in what Pub/Sub retains: a subscription's seek, to a time or to a snapshot, and snapshots.
+"""Seeks of a subscription within what Pub/Sub retains, to a time or to a snapshot, and snapshots.
 
-Safe, because writes are idempotent: what comes again is a duplicate and changes nothing.
+Safe, because writes are idempotent: a message delivered again is a duplicate and changes nothing.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ from google.cloud.pubsub_v1 import SubscriberClient
 from prompt_worker.platform.failures import DeploymentError, Failure
 from prompt_worker.platform.pubsub.topology import RETENTION, Topology
 
-TIMEOUT = 10.0  # seconds for one question to the broker
-_CREATED = "created"  # the label that holds the Unix second: Pub/Sub itself tells only when a snapshot ends
-_FORM = "such as 2026-11-23T08:00:00Z or 2026-11-23T10:00:00+02:00"
+TIMEOUT = 10.0  # seconds for one request to the broker
+# The label that holds the Unix second: Pub/Sub itself only reports when a snapshot expires.
+_CREATED = "created"
+_EXAMPLES = "such as 2026-11-23T08:00:00Z or 2026-11-23T10:00:00+02:00"
 
 
 class SeekError(Failure, ValueError):
-    """What was asked for cannot be done. Says what to do."""
+    """A seek or snapshot that cannot be done. Says what to do."""
 
     exit_code = 64
 
 
 @dataclass(frozen=True)
-class Source:
-    """The topic of a subscription, and the publish time before which a seek finds nothing."""
+class Retained:
+    """What a seek of a subscription finds: messages of `topic` that were published at `since` or later."""
 
     topic: str
-    begins: datetime
+    since: datetime
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`created` is known of those that `prompt-worker snapshot` made."""
+    """`created` is known for those that `prompt-worker snapshot` made."""
 
     name: str
     topic: str
@@ -46,37 +47,36 @@ class Snapshot:
 
 
 def parse_time(text: str) -> datetime:
-    """RFC 3339 with an offset, in the past. Raises `SeekError`."""
+    """Reads RFC 3339 with an offset, in the past. Raises `SeekError`."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise SeekError(f"--to {text}: not a time. Give one {_FORM}") from None
+        raise SeekError(f"--to {text}: not a time. Give one {_EXAMPLES}") from None
     if time.tzinfo is None:
-        raise SeekError(
-            f"--to {text}: without an offset it is not clear which moment is meant. Give one {_FORM}"
-        )
+        raise SeekError(f"--to {text}: a time without an offset is ambiguous. Give one {_EXAMPLES}")
     if time > datetime.now(UTC):
-        raise SeekError(f"--to {text} is in the future: that would drop every message that waits")
+        raise SeekError(f"--to {text} is in the future: that would drop every waiting message")
     return time.astimezone(UTC)
 
 
-class Retention:
-    """The subscriptions and snapshots of a project. Raises `DeploymentError` where Pub/Sub refuses."""
+class Rewind:
+    """Seeks and snapshots in a project. Everything here raises `DeploymentError` where Pub/Sub refuses."""
 
     def __init__(self, client: SubscriberClient, topology: Topology) -> None:
         self._client = client
         self._topology = topology
 
-    def source(self, subscription: str) -> Source:
+    def retained(self, subscription: str) -> Retained:
+        """Raises `SeekError` where there is no such subscription."""
         with self._explained(subscription):
             found = self._client.get_subscription(subscription=self._path(subscription), timeout=TIMEOUT)
         kept: timedelta = found.topic_message_retention_duration or RETENTION
         if found.retain_acked_messages:
             kept = max(kept, found.message_retention_duration)
-        return Source(_last(found.topic), datetime.now(UTC) - kept)
+        return Retained(_last(found.topic), datetime.now(UTC) - kept)
 
     def seek(self, subscription: str, target: datetime | Snapshot) -> None:
-        """Everything published since is delivered again; what waits from before is dropped."""
+        """Redelivers every message published since, and drops older ones that are still waiting."""
         where = (
             {"snapshot": self._snapshot_path(target.name)}
             if isinstance(target, Snapshot)
@@ -86,7 +86,7 @@ class Retention:
             self._client.seek(request={"subscription": self._path(subscription), **where}, timeout=TIMEOUT)
 
     def create(self, subscription: str, name: str) -> None:
-        """Holds what waits now and what comes, for a week at most."""
+        """Makes a snapshot, for which Pub/Sub keeps waiting and later messages for a week at most."""
         labels = {_CREATED: str(int(datetime.now(UTC).timestamp()))}
         request = {
             "name": self._snapshot_path(name),
@@ -97,10 +97,10 @@ class Retention:
             try:
                 self._client.create_snapshot(request=request, timeout=TIMEOUT)
             except AlreadyExists:
-                raise SeekError(f"there is a snapshot {name} already: give another --name") from None
+                raise SeekError(f"a snapshot {name} exists already: give another --name") from None
 
     def snapshots(self) -> list[Snapshot]:
-        """The newest first."""
+        """All of the project, the newest first."""
         with self._explained(""):
             found = list(
                 self._client.list_snapshots(project=f"projects/{self._topology.project}", timeout=TIMEOUT)
@@ -117,15 +117,18 @@ class Retention:
         return sorted(snapshots, key=lambda one: (one.created or one.expires, one.name), reverse=True)
 
     def snapshot(self, name: str) -> Snapshot:
-        """Raises `SeekError`."""
-        there = self.snapshots()
-        for found in there:
+        """The one of that name. Raises `SeekError`."""
+        snapshots = self.snapshots()
+        for found in snapshots:
             if found.name == name:
                 return found
-        names = ", ".join(found.name for found in there) or "none; 'prompt-worker snapshot create' makes one"
-        raise SeekError(f"no snapshot {name} in project {self._topology.project}; there are: {names}")
+        names = (
+            ", ".join(found.name for found in snapshots) or "none; 'prompt-worker snapshot create' makes one"
+        )
+        raise SeekError(f"no snapshot {name} in project {self._topology.project}; snapshots: {names}")
 
     def delete(self, name: str) -> None:
+        """Raises `SeekError` where there is none of that name."""
         self.snapshot(name)
         with self._explained(""):
             self._client.delete_snapshot(snapshot=self._snapshot_path(name), timeout=TIMEOUT)
@@ -143,7 +146,7 @@ class Retention:
         except NotFound:
             names = self._topology.names
             raise SeekError(
-                f"no subscription {subscription} in project {self._topology.project}; 'prompt-worker topics' makes "
+                f"no subscription {subscription} in project {self._topology.project}; 'prompt-worker topics' creates "
                 f"{names.writer}, {names.guardrails} and {names.dead_letter_store}"
             ) from None
         except GoogleAPIError as error:

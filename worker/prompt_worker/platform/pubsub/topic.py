@@ -1,4 +1,4 @@
-"""A topic: messages out, in requests of the size that Pub/Sub takes."""
+"""A topic: messages out, in requests of a size that Pub/Sub accepts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from google.cloud.pubsub_v1 import PublisherClient
 from google.pubsub_v1 import PublisherClient as GeneratedClient
 from google.pubsub_v1.types import PubsubMessage
 
-REQUEST_BYTES = 9_000_000
-REQUEST_MESSAGES = 1000
+from prompt_worker.platform.pubsub import limits
+
+# What frames the messages of a request has room between this and the limit.
+REQUEST_BYTES = limits.REQUEST_BYTES - 1_000_000
 
 
 class Topic:
@@ -37,12 +39,12 @@ class Topic:
 
 
 def _requests(messages: Sequence[PubsubMessage]) -> Iterator[list[PubsubMessage]]:
-    """A publish request holds at most 1,000 messages and 10 MB."""
+    """The messages of each request, in their order."""
     request: list[PubsubMessage] = []
     size = 0
     for message in messages:
         bytes_ = PubsubMessage.pb(message).ByteSize()
-        if request and (size + bytes_ > REQUEST_BYTES or len(request) == REQUEST_MESSAGES):
+        if request and (size + bytes_ > REQUEST_BYTES or len(request) == limits.REQUEST_MESSAGES):
             yield request
             request, size = [], 0
         request.append(message)

@@ -1,47 +1,61 @@
-"""Topics and subscriptions with their policies: declared here once, everything else asks."""
+"""Topics and subscriptions with their policies, declared here alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import msgspec
 from google.api_core.exceptions import AlreadyExists, GoogleAPICallError, NotFound
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1.types import DeadLetterPolicy, ExpirationPolicy, RetryPolicy, Subscription, Topic
-from msgspec import field
+from msgspec import Meta, field
 
 from prompt_worker.platform.failures import DeploymentError
+from prompt_worker.platform.pubsub import limits
 from prompt_worker.platform.settings import Environment, PubSubSettings
+from prompt_worker.platform.settings.services import TOPIC
 
-ACK_DEADLINE = 60  # seconds; leases of a batch that is being retried are extended
+# Seconds; the leases of a batch that is being retried are extended.
+ACK_DEADLINE = 60
 RETENTION = timedelta(days=7)
-DEAD_LETTER_RETENTION = timedelta(days=31)  # the longest there is; the emulator refuses more than 7
-MAX_DELIVERY_ATTEMPTS = 100  # the most there is: restarts and outages count as attempts too
+# The longest and the most there are: an operator needs time, and restarts and outages count as attempts too.
+DEAD_LETTER_RETENTION = limits.RETENTION
+MAX_DELIVERY_ATTEMPTS = limits.DELIVERY_ATTEMPTS
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):
-    """Each can be changed by an environment variable."""
+    """The topics and subscriptions, by name."""
 
-    topic: str = field(name="PROMPT_EXECUTIONS_TOPIC", default="prompt-executions")
-    writer: str = field(name="PROMPT_EXECUTIONS_WRITER_SUBSCRIPTION", default="prompt-executions-writer")
-    guardrails: str = field(
+    topic: Annotated[str, Meta(description="the topic of the events")] = field(
+        name="PROMPT_EXECUTIONS_TOPIC", default=TOPIC
+    )
+    writer: Annotated[str, Meta(description="the subscription of `run executions`")] = field(
+        name="PROMPT_EXECUTIONS_WRITER_SUBSCRIPTION", default="prompt-executions-writer"
+    )
+    guardrails: Annotated[str, Meta(description="the subscription of `run guardrails`")] = field(
         name="PROMPT_EXECUTIONS_GUARDRAILS_SUBSCRIPTION", default="prompt-executions-guardrails"
     )
-    dead_letter_topic: str = field(
+    dead_letter_topic: Annotated[str, Meta(description="the topic of rejected events")] = field(
         name="PROMPT_EXECUTIONS_DEAD_LETTER_TOPIC", default="prompt-executions-dead-letter"
     )
-    violations_topic: str = field(name="GUARDRAIL_VIOLATIONS_TOPIC", default="guardrail-violations")
-    dead_letter_store: str = field(
+    violations_topic: Annotated[
+        str,
+        Meta(
+            description="where `block` and `critical` violations are announced; subscribe your own service to it"
+        ),
+    ] = field(name="GUARDRAIL_VIOLATIONS_TOPIC", default="guardrail-violations")
+    dead_letter_store: Annotated[str, Meta(description="the subscription of `run dead-letters`")] = field(
         name="PROMPT_EXECUTIONS_DEAD_LETTER_SUBSCRIPTION", default="prompt-executions-dead-letter-store"
     )
 
 
 @dataclass(frozen=True)
 class Topology:
-    """The full resource names and wanted policies of one project."""
+    """The full names and declared policies of one project's topics and subscriptions."""
 
     project: str
     names: Names
@@ -60,9 +74,9 @@ class Topology:
     def topics(self) -> list[Topic]:
         return [
             Topic(name=self.topic_path(self.names.topic), message_retention_duration=RETENTION),
-            # Kept by the topic too: a worker may publish to it before its subscription is there.
+            # Retained by the topic too: a worker may publish to it before its subscription exists.
             Topic(name=self.topic_path(self.names.dead_letter_topic), message_retention_duration=RETENTION),
-            # Kept by the topic: a subscription made later can go back to them, and one that nobody reads piles up none.
+            # Retained by the topic: a subscription made later can seek back, and without one nothing piles up.
             Topic(name=self.topic_path(self.names.violations_topic), message_retention_duration=RETENTION),
         ]
 
@@ -73,15 +87,18 @@ class Topology:
                 name=self.dead_letter_store,
                 topic=self.topic_path(self.names.dead_letter_topic),
                 ack_deadline_seconds=ACK_DEADLINE,
-                message_retention_duration=RETENTION if self.emulated else DEAD_LETTER_RETENTION,
-                expiration_policy=ExpirationPolicy(),  # without a time to live: never
+                message_retention_duration=limits.EMULATOR_RETENTION
+                if self.emulated
+                else DEAD_LETTER_RETENTION,
+                # Without a time to live: it never expires.
+                expiration_policy=ExpirationPolicy(),
                 retry_policy=self._retry_policy,
             ),
         ]
 
     @property
     def _retry_policy(self) -> RetryPolicy | None:
-        # With one, the emulator brings back expired leases after minutes, or never.
+        # With one, the emulator redelivers messages of expired leases after minutes, or never.
         return None if self.emulated else _RETRY
 
     def _consumer(self, name: str) -> Subscription:
@@ -92,7 +109,7 @@ class Topology:
             message_retention_duration=RETENTION,
             expiration_policy=ExpirationPolicy(),
             retry_policy=self._retry_policy,
-            # A backstop only: the workers dead-letter by themselves, with a reason.
+            # A backstop only: the workers dead-letter events themselves, with a reason.
             dead_letter_policy=DeadLetterPolicy(
                 dead_letter_topic=self.topic_path(self.names.dead_letter_topic),
                 max_delivery_attempts=MAX_DELIVERY_ATTEMPTS,
@@ -112,69 +129,75 @@ _RECONCILED = (
 
 @dataclass(frozen=True)
 class Change:
-    """What reconciling did to one topic or subscription: `created`, `updated` with the fields, or `unchanged`."""
+    """What reconciling did to the topic or subscription at `path`.
+
+    `action` is `created`, `unchanged`, or `updated: ` with the fields.
+    """
 
     path: str
     action: str
 
 
 def read_topology(environment: Environment) -> Topology:
-    """As the environment names it."""
+    """The topology that the settings name."""
     pubsub, names = environment.read(PubSubSettings), environment.read(Names)
     return Topology(pubsub.project, names, emulated=pubsub.emulator_host is not None)
 
 
-def reconcile(wanted: Topology, publisher: PublisherClient, subscriber: SubscriberClient) -> Iterator[Change]:
+def reconcile(
+    declared: Topology, publisher: PublisherClient, subscriber: SubscriberClient
+) -> Iterator[Change]:
     """Creates what is missing and updates what differs; deletes nothing. Raises `DeploymentError`."""
     try:
-        for topic in wanted.topics():
+        for topic in declared.topics():
             yield Change(topic.name, _reconcile_topic(topic, publisher))
-        for subscription in wanted.subscriptions():
+        for subscription in declared.subscriptions():
             change = Change(subscription.name, _reconcile_subscription(subscription, subscriber))
-            if change.action == "created" and subscription.name == wanted.dead_letter_store:
+            if change.action == "created" and subscription.name == declared.dead_letter_store:
                 earliest = datetime.now(UTC) - RETENTION
                 subscriber.seek(request={"subscription": subscription.name, "time": earliest})
             yield change
     except GoogleAPICallError as error:
         raise DeploymentError(
-            f"Pub/Sub in project {wanted.project} refuses: {error.message}. "
+            f"Pub/Sub in project {declared.project} refuses: {error.message}. "
             "Creating topics and subscriptions needs roles/pubsub.editor."
         ) from error
 
 
-def _reconcile_topic(wanted: Topic, publisher: PublisherClient) -> str:
+def _reconcile_topic(declared: Topic, publisher: PublisherClient) -> str:
     try:
-        found = publisher.get_topic(topic=wanted.name)
+        found = publisher.get_topic(topic=declared.name)
     except NotFound:
-        return _created(publisher.create_topic, wanted)
-    if found.message_retention_duration == wanted.message_retention_duration:
+        return _created(publisher.create_topic, declared)
+    if found.message_retention_duration == declared.message_retention_duration:
         return "unchanged"
     mask = FieldMask(paths=["message_retention_duration"])
-    publisher.update_topic(request={"topic": wanted, "update_mask": mask})
+    publisher.update_topic(request={"topic": declared, "update_mask": mask})
     return "updated: message_retention_duration"
 
 
-def _reconcile_subscription(wanted: Subscription, subscriber: SubscriberClient) -> str:
+def _reconcile_subscription(declared: Subscription, subscriber: SubscriberClient) -> str:
     try:
-        found = subscriber.get_subscription(subscription=wanted.name)
+        found = subscriber.get_subscription(subscription=declared.name)
     except NotFound:
-        return _created(subscriber.create_subscription, wanted)
-    differing = differences(wanted, found)
+        return _created(subscriber.create_subscription, declared)
+    differing = differences(declared, found)
     if not differing:
         return "unchanged"
-    request = {"subscription": wanted, "update_mask": FieldMask(paths=differing)}
+    request = {"subscription": declared, "update_mask": FieldMask(paths=differing)}
     subscriber.update_subscription(request=request)
     return f"updated: {', '.join(differing)}"
 
 
-def differences(wanted: Subscription, found: Subscription) -> list[str]:
-    """The fields in which a subscription is not as declared."""
-    return [name for name in _RECONCILED if getattr(wanted, name) != getattr(found, name)]
+def differences(declared: Subscription, found: Subscription) -> list[str]:
+    """The fields in which the subscription `found` differs from the one `declared`."""
+    return [name for name in _RECONCILED if getattr(declared, name) != getattr(found, name)]
 
 
-def _created(create: Callable[..., object], wanted: Topic | Subscription) -> str:
+def _created(create: Callable[..., object], declared: Topic | Subscription) -> str:
     try:
-        create(request=wanted)
-    except AlreadyExists:  # another runner was first
+        create(request=declared)
+    except AlreadyExists:
+        # Another runner was first.
         return "unchanged"
     return "created"

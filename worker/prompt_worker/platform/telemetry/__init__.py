@@ -1,7 +1,6 @@
-"""What operators see: metrics, traces and logs. Without an exporter every call here is next to free.
+"""What operators see: metrics, traces and logs. Without an exporter every call here costs next to nothing.
 
-This much needs OpenTelemetry's API alone, which comes with the Pub/Sub client library; `export` needs the extra
-`telemetry`.
+This needs only OpenTelemetry's API, which comes with the Pub/Sub client library; `export` needs the extra `telemetry`.
 """
 
 from prompt_worker.platform.telemetry.logs import configure_logs

@@ -1,4 +1,4 @@
-"""Logs: a JSON object a line in the shape that Cloud Logging reads, or coloured text on a terminal."""
+"""Logs: JSON lines as Cloud Logging reads them, or coloured text on a terminal."""
 
 from __future__ import annotations
 
@@ -23,17 +23,29 @@ _SPECIAL = "logging.googleapis.com/"
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is logged, and how; `project` is where its traces are."""
+    """What is logged, and how."""
 
-    level: Level = field(name="PROMPT_WORKER_LOG_LEVEL", default="INFO")
-    format: Literal["json", "text"] | None = field(name="PROMPT_WORKER_LOG_FORMAT", default=None)
-    project: Annotated[str | None, Meta(extra={"or": "GOOGLE_CLOUD_PROJECT"})] = field(
-        name="PUBSUB_PROJECT_ID", default=None
-    )
+    level: Annotated[
+        Level, Meta(description="the least severe level that is logged; `--log-level` comes first")
+    ] = field(name="PROMPT_WORKER_LOG_LEVEL", default="INFO")
+    format: Annotated[
+        Literal["json", "text"] | None,
+        Meta(
+            extra={"default": "`text` on a terminal, else `json`"},
+            description="`json` as Cloud Logging reads it, a line each, or `text` for people",
+        ),
+    ] = field(name="PROMPT_WORKER_LOG_FORMAT", default=None)
+    project: Annotated[
+        str | None,
+        Meta(
+            extra={"or": "GOOGLE_CLOUD_PROJECT"},
+            description="the Google Cloud project of the traces that JSON lines name",
+        ),
+    ] = field(name="PUBSUB_PROJECT_ID", default=None)
 
 
 def configure_logs(level: Level | None = None) -> None:
-    """To standard error, from `level` on, or as set; text on a terminal, else JSON. Raises `SettingsError`."""
+    """Logs to standard error, from `level` or else the level that is set. Raises `SettingsError`."""
     settings = read(LogSettings)
     handler = logging.StreamHandler(sys.stderr)
     terminal = sys.stderr.isatty()
@@ -45,7 +57,10 @@ def configure_logs(level: Level | None = None) -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """With the ids of the trace and the span that it was logged in, and the place in the code."""
+    """A JSON object with the ids of the trace and the span that it was logged in.
+
+    From WARNING on it also has the place in the code. An exception is named, never quoted.
+    """
 
     def __init__(self, project: str | None) -> None:
         super().__init__()
@@ -60,7 +75,7 @@ class JsonFormatter(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[0]:
-            # The name alone: an exception's text may quote what it choked on.
+            # The name alone: an exception's text may quote an event.
             entry["exception"] = record.exc_info[0].__name__
         span = get_current_span().get_span_context()
         if span.is_valid:
@@ -77,7 +92,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """For people; like the JSON without an exception's text."""
+    """A line for people. An exception is named, never quoted."""
 
     def __init__(self, *, colours: bool) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Every metric, declared once: its name, what it tells, its unit and its labels.
+"""Every metric, declared once: its name, its meaning, its unit and its labels.
 
 A label's values come from the code, the schema or a guardrail's owner, never from an event: they stay few and hold
-nothing that people wrote. Exported names are Prometheus's on every way, also through OTLP: see `exported_name`.
+nothing that people wrote. Exported names are Prometheus's everywhere, also through OTLP: see `exported_name`.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ ABOUT: dict[Metric, About] = {
     "retries": About("database transactions tried again", "{transaction}", ("sqlstate",)),
     "replaced_characters": About("NULs and lone surrogates that became U+FFFD", "{character}"),
     "evaluations": About("events recorded as evaluated, by the strictest action", "{event}", ("outcome",)),
-    "checks": About("events that a guardrail looked at", "{event}", ("guardrail",)),
+    "checks": About("events that a guardrail checked", "{event}", ("guardrail",)),
     "violations": About("violations recorded", "{violation}", ("guardrail_type", "severity", "source")),
     "unusable_guardrails": About(
-        "looks at a guardrail whose config cannot be used", "{look}", ("guardrail",)
+        "checks of a guardrail whose config cannot be used", "{check}", ("guardrail",)
     ),
-    "alerts": About("violations told to the topic of alerts", "{violation}"),
+    "alerts": About("violations published to the topic of alerts", "{violation}"),
     "alert_errors": About("publishes of alerts that failed", "{request}", ("error",)),
     "pull_errors": About("pulls that failed", "{request}", ("code",)),
     "refused_requests": About(
@@ -89,13 +89,14 @@ _BUCKETS: dict[Histogram, Sequence[float]] = {
 
 
 def kind(metric: Metric) -> Literal["counter", "histogram", "gauge"]:
+    """How Prometheus sees it."""
     if metric in get_args(Counter):
         return "counter"
     return "histogram" if metric in get_args(Histogram) else "gauge"
 
 
 def exported_name(metric: Metric) -> str:
-    """With its unit; in Prometheus a histogram's has `_bucket`, `_sum` or `_count` behind it."""
+    """The name with its unit; Prometheus appends `_bucket`, `_sum` and `_count` to a histogram's."""
     unit = {"s": "_seconds", "By": "_bytes"}.get(ABOUT[metric].unit, "")
     return f"prompt_worker_{metric}{unit}{'_total' if kind(metric) == 'counter' else ''}"
 
@@ -119,7 +120,7 @@ def record(metric: Histogram, value: float, **labels: str) -> None:
 
 
 def watch(metric: Gauge, read: Callable[[], float], **labels: str) -> None:
-    """`read` is called from an exporter's thread, whenever it exports; one reading for each set of labels."""
+    """Exports what `read` returns; it is called from an exporter's thread whenever that exports."""
     if metric in _watched:
         _watched[metric].append((read, labels))
         return

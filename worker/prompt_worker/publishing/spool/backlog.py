@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.json import encode as to_json
 
-from prompt_worker.publishing.delivery import Post
-from prompt_worker.publishing.losses import Drops, succeed
+from prompt_worker.publishing.delivery import Delivery
+from prompt_worker.publishing.losses import Losses, succeed
 from prompt_worker.publishing.outbox import Pending
 from prompt_worker.publishing.spool.resend import resend
 
@@ -21,18 +21,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SPOOLED = "spooled"
-_LOOK_S = 30.0  # how often to look for what a dead process left
+# Between checks for what a dead process left.
+_CHECK_SECONDS = 30.0
 
 
 class Backlog:
-    """`waits` says whether the spool holds something that may be sent; `spooled` counts what was put there."""
+    """`waiting` says whether the spool may hold something to send; `spooled` counts what was put there."""
 
-    def __init__(self, spool: Spool | None, drops: Drops) -> None:
+    def __init__(self, spool: Spool | None, losses: Losses) -> None:
         self.spool = spool
         self.spooled = 0
-        self.waits = False
-        self._drops = drops
-        self._look_at = 0.0
+        self.waiting = False
+        self._losses = losses
+        self._check_at = 0.0
         self._lock = threading.RLock()
 
     def keep(self, batch: Sequence[Pending], why: str) -> None:
@@ -41,39 +42,41 @@ class Backlog:
             try:
                 self.spool.append(to_json(pending.message) for pending in batch)
             except OSError as error:
-                why = f"{why}, and the spool takes no more: {error.strerror or error}"
+                why = f"{why}, and the spool failed: {error.strerror or error}"
             else:
                 with self._lock:
                     self.spooled += len(batch)
-                self.waits = True
+                self.waiting = True
                 for pending in batch:
                     succeed(pending.future, SPOOLED)
                 return
-        self._drops.give_up([(pending.event_id, pending.future) for pending in batch], why)
+        self._losses.give_up([(pending.event_id, pending.future) for pending in batch], why)
 
-    def look(self) -> None:
-        """Assumes that something waits, until `send` knows better."""
-        self.waits = self.spool is not None
-        self._look_at = time.monotonic() + _LOOK_S
+    def check(self) -> None:
+        """Assumes that something waits; the next `send` finds out."""
+        self.waiting = self.spool is not None
+        self._check_at = time.monotonic() + _CHECK_SECONDS
 
-    def send(self, post: Post) -> int:
-        """One segment, if any waits; how many events went out."""
-        if time.monotonic() >= self._look_at:
-            self.look()
-        if self.spool is None or not self.waits:
+    def send(self, delivery: Delivery) -> int:
+        """Sends one segment, if any waits; how many events went out."""
+        if time.monotonic() >= self._check_at:
+            self.check()
+        if self.spool is None or not self.waiting:
             return 0
-        self.waits = False  # before looking: other threads may add meanwhile
+        # Before the claim: other threads may add meanwhile.
+        self.waiting = False
         segment = self.spool.claim()
         if segment is None:
             return 0
-        self.waits = True
-        return resend(segment, post, self._drops)
+        self.waiting = True
+        return resend(segment, delivery, self._losses)
 
-    def pause(self) -> float | None:
-        """Seconds after which to look again; None where there is no spool."""
-        return None if self.spool is None else _LOOK_S
+    def check_interval(self) -> float | None:
+        """Seconds after which to check again; None where there is no spool."""
+        return None if self.spool is None else _CHECK_SECONDS
 
     def sync(self) -> None:
+        """Waits until what was kept is on the disk itself."""
         if self.spool is not None:
             self.spool.sync()
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from msgspec import DecodeError
 from msgspec.json import Decoder
 
-from prompt_worker.publishing.delivery import AwayError, Post
-from prompt_worker.publishing.losses import Drops
-from prompt_worker.publishing.message import Message, UnpublishableError
+from prompt_worker.publishing.delivery import Delivery
+from prompt_worker.publishing.errors import UnavailableError, UnpublishableError
+from prompt_worker.publishing.losses import Losses
+from prompt_worker.publishing.message import Message
 from prompt_worker.publishing.outbox import BATCH_BYTES, BATCH_EVENTS
 from prompt_worker.publishing.spool.spool import Segment
 
@@ -19,33 +20,34 @@ log = logging.getLogger(__name__)
 _read = Decoder(Message).decode
 
 
-def resend(segment: Segment, post: Post, drops: Drops) -> int:
+def resend(segment: Segment, delivery: Delivery, losses: Losses) -> int:
     """Sends all of it and removes it; returns how many went out.
 
-    Where Pub/Sub goes away half-way, the segment stays whole: what was sent comes twice, and the worker knows it by
-    its event id.
+    If Pub/Sub becomes unavailable half-way, the segment stays whole: some events are then sent twice, and the worker
+    recognizes them by their ids.
     """
     sent = 0
     try:
-        for batch in _batches(_messages(segment, drops)):
-            for message, result in zip(batch, post.send(batch), strict=True):
+        for batch in _batches(_messages(segment, losses)):
+            for message, result in zip(batch, delivery.send(batch), strict=True):
                 if isinstance(result, UnpublishableError):
-                    drops.refuse(message.attributes.get("ce-id"), None, result, str(result))
+                    losses.refuse(message.attributes.get("ce-id"), None, result, str(result))
                 else:
                     sent += 1
-    except AwayError:
+    except UnavailableError:
         segment.release()
     else:
         segment.remove()
     return sent
 
 
-def _messages(segment: Segment, drops: Drops) -> Iterator[Message]:
+def _messages(segment: Segment, losses: Losses) -> Iterator[Message]:
     for number, line in enumerate(segment.lines(), start=1):
         try:
             yield _read(line)
-        except DecodeError:  # torn when its writer was killed, or damaged since
-            drops.give_up([(f"line {number} of {segment.path.name}", None)], "unreadable in the spool")
+        # Torn when its writer was killed, or damaged since.
+        except DecodeError:
+            losses.give_up([(f"line {number} of {segment.path.name}", None)], "unreadable in the spool")
 
 
 def _batches(messages: Iterator[Message]) -> Iterator[list[Message]]:

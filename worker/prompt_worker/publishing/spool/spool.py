@@ -1,7 +1,7 @@
 """Lines that wait on disk: append-only segments in a folder that several processes may share.
 
-A segment belongs to whoever holds its lock, which the kernel drops when a process dies: so the next one finds it.
-Lines survive a killed process as soon as `append` returns, and a power cut after `sync`.
+A segment belongs to the process that holds its lock. The kernel releases it when that process dies, and the next one
+claims the segment. Lines survive a killed process as soon as `append` returns, and a power cut after `sync`.
 """
 
 from __future__ import annotations
@@ -36,10 +36,12 @@ class Segment:
                 yield line.rstrip(b"\n")
 
     def remove(self) -> None:
+        """Deletes it: all its lines are settled."""
         self.path.unlink(missing_ok=True)
         self.release()
 
     def release(self) -> None:
+        """Unlocks it, for anyone to claim."""
         os.close(self._fd)
 
 
@@ -52,11 +54,12 @@ class Spool:
         self._lock = threading.RLock()
         self._fd: int | None = None
         self._size = 0
-        self._others = 0  # bytes in other segments when this one was opened
+        # Bytes in other segments when this one was opened.
+        self._others = 0
 
     def append(self, lines: Iterable[bytes]) -> None:
         """All of `lines` or, when it raises OSError, none of them."""
-        # A newline inside JSON stands between tokens only, where a space says the same.
+        # A newline inside JSON is always between tokens, where a space means the same.
         block = b"".join(line.replace(b"\n", b" ") + b"\n" for line in lines)
         with self._lock:
             fd = self._open() if self._fd is None or self._size >= SEGMENT_BYTES else self._fd
@@ -65,7 +68,8 @@ class Spool:
             try:
                 _write(fd, block)
             except OSError:
-                os.ftruncate(fd, self._size)  # no half line stays behind
+                # No half line stays behind.
+                os.ftruncate(fd, self._size)
                 raise
             self._size += len(block)
 
@@ -87,7 +91,7 @@ class Spool:
                 fd = os.open(path, os.O_RDWR)
             except FileNotFoundError:
                 continue
-            if _held(fd):
+            if _lock(fd):
                 return Segment(path, fd)
             os.close(fd)
         return None
@@ -109,12 +113,12 @@ class Spool:
         return total
 
     def close(self) -> None:
-        """Lets go of the open segment, for anyone to claim."""
+        """Unlocks the open segment, for anyone to claim."""
         with self._lock:
             self.abandon()
 
     def abandon(self) -> None:
-        """What a forked child does with the copy it inherited: the segment stays locked by the parent."""
+        """Closes this process's copy alone; a forked child does so, and the segment stays locked by the parent."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -125,17 +129,18 @@ class Spool:
         while True:
             name = f"{time.time_ns():020d}-{os.getpid()}{_SUFFIX}"
             fd = os.open(self.folder / name, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o600)
-            if _held(fd):
+            if _lock(fd):
                 self._fd = fd
                 return fd
-            os.close(fd)  # another process claimed it while it was new and empty
+            # Another process claimed it while it was new and empty.
+            os.close(fd)
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob(f"*{_SUFFIX}"))
 
 
-def _held(fd: int) -> bool:
-    """Takes the lock of a segment that is still in the folder."""
+def _lock(fd: int) -> bool:
+    """Tries to lock a segment; False when another process has it, or it is no longer in the folder."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

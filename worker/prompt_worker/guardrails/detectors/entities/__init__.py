@@ -1,4 +1,4 @@
-"""The kinds of personal data that are known, and the names that owners use for them."""
+"""The known types of personal data, and the names that owners use for them."""
 
 from prompt_worker.guardrails.detectors.entities.card import CREDIT_CARD
 from prompt_worker.guardrails.detectors.entities.email import EMAIL_ADDRESS
@@ -7,7 +7,7 @@ from prompt_worker.guardrails.detectors.entities.iban import IBAN_CODE
 from prompt_worker.guardrails.detectors.entities.phone import PHONE_NUMBER
 from prompt_worker.guardrails.detectors.entities.ssn import US_SSN
 
-# In the order of precedence where two of them claim the same characters.
+# In the order of precedence where two of them match the same characters.
 ENTITIES = (EMAIL_ADDRESS, IBAN_CODE, CREDIT_CARD, US_SSN, PHONE_NUMBER)
 
 _BY_NAME = {entity.name: entity for entity in ENTITIES}
@@ -26,9 +26,9 @@ _OTHER_NAMES = {
 
 
 def entity_named(name: str) -> Entity | None:
-    """The entity that an owner means, in any case, with spaces or dashes or underscores."""
+    """The entity that an owner means, in any case, with spaces, dashes or underscores; None where none is known."""
     wanted = name.strip().upper().replace(" ", "_").replace("-", "_")
     return _BY_NAME.get(wanted) or _OTHER_NAMES.get(wanted)
 
 
-__all__ = ["ENTITIES", "Entity", "entity_named"]
+__all__ = ["CREDIT_CARD", "ENTITIES", "Entity", "entity_named"]

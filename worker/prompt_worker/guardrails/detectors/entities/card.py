@@ -1,4 +1,4 @@
-"""Payment cards: a layout that cards have, a number range of an issuer, the Luhn check digit."""
+"""Payment cards: a layout that cards have, an issuer's number range, the Luhn check digit (ISO/IEC 7812-1, annex B)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from stdnum import luhn
 
-from prompt_worker.guardrails.detectors.entities.entity import Entity, Place, context, digits
+from prompt_worker.guardrails.detectors.entities.entity import Entity, Found, context, digits
 
 # First and last prefix of a range, and the lengths of its numbers.
 _SIXTEEN = frozenset({16})
@@ -73,7 +73,7 @@ _EDGE_AFTER = re.compile(r"[^\W_]|[.,:/_-]\d")
 
 
 def is_card(number: str) -> bool:
-    """Whether the digits are those of a card: an issuer's range and length, and the check digit."""
+    """Whether the digits can be a card's: an issuer's range and length, and the check digit."""
     return len(set(number)) > 1 and _in_range(number) and bool(luhn.is_valid(number))
 
 
@@ -88,8 +88,8 @@ def _layout(sizes: list[int]) -> bool:
     return (fours and 1 <= sizes[-1] <= 7) or sizes in ([4, 6, 5], [4, 6, 4], [6, 13], [5, 5, 5, 4])
 
 
-def _check(text: str, start: int, end: int) -> Iterator[Place]:
-    # The candidate may have swallowed numbers next to the card: look for the card among its groups.
+def _check(text: str, start: int, end: int) -> Iterator[Found]:
+    # The candidate may include numbers next to the card: the card is searched among its groups.
     groups = [group.span() for group in _GROUP.finditer(text, start, end)]
     first = 0
     while first < len(groups):

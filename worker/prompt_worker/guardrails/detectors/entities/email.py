@@ -1,19 +1,19 @@
-"""E-mail addresses."""
+"""E-mail addresses: an atom (RFC 5322, 3.2.3) before the @, a domain with a top level behind it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from prompt_worker.guardrails.detectors.entities.entity import Entity, Place
+from prompt_worker.guardrails.detectors.entities.entity import Entity, Found
 
 _ADDRESS = re.compile(
     r"[\w.!#$%&'*+/=?^`{|}~-]*[\w+-]@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]{1,23}(?![\w@])"
 )
-_LEADING = "'`{|}/=?!#$%&*^~.-"  # allowed in an address, and far more often the punctuation before it
+_LEADING = "'`{|}/=?!#$%&*^~.-"  # valid in an address, and far more often the punctuation before it
 
 
-def _check(text: str, start: int, end: int) -> Iterator[Place]:
+def _check(text: str, start: int, end: int) -> Iterator[Found]:
     for address in _ADDRESS.finditer(text, start, end):
         found = address[0].lstrip(_LEADING)
         if not found.startswith("@") and ".." not in found:

@@ -1,4 +1,4 @@
-"""International bank account numbers: a country's length and the check digits of ISO 7064."""
+"""International bank account numbers (ISO 13616): a country's length, and check digits modulo 97 (ISO 7064)."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from collections.abc import Iterator
 
 from stdnum import iban
 
-from prompt_worker.guardrails.detectors.entities.entity import Entity, Place
+from prompt_worker.guardrails.detectors.entities.entity import Entity, Found
 
 _GROUP = re.compile(r"[A-Za-z0-9]+")
-_SHORTEST = 15
+_SHORTEST = 15  # characters, Norway's
 
 
 def is_iban(candidate: str) -> bool:
-    # The country's own check digits inside the account number are no condition: numbers in use break them.
+    """Whether the country, the length and the check digits are those of an IBAN."""
+    # A country's own check digits inside the account number are not required: numbers in use break them.
     return bool(iban.is_valid(candidate, check_country=False))
 
 
-def _check(text: str, start: int, end: int) -> Iterator[Place]:
+def _check(text: str, start: int, end: int) -> Iterator[Found]:
     if start and (text[start - 1].isalnum() or text[start - 1] == "_"):
         return
-    # The candidate may run on into the words that follow: the longest valid one that ends with a group.
+    # The candidate may extend into the words that follow: the longest valid one that ends with a group counts.
     for group in reversed(list(_GROUP.finditer(text, start, end))):
         stop = group.end()
         if stop - start < _SHORTEST:

@@ -1,4 +1,4 @@
-"""Phone numbers: shapes that nothing else has, and looser ones where the text speaks of a phone."""
+"""Phone numbers: American (NANP) and international (ITU-T E.164) ones, looser shapes where the text mentions a phone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import phonenumbers
 
-from prompt_worker.guardrails.detectors.entities.entity import Entity, Place, context, digits
+from prompt_worker.guardrails.detectors.entities.entity import Entity, Found, context, digits
 
 _EXTENSION = r"(?: ?(?:x|ext\.?|extension) ?\d{1,6})?"
 _AMERICAN = re.compile(
@@ -36,7 +36,7 @@ _EDGE_BEFORE = re.compile(r"(?:[^\W_]|\d[ .,:/+-])\Z")
 _EDGE_AFTER = re.compile(r"[^\W_]|[.,:/-]\d|%")
 
 
-def _check(text: str, start: int, end: int) -> Iterator[Place]:
+def _check(text: str, start: int, end: int) -> Iterator[Found]:
     if _EDGE_BEFORE.search(text[max(0, start - 2) : start]) or _EDGE_AFTER.match(text[end : end + 2]):
         return
     start += text[start:end].count("(") > text[start:end].count(")")

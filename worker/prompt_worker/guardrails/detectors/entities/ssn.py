@@ -1,4 +1,4 @@
-"""US social security numbers: with dashes by their rules, otherwise only where the text speaks of one."""
+"""US social security numbers: with dashes by the rules of issue, otherwise only where the text mentions one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from stdnum.us import ssn
 
-from prompt_worker.guardrails.detectors.entities.entity import Entity, Place, context, digits
+from prompt_worker.guardrails.detectors.entities.entity import Entity, Found, context, digits
 
 _SHAPE = re.compile(r"\d{3}([- .]?)\d{2}\1\d{4}")
 _NAMED = re.compile(
@@ -19,11 +19,14 @@ _EDGE_AFTER = re.compile(r"[^\W_]|[-./]\d")
 
 
 def is_ssn(number: str) -> bool:
-    """Whether the nine digits can be a number that was issued, and is not one of those made public."""
+    """Whether the nine digits can be an issued number, by the rules of the Social Security Administration.
+
+    Area 000, 666 and 900 to 999, group 00 and serial 0000 do not exist; a few numbers became public in advertisements.
+    """
     return bool(ssn.is_valid(number))
 
 
-def _check(text: str, start: int, end: int) -> Iterator[Place]:
+def _check(text: str, start: int, end: int) -> Iterator[Found]:
     shape = _SHAPE.fullmatch(text, start, end)
     if not shape:
         return

@@ -1,2 +1,2 @@
--- Which of these events are evaluated already.
+-- Which of these events are already evaluated.
 SELECT event_id::text FROM guardrail_evaluations WHERE event_id = ANY(%(ids)s::uuid[])

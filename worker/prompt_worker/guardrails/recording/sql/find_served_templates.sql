@@ -1,4 +1,4 @@
--- The templates that events name, by id or by name and version, with what guardrails need of them.
+-- The templates that events name, by id or by name and version, with what guardrails need.
 SELECT id::text, name, version, template_text, category FROM prompt_templates WHERE id = ANY(%(ids)s::uuid[])
 UNION
 SELECT t.id::text, t.name, t.version, t.template_text, t.category

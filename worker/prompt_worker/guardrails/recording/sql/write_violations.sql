@@ -1,4 +1,4 @@
--- The violations of one batch, as JSON. One that stands already, such as an inline one that a migration took over, is left.
+-- The violations of one batch, as JSON. Existing ones, such as inline ones that a migration took over, are left alone.
 INSERT INTO guardrail_violations (
     id, event_id, source, repeated, guardrail_id, guardrail_name, guardrail_type, config_hash, severity, action,
     template_name, user_id, environment, field, rule, span_start, span_end, score, preview, match_hmac, hmac_key_id,

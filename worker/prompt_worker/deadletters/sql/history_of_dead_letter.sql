@@ -1,8 +1,0 @@
--- What was done to one dead letter, given by its id, its event's id, or the action's, the oldest first.
-SELECT o.happened_at, a.action, a.by, o.dead_letter_id, o.outcome, o.reason, d.status, d.times_seen
-FROM dead_letter_outcomes AS o
-JOIN dead_letter_actions AS a ON a.id = o.action_id
-LEFT JOIN dead_letter_events AS d ON d.id = o.dead_letter_id
-WHERE o.dead_letter_id = %(id)s OR o.event_id = %(id)s OR o.action_id = %(id)s
-ORDER BY o.happened_at, o.dead_letter_id
-LIMIT %(number)s

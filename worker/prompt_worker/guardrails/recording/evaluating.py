@@ -1,0 +1,110 @@
+"""Events evaluated: under the guardrails that are active now, each with the template that it was rendered from."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from uuid import UUID
+
+import msgspec
+
+from prompt_worker.consuming.outcome import Outcome, Rejected
+from prompt_worker.guardrails.evaluation import Evaluation, evaluate
+from prompt_worker.guardrails.finding import HashKey
+from prompt_worker.guardrails.recording.active import ActiveGuardrails
+from prompt_worker.guardrails.recording.counting import count_checks
+from prompt_worker.guardrails.recording.received import Received
+from prompt_worker.guardrails.recording.store import EvaluatedEvent
+from prompt_worker.guardrails.recording.templates import ServedTemplates
+from prompt_worker.guardrails.recording.violation import violations
+from prompt_worker.guardrails.registry import Evaluator
+from prompt_worker.platform.postgres.transactions import Transactions
+
+AT_ONCE = 500  # events that are evaluated together: more are no faster and use more memory
+
+
+class PendingEvent(msgspec.Struct, gc=False):
+    """An event that is not evaluated yet, and the index of its message in the batch."""
+
+    event_id: UUID
+    received: Received
+    position: int
+
+
+class EventEvaluator:
+    """Safe to call from several threads. `key` None: violations are recorded without a keyed hash."""
+
+    def __init__(self, transactions: Transactions, *, refresh_seconds: float, key: HashKey | None) -> None:
+        self._key = key
+        self._templates = ServedTemplates(transactions)
+        self._guardrails = ActiveGuardrails(
+            transactions, refresh_seconds=refresh_seconds, changed=self._templates.forget
+        )
+        # One batch at a time: two would be no faster and use twice the memory.
+        self._evaluating = threading.Lock()
+
+    def evaluate(self, events: Sequence[PendingEvent], outcomes: list[Outcome]) -> list[EvaluatedEvent]:
+        """Those that can be evaluated; the outcome of every other one is set to its rejection.
+
+        Raises `DeploymentError`, or `psycopg2.Error` once retrying was stopped.
+        """
+        evaluators = self._guardrails.evaluators()
+        evaluated: list[EvaluatedEvent] = []
+        with self._evaluating:
+            for start in range(0, len(events), AT_ONCE):
+                evaluated += self._evaluate(events[start : start + AT_ONCE], evaluators, outcomes)
+        return evaluated
+
+    def _evaluate(
+        self, events: Sequence[PendingEvent], evaluators: Sequence[Evaluator], outcomes: list[Outcome]
+    ) -> list[EvaluatedEvent]:
+        keys = [event.received.template_key for event in events]
+        templates = self._templates.find([key for key in keys if key is not None])
+        started = time.perf_counter()
+        try:
+            executions = [
+                event.received.execution(templates.get(key) if key is not None else None)
+                for event, key in zip(events, keys, strict=True)
+            ]
+            evaluations = evaluate(evaluators, executions, self._key)
+        # An event that breaks an evaluator costs its neighbours nothing.
+        except Exception as error:
+            if len(events) == 1:
+                outcomes[events[0].position] = Rejected("evaluation_failed", type(error).__name__)
+                return []
+            return [one for event in events for one in self._evaluate([event], evaluators, outcomes)]
+        milliseconds = (time.perf_counter() - started) * 1000 / len(events)
+        count_checks(evaluations)
+        active = {evaluator.guardrail.name: evaluator for evaluator in evaluators}
+        describe_checked = lru_cache(maxsize=None)(lambda names: _checked([active[name] for name in names]))
+        return [
+            _evaluated(event, evaluation, *describe_checked(evaluation.checked), milliseconds)
+            for event, evaluation in zip(events, evaluations, strict=True)
+        ]
+
+
+def _checked(evaluators: Sequence[Evaluator]) -> tuple[str, str]:
+    """The ids of the guardrails as an array literal, and the versions of their detectors."""
+    ids = ",".join(str(evaluator.guardrail.id) for evaluator in evaluators)
+    versions = sorted({evaluator.detector.version for evaluator in evaluators})
+    return f"{{{ids}}}", " ".join(versions)[:255]
+
+
+def _evaluated(
+    event: PendingEvent,
+    evaluation: Evaluation,
+    guardrail_ids: str,
+    detector_version: str,
+    milliseconds: float,
+) -> EvaluatedEvent:
+    return EvaluatedEvent(
+        event.event_id,
+        guardrail_ids,
+        evaluation.outcome,
+        detector_version,
+        milliseconds,
+        violations(event.received, evaluation),
+        event.position,
+    )

@@ -1,0 +1,80 @@
+"""What `prompt-worker up` prints once a demonstration is done: statistics, violations, dead letters, and their sum."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine, text
+
+from prompt_worker.deadletters.filters import Filter
+from prompt_worker.deadletters.summary import summarize
+from prompt_worker.local.demo.run import Ledger
+from prompt_worker.platform.postgres.session import Session
+
+# Causes of dead letters that are shown.
+CAUSES = 12
+
+
+def print_ledger(console: Console, ledger: Ledger) -> None:
+    dead = ledger.dead_lettered
+    console.print(
+        f"\n{ledger.published:,} published = {ledger.written:,} written + {ledger.duplicates:,} duplicates "
+        f"+ {dead.total():,} dead-lettered: {'nothing is lost' if ledger.holds else 'THE SUM DOES NOT HOLD'}"
+    )
+    if ledger.redelivered:
+        console.print(f"({ledger.redelivered:,} were delivered again by Pub/Sub and recognized)")
+    if dead:
+        console.print(
+            "dead letters: " + ", ".join(f"{number} {cause}" for cause, number in dead.most_common())
+        )
+
+
+def print_dead_letters(console: Console, engine: Engine) -> None:
+    """Those that are stored, by cause, the largest first."""
+    summary = summarize(Session(engine), Filter(), limit=CAUSES)
+    if not summary.total:
+        return
+    table = Table("stored", "pending", "error class", "reason", box=None, padding=(0, 1, 0, 0))
+    for column in table.columns[:2]:
+        column.justify = "right"
+    for group in summary.groups:
+        table.add_row(f"{group.number:,}", f"{group.pending:,}", group.error_class, group.reason)
+    console.print()
+    console.print(table, markup=False)
+    console.print(
+        f"{summary.total:,} dead letters of {summary.causes:,} causes; see 'prompt-worker dead-letters summary'\n"
+    )
+
+
+def print_violations(console: Console, ledger: Ledger) -> None:
+    """Planted beside recorded, kind by kind."""
+    table = Table("guardrail", "what", "seen by", "planted", "recorded", box=None, padding=(0, 1, 0, 0))
+    for column in table.columns[3:]:
+        column.justify = "right"
+    for kind in sorted(ledger.planted | ledger.found):
+        style = "" if ledger.planted[kind] == ledger.found[kind] else "bold red"
+        table.add_row(*kind, f"{ledger.planted[kind]:,}", f"{ledger.found[kind]:,}", style=style)
+    console.print()
+    console.print(table)
+    exact = ledger.planted == ledger.found
+    console.print("violations: exactly those planted" if exact else "THE VIOLATIONS ARE NOT THOSE PLANTED")
+
+
+def print_statistics(console: Console, engine: Engine) -> None:
+    """The templates' statistics, as a prompt owner's query sees them."""
+    table = Table(
+        "template", "runs", "ok", "fail", "ok %", "ms", "tokens", "US$", box=None, padding=(0, 1, 0, 0)
+    )
+    table.columns[0].no_wrap = True
+    for column in table.columns[1:]:
+        column.justify = "right"
+    query = text(
+        "SELECT name || ' v' || version, total_executions, success_count, failure_count, success_rate_percentage, "
+        "round(avg_response_time_ms)::integer, avg_token_count, round(avg_cost_usd, 5) "
+        "FROM v_template_performance WHERE total_executions > 0 ORDER BY name, version"
+    )
+    with engine.connect() as connection:
+        for row in connection.execute(query):
+            name, *numbers = row
+            table.add_row(name, *("" if value is None else f"{value:,}" for value in numbers))
+    console.print(table)
