@@ -89,7 +89,7 @@ def main() -> None:
         f"{datetime.now(UTC):%Y-%m-%d}, in {minutes:.0f} min: {cpu.cores()} cores, PostgreSQL {version}, "
         f"Google's emulator, Python {platform.python_version()}; medians of {options.turns}."
     )
-    console.print(f"{about}\n")
+    console.print(f"{about}\n", soft_wrap=True)
     show(rows, console)
     if options.json:
         result = {"machine": about, "events": options.events, "rows": [asdict(row) for row in rows]}

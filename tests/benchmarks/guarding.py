@@ -39,28 +39,28 @@ class Drained:
 
 
 def measure(services: Services, database: Database, events: int, report: Report) -> Iterator[Row]:
-    yield from _measure(services, database, events, report)
-    if events > SHORT:
-        [against_executions, *_] = _measure(services, database, SHORT, report)
-        yield against_executions
+    for number in (events, SHORT) if events > SHORT else (events,):
+        report(f"making and publishing {number:,} events for both workers")
+        backlog = Backlog(services.emulator.host, ("writer", "guardrails"))
+        backlog.publish(bodies(number, database.templates()))
+        # One side after the other, twice, so that none has the warmer machine; the second counts.
+        for turn in (1, 2):
+            report(f"guardrails, turn {turn} of 2: the execution worker")
+            [executions] = drain(database, backlog, ["executions"])
+            report(f"guardrails, turn {turn} of 2: the guardrail worker")
+            [guardrails] = drain(database, backlog, ["guardrails"])
+        yield _against(number, executions, guardrails)
+        if number == events:
+            yield _memory(guardrails)
+            report("both workers")
+            yield _together(number, drain(database, backlog, ["executions", "guardrails"]))
+        backlog.delete()
 
 
-def _measure(services: Services, database: Database, events: int, report: Report) -> Iterator[Row]:
-    report(f"making and publishing {events:,} events for both workers")
-    backlog = Backlog(services.emulator.host, ("writer", "guardrails"))
-    backlog.publish(bodies(events, database.templates()))
-    # One side after the other, twice, so that none has the warmer machine; the second counts.
-    for turn in (1, 2):
-        report(f"guardrails, turn {turn} of 2: the execution worker")
-        [executions] = drain(database, backlog, ["executions"])
-        report(f"guardrails, turn {turn} of 2: the guardrail worker")
-        [guardrails] = drain(database, backlog, ["guardrails"])
-    report("both workers")
-    both = drain(database, backlog, ["executions", "guardrails"])
-    backlog.delete()
+def _against(events: int, executions: Drained, guardrails: Drained) -> Row:
     ratio = executions.seconds / guardrails.seconds
     goal = LONG_GOAL if events > SHORT else SHORT_GOAL
-    yield Row(
+    return Row(
         f"guardrails over {events:,} events, against the execution worker",
         f"{ratio:.2f} ({events / guardrails.seconds:,.0f} against {events / executions.seconds:,.0f} events/s; "
         f"{guardrails.cpu / events * 1e6:.0f} µs of CPU an event)",
@@ -68,15 +68,21 @@ def _measure(services: Services, database: Database, events: int, report: Report
         ratio >= goal,
         {"ratio": ratio, "rate": events / guardrails.seconds, "worker_us": guardrails.cpu / events * 1e6},
     )
-    yield Row(
+
+
+def _memory(guardrails: Drained) -> Row:
+    return Row(
         "memory of the guardrail worker",
         f"at most {guardrails.memory / 1e6:.0f} MB",
         "≤ 250 MB",
         guardrails.memory <= MEMORY_GOAL,
         {"most_mb": guardrails.memory / 1e6},
     )
+
+
+def _together(events: int, both: Sequence[Drained]) -> Row:
     rates = [events / each.seconds for each in both]
-    yield Row(
+    return Row(
         "both workers on the same machine",
         f"{min(rates):,.0f} events/s through both; the executions were written at {rates[0]:,.0f} events/s",
         f"≥ {TOGETHER_GOAL:,}",
