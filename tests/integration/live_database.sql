@@ -1,4 +1,4 @@
--- A live database as phase 1 left it, faults and all (schema.md, § 6), with rows.
+-- A live database as phase 1 left it, faults and all, with rows.
 
 CREATE FUNCTION live_id(text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT md5($1)::uuid $$;
 
