@@ -1,4 +1,5 @@
-# As worker/prompt_worker/platform/pubsub/topology.py declares them; tests/unit/deploy holds both equal. `prompt-worker topics` then finds nothing to do.
+# As worker/prompt_worker/platform/pubsub/topology.py declares them; tests/unit/deploy holds both equal.
+# `prompt-worker topics` then finds nothing to do.
 
 resource "google_pubsub_topic" "executions" {
   name                       = "prompt-executions"
@@ -28,9 +29,14 @@ resource "google_pubsub_subscription" "executions" {
     minimum_backoff = "1s"
     maximum_backoff = "60s"
   }
-  dead_letter_policy { # a backstop: the workers dead-letter on their own, with a reason
-    dead_letter_topic     = google_pubsub_topic.dead_letters.id
-    max_delivery_attempts = 100
+  # A backstop: the workers dead-letter on their own, with a reason. Not where Pub/Sub pushes: each refused request is an
+  # attempt, so a database that is down for 1.5 hours would send healthy events to the dead letters.
+  dynamic "dead_letter_policy" {
+    for_each = local.pulled ? [google_pubsub_topic.dead_letters.id] : []
+    content {
+      dead_letter_topic     = dead_letter_policy.value
+      max_delivery_attempts = 100
+    }
   }
   dynamic "push_config" {
     for_each = local.push_endpoints.executions
@@ -57,9 +63,12 @@ resource "google_pubsub_subscription" "guardrails" {
     minimum_backoff = "1s"
     maximum_backoff = "60s"
   }
-  dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.dead_letters.id
-    max_delivery_attempts = 100
+  dynamic "dead_letter_policy" {
+    for_each = local.pulled ? [google_pubsub_topic.dead_letters.id] : []
+    content {
+      dead_letter_topic     = dead_letter_policy.value
+      max_delivery_attempts = 100
+    }
   }
   dynamic "push_config" {
     for_each = local.push_endpoints.guardrails

@@ -13,7 +13,8 @@ import grpc
 from google.pubsub_v1 import PublisherClient
 
 from prompt_worker.event.execution import encode, parse
-from prompt_worker.platform.pubsub.topology import read_topology, reconcile
+from prompt_worker.platform.pubsub.reconciling import reconcile
+from prompt_worker.platform.pubsub.topology import read_topology
 from prompt_worker.platform.settings import Environment
 from tests.benchmarks.broker import OPEN_PULLS, Puller, clients, message
 from tests.benchmarks.events import Template, make

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from prompt_worker.platform.pubsub.topology import reconcile
+from prompt_worker.platform.pubsub.reconciling import reconcile
 from tests.support.events import bodies, body
 from tests.support.pipeline import Pipeline, connected
 from tests.support.worker_process import WorkerProcess

@@ -11,7 +11,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1.types import RetryPolicy, Subscription
 
 from prompt_worker.platform.failures import DeploymentError
-from prompt_worker.platform.pubsub.topology import Change, Names, Topology, reconcile
+from prompt_worker.platform.pubsub.reconciling import Change, reconcile
+from prompt_worker.platform.pubsub.topology import Names, Topology
 from tests.support.worker_process import WorkerProcess
 
 

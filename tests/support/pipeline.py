@@ -18,8 +18,9 @@ from google.pubsub_v1.types import PubsubMessage, ReceivedMessage, Subscription
 
 from prompt_worker.consuming.subscription import open_client
 from prompt_worker.platform.pubsub.limits import REQUEST_MESSAGES
+from prompt_worker.platform.pubsub.reconciling import reconcile
 from prompt_worker.platform.pubsub.topic import REQUEST_BYTES
-from prompt_worker.platform.pubsub.topology import ACK_DEADLINE, Names, Topology, reconcile
+from prompt_worker.platform.pubsub.topology import ACK_DEADLINE, Names, Topology
 from tests.support.events import id_of
 from tests.support.worker_process import PATIENCE, WorkerProcess
 

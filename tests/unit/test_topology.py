@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from google.pubsub_v1.types import Subscription
+from google.pubsub_v1.types import DeadLetterPolicy, PushConfig, Subscription
 
-from prompt_worker.platform.pubsub.topology import Names, Topology, differences
+from prompt_worker.platform.pubsub.reconciling import differences
+from prompt_worker.platform.pubsub.topology import Names, Topology
 
 TOPOLOGY = Topology("project", Names())
 
@@ -54,3 +55,13 @@ def test_differing_policy_is_named() -> None:
     found.ack_deadline_seconds = 10
     found.retry_policy.minimum_backoff = timedelta(seconds=9)
     assert differences(declared, found) == ["ack_deadline_seconds", "retry_policy"]
+
+
+def test_subscription_that_pushes_has_no_dead_letter_policy() -> None:
+    declared = Topology("p", Names()).subscriptions()[0]
+    pushing = Subscription(declared)
+    pushing.push_config = PushConfig(push_endpoint="https://worker.example/push/executions")
+    assert differences(declared, pushing) == ["dead_letter_policy"]
+    pushing.dead_letter_policy = DeadLetterPolicy()
+    assert differences(declared, pushing) == []
+    assert differences(declared, Subscription(declared)) == []

@@ -37,8 +37,13 @@ def subscription_of(block: dict[str, Any]) -> Subscription:
         "expiration_policy": {},
         "retry_policy": retry,
     }
-    for policy in block.get("dead_letter_policy", []):
-        made["dead_letter_policy"] = policy | {"dead_letter_topic": topic_path(policy["dead_letter_topic"])}
+    for dynamic in block.get("dynamic", []):
+        if policy := dynamic.get("dead_letter_policy"):
+            # Not where Pub/Sub pushes.
+            pulled = re.fullmatch(r"\$\{local\.pulled \? \[(.+)\] : \[\]\}", policy["for_each"])
+            assert pulled is not None, policy["for_each"]
+            (content,) = policy["content"]
+            made["dead_letter_policy"] = content | {"dead_letter_topic": topic_path(f"${{{pulled[1]}}}")}
     return Subscription.from_json(json.dumps(made))
 
 

@@ -11,7 +11,8 @@ from google.pubsub_v1.types import Subscription
 
 from prompt_schema.verify import Check
 from prompt_worker.platform.failures import SettingsError
-from prompt_worker.platform.pubsub.topology import Topology, differences, read_topology
+from prompt_worker.platform.pubsub.reconciling import differences
+from prompt_worker.platform.pubsub.topology import Topology, read_topology
 from prompt_worker.platform.settings import Environment
 
 # Seconds for one question to Pub/Sub.

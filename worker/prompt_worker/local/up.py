@@ -27,7 +27,8 @@ from prompt_worker.local.worker_process import WorkerProcess
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.process.signals import stopped_by_signal
 from prompt_worker.platform.process.wakeup import Wakeup
-from prompt_worker.platform.pubsub.topology import Topology, read_topology, reconcile
+from prompt_worker.platform.pubsub.reconciling import reconcile
+from prompt_worker.platform.pubsub.topology import Topology, read_topology
 from prompt_worker.platform.settings import Environment
 
 PROJECT = "prompt-worker-local"

@@ -20,7 +20,8 @@ def add(commands: Commands) -> None:
 def _topics(_: argparse.Namespace) -> int:
     from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 
-    from prompt_worker.platform.pubsub.topology import read_topology, reconcile
+    from prompt_worker.platform.pubsub.reconciling import reconcile
+    from prompt_worker.platform.pubsub.topology import read_topology
     from prompt_worker.platform.settings import Environment
 
     environment = Environment()

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import msgspec
-from google.api_core.exceptions import AlreadyExists, GoogleAPICallError, NotFound
-from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
-from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1.types import DeadLetterPolicy, ExpirationPolicy, RetryPolicy, Subscription, Topic
 from msgspec import Meta, field
 
-from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.pubsub import limits
 from prompt_worker.platform.settings import Environment, PubSubSettings
 from prompt_worker.platform.settings.services import TOPIC
@@ -118,86 +113,9 @@ class Topology:
 
 
 _RETRY = RetryPolicy(minimum_backoff=timedelta(seconds=1), maximum_backoff=timedelta(seconds=60))
-_RECONCILED = (
-    "ack_deadline_seconds",
-    "message_retention_duration",
-    "expiration_policy",
-    "retry_policy",
-    "dead_letter_policy",
-)
-
-
-@dataclass(frozen=True)
-class Change:
-    """What reconciling did to the topic or subscription at `path`.
-
-    `action` is `created`, `unchanged`, or `updated: ` with the fields.
-    """
-
-    path: str
-    action: str
 
 
 def read_topology(environment: Environment) -> Topology:
     """The topology that the settings name."""
     pubsub, names = environment.read(PubSubSettings), environment.read(Names)
     return Topology(pubsub.project, names, emulated=pubsub.emulator_host is not None)
-
-
-def reconcile(
-    declared: Topology, publisher: PublisherClient, subscriber: SubscriberClient
-) -> Iterator[Change]:
-    """Creates what is missing and updates what differs; deletes nothing. Raises `DeploymentError`."""
-    try:
-        for topic in declared.topics():
-            yield Change(topic.name, _reconcile_topic(topic, publisher))
-        for subscription in declared.subscriptions():
-            change = Change(subscription.name, _reconcile_subscription(subscription, subscriber))
-            if change.action == "created" and subscription.name == declared.dead_letter_store:
-                earliest = datetime.now(UTC) - RETENTION
-                subscriber.seek(request={"subscription": subscription.name, "time": earliest})
-            yield change
-    except GoogleAPICallError as error:
-        raise DeploymentError(
-            f"Pub/Sub in project {declared.project} refuses: {error.message}. "
-            "Creating topics and subscriptions needs roles/pubsub.editor."
-        ) from error
-
-
-def _reconcile_topic(declared: Topic, publisher: PublisherClient) -> str:
-    try:
-        found = publisher.get_topic(topic=declared.name)
-    except NotFound:
-        return _created(publisher.create_topic, declared)
-    if found.message_retention_duration == declared.message_retention_duration:
-        return "unchanged"
-    mask = FieldMask(paths=["message_retention_duration"])
-    publisher.update_topic(request={"topic": declared, "update_mask": mask})
-    return "updated: message_retention_duration"
-
-
-def _reconcile_subscription(declared: Subscription, subscriber: SubscriberClient) -> str:
-    try:
-        found = subscriber.get_subscription(subscription=declared.name)
-    except NotFound:
-        return _created(subscriber.create_subscription, declared)
-    differing = differences(declared, found)
-    if not differing:
-        return "unchanged"
-    request = {"subscription": declared, "update_mask": FieldMask(paths=differing)}
-    subscriber.update_subscription(request=request)
-    return f"updated: {', '.join(differing)}"
-
-
-def differences(declared: Subscription, found: Subscription) -> list[str]:
-    """The fields in which the subscription `found` differs from the one `declared`."""
-    return [name for name in _RECONCILED if getattr(declared, name) != getattr(found, name)]
-
-
-def _created(create: Callable[..., object], declared: Topic | Subscription) -> str:
-    try:
-        create(request=declared)
-    except AlreadyExists:
-        # Another runner was first.
-        return "unchanged"
-    return "created"
