@@ -6,8 +6,8 @@ import os
 
 from xdist.scheduler import LoadScopeScheduling
 
-# Their fixtures take a quarter of a minute: the image is built once.
-IN_ONE_PROCESS = ("test_image.py",)
+# Their fixtures take a quarter of a minute: the image and the wheel are built once.
+IN_ONE_PROCESS = ("test_image.py", "test_wheel.py")
 
 
 def number_of_processes() -> int:
