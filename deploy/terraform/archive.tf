@@ -22,7 +22,7 @@ resource "google_bigquery_table" "events" {
     expiration_ms = var.archive_days * 86400000
   }
 
-  # The columns that a BigQuery subscription with write_metadata fills. As BYTES, data takes any body: no bad event
+  # The columns that a BigQuery subscription with write_metadata fills. As BYTES, data accepts any body: no bad event
   # waits in the subscription, and none becomes a dead letter twice.
   schema = jsonencode([
     { name = "subscription_name", type = "STRING" },

@@ -60,7 +60,7 @@ resource "google_pubsub_topic_iam_member" "publishes" {
   member   = each.key
 }
 
-# The operator's jobs replay, seek, make snapshots and look at everything: these are rights of the project.
+# The operator's jobs replay, seek, make snapshots and read everything: these are rights of the project.
 resource "google_project_iam_member" "operator" {
   project = var.project
   role    = "roles/pubsub.editor"

@@ -14,8 +14,8 @@ resource "google_cloud_run_v2_service" "push" {
 
   name     = "prompt-worker-push-${each.key}"
   location = var.region
-  # Pub/Sub of this project counts as internal. Cloud Run's own check of the caller would take the signature off the
-  # token, and the service could not check it any more.
+  # Pub/Sub of this project counts as internal. Cloud Run's own check of the caller would remove the signature from
+  # the token, and the service could no longer check it.
   ingress              = "INGRESS_TRAFFIC_INTERNAL_ONLY"
   invoker_iam_disabled = true
 

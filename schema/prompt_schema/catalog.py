@@ -6,6 +6,7 @@ After a new migration: `python -m prompt_schema.catalog DATABASE_URL > schema/pr
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from sqlalchemy import Connection, create_engine, text
 Catalog = dict[str, dict[str, str]]
 
 _FOLDER = Path(__file__).parent / "verify"
+_CAST = re.compile(r"::(?:character varying|text)(?:\[\])?")
+# Around one word, one literal or one array, directly inside of another pair or of an array.
+_PARENTHESES = re.compile(r"(?:(?<=[(\[])|(?<=, ))\((\w+|'(?:[^']|'')*'|ARRAY\[[^\[\]]*\])\)")
 _QUERY = (_FOLDER / "catalog.sql").read_text(encoding="utf-8")
 
 
@@ -24,8 +28,20 @@ def actual(connection: Connection) -> Catalog:
     connection.execute(text("SET LOCAL search_path = public"))
     catalog: Catalog = {}
     for kind, name, definition in connection.execution_options(no_parameters=True).exec_driver_sql(_QUERY):
-        catalog.setdefault(kind, {})[name] = definition
+        catalog.setdefault(kind, {})[_plain(name)] = _plain(definition)
     return catalog
+
+
+def _plain(rule: str) -> str:
+    """A rule or an index without its casts between text types, nor the parentheses around them.
+
+    PostgreSQL spells both another way once a dump was restored: `(ARRAY['a'::character varying])::text[]` becomes
+    `ARRAY[('a'::character varying)::text]`.
+    """
+    rule = _CAST.sub("", rule)
+    while (plainer := _PARENTHESES.sub(r"\1", rule)) != rule:
+        rule = plainer
+    return rule
 
 
 def expected() -> Catalog:

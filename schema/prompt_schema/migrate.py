@@ -16,6 +16,9 @@ import psycopg2
 from sqlalchemy import Engine, text
 
 from prompt_schema.errors import MigrationError
+from prompt_schema.refusal import PATIENCE, explain
+from prompt_schema.takeover.carrying_out import plan_takeover, take_over
+from prompt_schema.takeover.plan import Plan
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_SERVER = 15
@@ -57,11 +60,39 @@ def migrate(
     migrations = read(folder)
     applied = []
     with _alone(engine):
-        for migration in pending(engine, migrations):
+        todo = pending(engine, migrations)
+        if takes_over(engine, migrations, todo):
+            take_over(engine, report)
+        for migration in todo:
             _apply(engine, migration, report)
             report(f"applied {migration.file}: {migration.description}")
             applied.append(migration.version)
     return applied
+
+
+@dataclass(frozen=True)
+class MigrationPlan:
+    """What `migrate` would do now: the takeover of a live database, where it is one, and then these files."""
+
+    takeover: Plan | None
+    files: list[str]
+
+
+def plan(engine: Engine, folder: Path = MIGRATIONS) -> MigrationPlan:
+    """Reads only. Raises `MigrationError`."""
+    migrations = read(folder)
+    todo = pending(engine, migrations)
+    takeover = plan_takeover(engine) if takes_over(engine, migrations, todo) else None
+    return MigrationPlan(takeover, [migration.file for migration in todo])
+
+
+def takes_over(engine: Engine, migrations: Sequence[Migration], todo: Sequence[Migration]) -> bool:
+    """Whether phase 1 made this database, and nothing has happened to it since."""
+    return (
+        bool(migrations)
+        and list(todo) == list(migrations[1:])
+        and _ledger(engine)[migrations[0].version] is None
+    )
 
 
 def read(folder: Path = MIGRATIONS) -> list[Migration]:
@@ -145,11 +176,7 @@ def _apply(engine: Engine, migration: Migration, report: Callable[[str], None]) 
     with closing(engine.raw_connection()) as connection:
         cursor = connection.cursor()
         try:
-            # Long work is expected; a long wait for a lock would make every writer queue behind us.
-            cursor.execute(
-                "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';"
-                "SET LOCAL client_min_messages = warning; SET LOCAL search_path = public, pg_temp;" + _LEDGER
-            )
+            cursor.execute(PATIENCE + _LEDGER)
             cursor.execute(
                 "INSERT INTO schema_migrations (version, description, checksum) VALUES (%s, %s, %s)",
                 (migration.version, migration.description, migration.checksum),
@@ -157,30 +184,8 @@ def _apply(engine: Engine, migration: Migration, report: Callable[[str], None]) 
             cursor.execute(migration.sql)
             connection.commit()
         except psycopg2.Error as error:
-            raise MigrationError(_explain(migration, error)) from error
+            raise MigrationError(explain(migration.file, error)) from error
         warnings: list[str] = cursor.connection.notices
         for warning in warnings:
             report(warning.strip())
         warnings.clear()
-
-
-def _explain(migration: Migration, error: psycopg2.Error) -> str:
-    diagnosis = error.diag
-    if not diagnosis.message_primary or not diagnosis.sqlstate:
-        return f"{migration.file}: the connection failed: {error}"
-    parts = [f"{migration.file}: {diagnosis.message_primary}."]
-    # Details of data errors quote rows; those of all others name what is in the way.
-    if diagnosis.message_detail and diagnosis.sqlstate[:2] not in ("22", "23"):
-        parts.append(diagnosis.message_detail)
-    parts.append(diagnosis.message_hint or _NEXT.get(diagnosis.sqlstate, "Fix the cause and migrate again."))
-    parts.append("Nothing of this migration was kept.")
-    return " ".join(parts)
-
-
-_NEXT = {
-    "2BP01": "Drop what depends on it, migrate again, and create it again.",
-    "0A000": "Drop the view that uses it, migrate again, and create it again.",
-    "42501": "Migrate as the owner of the tables.",
-    "42P07": "Is this a database of phase 1? Then its schema_migrations lacks 'enterprise_prompt_system_phase1'.",
-    "55P03": "Another session holds the table: let it end, or stop the writers, and migrate again.",
-}

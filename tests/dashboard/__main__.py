@@ -30,7 +30,8 @@ from tests.dashboard.queries import Panel, Query, panels
 from tests.support.guardrails import Guarding
 from tests.support.pipeline import Pipeline
 
-HISTORY = 4_000  # events of the last days, written before anybody looks
+# Events of the last days, written before anybody looks.
+HISTORY = 4_000
 SECONDS = 100.0  # that the picture shows
 DROP_CONNECTIONS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'prompt-worker%%'"

@@ -17,7 +17,8 @@ from typing import Any
 
 from tests.dashboard.queries import Panel, Query
 
-COLUMN, LINE, GAP = 60, 30, 8  # pixels of the grid
+# Pixels of the grid.
+COLUMN, LINE, GAP = 60, 30, 8
 PALETTE = ("#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#b877d9", "#8ab8ff", "#f2495c", "#96d98d", "#ffb357")
 STYLE = f"""
 body {{ margin: 0; background: #111217; color: #ccccdc; font: 12px 'DejaVu Sans', sans-serif; }}
@@ -134,7 +135,8 @@ def _label(legend: str, labels: dict[str, str]) -> str:
 
 
 def _seconds(moment: datetime | date | str) -> float:
-    if isinstance(moment, str):  # a day, as the bar chart names it
+    # A day, as the bar chart names it.
+    if isinstance(moment, str):
         moment = datetime.strptime(f"{datetime.now(UTC).year}-{moment}", "%Y-%m-%d").replace(tzinfo=UTC)
     return moment.timestamp() if isinstance(moment, datetime) else 0.0
 

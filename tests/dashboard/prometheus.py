@@ -47,7 +47,8 @@ def started(targets: Mapping[str, int]) -> Iterator[Prometheus]:
     ]
     port = free_port()
     with TemporaryDirectory(prefix="prometheus-") as folder:
-        config = Path(folder, "prometheus.json")  # JSON is YAML
+        # JSON is YAML.
+        config = Path(folder, "prometheus.json")
         config.write_text(json.dumps({"global": {"scrape_interval": "500ms"}, "scrape_configs": jobs}))
         address = f"127.0.0.1:{port}"
         command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data"]

@@ -23,7 +23,8 @@ class Query:
     language: str
     text: str
     legend: str = ""
-    series: bool = False  # SQL whose columns are time, metric and values
+    # SQL whose columns are time, metric and values.
+    series: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Panel:
     kind: str
     about: str
     unit: str
-    place: Mapping[str, int]  # x, y, w, h of a grid 24 wide
+    # x, y, w, h of a grid 24 wide.
+    place: Mapping[str, int]
     queries: tuple[Query, ...]
 
 

@@ -20,7 +20,8 @@ from prompt_schema.verify import verify
 from prompt_worker.platform.postgres.engine import connect
 
 ALL = len(read())
-HALF = 3  # migrations that are there before the fault
+# Migrations that are there before the fault.
+HALF = 3
 ROW = "a prompt that nobody may read"
 
 

@@ -1,4 +1,4 @@
--- A live database as phase 1 left it, faults and all (schema.md, § 6), with rows.
+-- A live database as phase 1 left it, faults and all, with rows.
 
 CREATE FUNCTION live_id(text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT md5($1)::uuid $$;
 
@@ -36,7 +36,6 @@ CREATE TABLE prompt_templates (
     updated_at timestamp DEFAULT CURRENT_TIMESTAMP,
     deactivated_at timestamp,
     deactivated_by varchar(255),
-    UNIQUE (name, version),
     CONSTRAINT unique_active_template UNIQUE (name, is_active, ab_test_group)
 );
 

@@ -89,7 +89,8 @@ def test_panels_do_not_overlap() -> None:
 
 @pytest.mark.parametrize(("name", "text"), list(policies()))
 def test_alert_policy_is_valid_for_cloud_monitoring(name: str, text: str) -> None:
-    policy = AlertPolicy.from_json(text)  # refuses unknown fields and values
+    # Refuses unknown fields and values.
+    policy = AlertPolicy.from_json(text)
     assert policy.severity, name
     assert policy.documentation.content
     assert all(condition.display_name for condition in policy.conditions)

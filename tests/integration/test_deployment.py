@@ -86,7 +86,8 @@ def test_first_event_is_verified_with_the_least_rights(deployment: Deployment) -
         wait_until(lambda: dead_letters(pipeline) == ["pending"], 20, lambda: f"{dead_letters(pipeline)}")
         assert "newest stored execution is" in deployment.job("doctor")
         assert deployment.job("replay")
-    assert dead_letters(pipeline) == ["pending"]  # a replay without --yes is a dry run
+    # A replay without --yes is a dry run.
+    assert dead_letters(pipeline) == ["pending"]
 
 
 def dead_letters(pipeline: Pipeline) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from counting import together, until_one_waits
 from queries import rows, scalar
 from sqlalchemy import Engine
-from test_triggers import together, until_one_waits
 
 from prompt_schema.statistics import rebuild, recount
 

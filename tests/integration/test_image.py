@@ -19,7 +19,8 @@ from tests.support.worker_process import WorkerProcess
 REPOSITORY = Path(__file__).parents[2]
 DOCKERFILE = REPOSITORY / "Dockerfile"
 INSTALLED = "/opt/prompt-worker"
-LARGEST = 125_000_000  # bytes without the guardrails; with the base image, about 125 MB too, at most 250 MB
+# Bytes without the guardrails; with the base image, about 125 MB too, at most 250 MB.
+LARGEST = 125_000_000
 
 
 @pytest.fixture(scope="session")
@@ -152,7 +153,8 @@ def test_image_without_guardrails_is_small_and_names_the_extra(tmp_path: Path) -
 
 def test_dockerfile_pins_its_base_and_ends_without_root() -> None:
     stages = read_stages(DOCKERFILE)
-    assert len({stage.base for stage in stages}) == 1  # a virtual environment runs on the Python that made it
+    # A virtual environment runs on the Python that made it.
+    assert len({stage.base for stage in stages}) == 1
     assert all("@sha256:" in stage.base for stage in stages)
     earlier: list[str] = []
     for stage in stages:

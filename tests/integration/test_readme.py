@@ -92,7 +92,8 @@ def test_commands_of_run_work_in_their_order(
         "PUBSUB_PROJECT_ID": project,
         "PORT": str(free_port()),
         "PROMPT_WORKER_PROGRESS_SECONDS": "0.2",
-        "PROMPT_WORKER_PUSH_WITHOUT_TOKEN": "true",  # as the emulator has none
+        # As the emulator has none.
+        "PROMPT_WORKER_PUSH_WITHOUT_TOKEN": "true",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
@@ -123,6 +124,18 @@ def test_commands_of_look_after_it_end_with_a_row(
     assert "1 would be written" in printed[1]
     assert "1 resolved" in printed[2]
     assert printed[3] == "every counter equals a recount of the rows\n"
+
+
+@pytest.mark.embedded_only
+def test_commands_of_the_schemas_readme_run(prompt_worker: Callable[..., str]) -> None:
+    commands = [
+        command
+        for block in blocks(REPOSITORY / "schema" / "README.md")
+        for command in prompt_worker_commands(block)
+    ]
+    assert ["rebuild-statistics"] in commands
+    for command in commands:
+        prompt_worker(*command)
 
 
 def test_readme_shows_what_make_up_prints() -> None:

@@ -241,7 +241,8 @@ def test_other_programs_view_stops_the_takeover_by_name(live: Engine) -> None:
     rows(live, "CREATE VIEW their_report AS SELECT executed_at FROM prompt_executions")
     with pytest.raises(MigrationError, match="their_report"):
         migrate(live, silent)
-    assert scalar(live, "SELECT count(*) FROM v_template_performance") > 0  # all is as it was
+    # All is as it was.
+    assert scalar(live, "SELECT count(*) FROM v_template_performance") > 0
     rows(live, "DROP VIEW their_report")
     migrate(live, silent)
 

@@ -7,7 +7,8 @@ WITH contract_tables AS (
                       'v_guardrail_violations_summary', 'v_active_ab_tests', 'v_template_recount',
                       'v_ab_test_recount', 'guardrail_evaluations', 'guardrail_violations',
                       'v_guardrail_violations_daily', 'v_guardrail_recount', 'dead_letter_events',
-                      'dead_letter_actions', 'dead_letter_outcomes', 'dead_letter_sweep', 'v_execution_errors_hourly',
+                      'dead_letter_actions', 'dead_letter_outcomes', 'dead_letter_sweep', 'prompt_template_names',
+                      'v_execution_errors_hourly',
                       'v_dead_letters_hourly')
 ), roles AS (
     SELECT 0::oid AS oid, 'PUBLIC' AS rolname

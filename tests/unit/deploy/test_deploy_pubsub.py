@@ -12,7 +12,8 @@ from prompt_worker.platform.pubsub.topology import Names, Topology
 from tests.support.deployment import resources
 
 WANTED = Topology("p", Names())
-ARCHIVE = "archive"  # BigQuery's own: no program of ours pulls from it
+# BigQuery's own: no program of ours pulls from it.
+ARCHIVE = "archive"
 
 
 def topic_path(reference: str) -> str:
@@ -28,7 +29,8 @@ def topic_of(block: dict[str, Any]) -> Topic:
 
 def subscription_of(block: dict[str, Any]) -> Subscription:
     (expiration,), (retry,) = block["expiration_policy"], block["retry_policy"]
-    assert expiration == {"ttl": ""}  # Terraform's word for never
+    # Terraform's word for never.
+    assert expiration == {"ttl": ""}
     made = {name: block[name] for name in ("ack_deadline_seconds", "message_retention_duration")} | {
         "name": WANTED.subscription_path(block["name"]),
         "topic": topic_path(block["topic"]),

@@ -17,12 +17,14 @@ import prompt_worker
 from tests.support.deployment import REPOSITORY, TERRAFORM, terraform, texts
 
 ENVIRONMENTS = sorted((TERRAFORM / "environments").glob("*.tfvars"))
-GIVEN_BY_HAND = {"project", "image"}  # on the command line
+# On the command line.
+GIVEN_BY_HAND = {"project", "image"}
 
 
 def test_every_reference_is_to_something_declared() -> None:
     declared = {".".join(address.split(".")[:2]) for address in terraform()}
-    declared |= {".".join(address.split(".")[:3]) for address in terraform()}  # data.google_project.this
+    # Data sources have three parts: data.google_project.this.
+    declared |= {".".join(address.split(".")[:3]) for address in terraform()}
     for file in TERRAFORM.glob("*.tf"):
         text = re.sub(r"#.*", "", file.read_text())
         used = re.findall(r"(?<![\w./-])((?:local|var|module|data\.google_\w+|google_\w+)\.\w+)", text)

@@ -22,7 +22,7 @@ def print_ledger(console: Console, ledger: Ledger) -> None:
         f"+ {dead.total():,} dead-lettered: {'nothing is lost' if ledger.holds else 'THE SUM DOES NOT HOLD'}"
     )
     if ledger.redelivered:
-        console.print(f"({ledger.redelivered:,} were delivered again by Pub/Sub and recognized)")
+        console.print(f"({ledger.redelivered:,} were delivered again by Pub/Sub and recognised)")
     if dead:
         console.print(
             "dead letters: " + ", ".join(f"{number} {cause}" for cause, number in dead.most_common())

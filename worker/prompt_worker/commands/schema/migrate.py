@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from prompt_worker.commands.command import Commands, add_command
 
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
 
 def add(commands: Commands) -> None:
-    add_command(
+    migrate = add_command(
         commands,
         "migrate",
         _migrate,
@@ -16,12 +20,35 @@ def add(commands: Commands) -> None:
         details="A live database is taken over without losing a row. Each migration is one transaction, applied once; "
         "run it again at any time.",
     )
+    migrate.add_argument(
+        "--plan",
+        action="store_true",
+        help="only print what would be done; exit code 1 when something stops it",
+    )
 
 
-def _migrate(_: argparse.Namespace) -> int:
+def _migrate(options: argparse.Namespace) -> int:
     from prompt_schema.migrate import migrate
     from prompt_worker.commands.database import open_engine
 
-    applied = migrate(open_engine("migrate", statement_timeout_ms=0, lock_timeout_ms=30_000), print)
+    engine = open_engine("migrate", statement_timeout_ms=0, lock_timeout_ms=30_000)
+    if options.plan:
+        return _print_plan(engine)
+    applied = migrate(engine, print)
     print(f"{len(applied)} migrations applied" if applied else "nothing to do: the database is up to date")
+    return 0
+
+
+def _print_plan(engine: Engine) -> int:
+    from prompt_schema.migrate import plan
+
+    planned = plan(engine)
+    for line in planned.takeover.lines() if planned.takeover else ():
+        print(f"takeover, {line}")
+    for file in planned.files:
+        print(f"migration {file}")
+    if planned.takeover and planned.takeover.refusals:
+        print("nothing would be changed: do what is said above, and plan again")
+        return 1
+    print(f"{len(planned.files)} migrations would be applied" if planned.files else "nothing to do")
     return 0

@@ -31,13 +31,20 @@ class Ledger:
     """Where each published message is: a row, a duplicate of one, or a dead letter."""
 
     published: int
-    written: int  # rows that the database holds, found by their ids
-    duplicates: int  # as the worker counted
-    dead_lettered: Counter[str]  # as found in the dead-letter topic, by error class
-    stored: int  # dead letters that the database holds of them
-    redelivered: int  # messages that Pub/Sub delivered more than once and the worker recognised
-    planted: Counter[Found]  # events by the violation they hold
-    found: Counter[Found]  # events by the violation that is recorded of them
+    # Rows that the database holds, found by their ids.
+    written: int
+    # As the worker counted.
+    duplicates: int
+    # As found in the dead-letter topic, by error class.
+    dead_lettered: Counter[str]
+    # Dead letters that the database holds of them.
+    stored: int
+    # Messages that Pub/Sub delivered more than once and the worker recognised.
+    redelivered: int
+    # Events by the violation they hold.
+    planted: Counter[Found]
+    # Events by the violation that is recorded of them.
+    found: Counter[Found]
 
     @property
     def holds(self) -> bool:
@@ -59,13 +66,15 @@ class DemoRun:
         self._subscriber = subscriber
         self._event_ids: set[UUID] = set()
         self._planted: Counter[Found] = Counter()
-        self._dead_letters: dict[str, str] = {}  # message id → error class
-        self._stored_before = 0  # a kept database has those of other runs
+        # message id → error class.
+        self._dead_letters: dict[str, str] = {}
+        # A kept database has those of other runs.
+        self._stored_before = 0
         self._counting = threading.Lock()
         self._slots = threading.Semaphore(UNDER_WAY)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._publish, name="demo", daemon=True)
-        # A subscription of our own sees each dead letter and takes none from whoever stores them.
+        # A subscription of our own sees each dead letter, and the worker that stores them still gets all.
         self._dead_letter_copy = topology.subscription_path(f"up-{self._id}")
         subscriber.create_subscription(
             name=self._dead_letter_copy, topic=topology.topic_path(topology.names.dead_letter_topic)

@@ -31,7 +31,8 @@ class Postgres(Server):
 
     name = "PostgreSQL"
     end_signal = "INT"
-    start_seconds = 120.0  # a kept database may have a crash to recover from
+    # A kept database may have a crash to recover from.
+    start_seconds = 120.0
 
     def __init__(
         self,
@@ -113,7 +114,7 @@ class Postgres(Server):
         return True
 
     def _reachable_programs(self) -> Path:
-        """Programs that the server's account can run: a copy, when the embedded ones lie out of its reach."""
+        """Programs that the server's account can run: a copy, when it cannot reach the embedded ones."""
         programs = self._bin_dir or embedded_bin_dir()
         if self._account is None or self._account.can_execute(programs / "postgres"):
             return programs

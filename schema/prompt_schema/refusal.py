@@ -1,0 +1,32 @@
+"""What a database refused of a migration, in a sentence; and how patient a migration is."""
+
+from __future__ import annotations
+
+import psycopg2
+
+# Long work is expected; a long wait for a lock would make every writer queue behind us.
+PATIENCE = """
+    SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';
+    SET LOCAL client_min_messages = warning; SET LOCAL search_path = public, pg_temp;
+"""
+_NEXT = {
+    "2BP01": "Drop what depends on it, migrate again, and create it again.",
+    "0A000": "Drop the view that uses it, migrate again, and create it again.",
+    "42501": "Migrate as the owner of the tables.",
+    "42P07": "Is this a database of phase 1? Then its schema_migrations lacks 'enterprise_prompt_system_phase1'.",
+    "55P03": "Another session holds the table: let it end, or stop the writers, and migrate again.",
+}
+
+
+def explain(what: str, error: psycopg2.Error) -> str:
+    """A failure of `what`, a file or a step, and what to do next; holds nothing of a row."""
+    diagnosis = error.diag
+    if not diagnosis.message_primary or not diagnosis.sqlstate:
+        return f"{what}: the connection failed: {error}"
+    parts = [f"{what}: {diagnosis.message_primary}."]
+    # Details of data errors quote rows; those of all others name what is in the way.
+    if diagnosis.message_detail and diagnosis.sqlstate[:2] not in ("22", "23"):
+        parts.append(diagnosis.message_detail)
+    parts.append(diagnosis.message_hint or _NEXT.get(diagnosis.sqlstate, "Fix the cause and migrate again."))
+    parts.append("Nothing of this migration was kept.")
+    return " ".join(parts)
