@@ -6,7 +6,6 @@ With `-n`, every worker process is a session with servers of its own: a test may
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -17,7 +16,6 @@ from uuid import uuid4
 import psycopg2
 import pytest
 from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 from prompt_worker.commands.cli import main
 from prompt_worker.local import ServerError
@@ -26,13 +24,12 @@ from prompt_worker.local.servers.postgres import Postgres, find_system_postgres,
 from prompt_worker.local.servers.server import Server
 from prompt_worker.platform.postgres.engine import connect
 from tests.support.pipeline import Pipeline
+from tests.support.scheduling import Scheduling, number_of_processes
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 TEMPLATE = "migrated_template"
 # Those that wait longest first, so that no worker process is left alone with one at the end.
 FOLDERS = ("faults", "integration", "unit")
-# Their fixtures take a quarter of a minute: the image is built once.
-IN_ONE_PROCESS = ("test_image.py",)
 # Tests crash servers and workers, never the machine: what is written survives without waiting for the disk.
 FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
 
@@ -48,20 +45,7 @@ def servers_to_test() -> dict[str, Path | None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Of `-n auto`: a worker process more than there are cores, as tests wait for a third of their time."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores + 1
-
-
-class Scheduling(LoadScopeScheduling):
-    """The next test to whichever worker process is free; a file of `IN_ONE_PROCESS` as a whole, and first.
-
-    The marker `xdist_group` would do it, but pytest-xdist 3.8 ignores it under pytest 9.2.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        file, _, _ = nodeid.partition("::")
-        return file if file.endswith(IN_ONE_PROCESS) else nodeid
+    return number_of_processes()
 
 
 @pytest.hookimpl(optionalhook=True)
