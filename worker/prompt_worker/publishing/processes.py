@@ -1,17 +1,21 @@
-"""One sender for each process: a forked child gets its own, and one that ends without `close` logs what it loses."""
+"""One sender for each process: a forked child gets its own, and one that ends sends, spools or logs what it holds."""
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
 import threading
+import time
 from collections.abc import Callable
 
+from prompt_worker.publishing import endings
 from prompt_worker.publishing.sender import Sender
 
+# For all publishers of a process together.
 _EXIT_SECONDS = 3.0
-_FORK_WAIT_SECONDS = 2.0
+# A fork waits for a request to end, so long since it began; and for the client library to be loaded.
+_REQUEST_SECONDS = 0.5
+_LOADING_SECONDS = 2.0
+_POLL_SECONDS = 0.05
 
 
 class ProcessLocal:
@@ -19,7 +23,7 @@ class ProcessLocal:
 
     def __init__(self, make: Callable[[], Sender]) -> None:
         self._make = make
-        self.sender = make()
+        self.sender = self._made()
         _all.add(self)
 
     def renew(self) -> None:
@@ -27,15 +31,12 @@ class ProcessLocal:
         _left_by_parent.append(self.sender)
         if self.sender.backlog.spool is not None:
             self.sender.backlog.spool.abandon()
-        self.sender = self._make()
-        self.sender.on_start = self._end_with_multiprocessing
+        self.sender = self._made()
 
-    def _end_with_multiprocessing(self) -> None:
-        # Its forked children end without atexit, and forget what was registered before they started.
-        if "multiprocessing.util" in sys.modules:
-            from multiprocessing.util import Finalize
-
-            Finalize(None, self.sender.stop, args=(_EXIT_SECONDS,), exitpriority=0)
+    def _made(self) -> Sender:
+        sender = self._make()
+        sender.on_start = _watch_billiard
+        return sender
 
 
 # For good: what a publisher that nobody refers to still holds is sent, too.
@@ -45,6 +46,13 @@ _left_by_parent: list[Sender] = []
 _forking = threading.local()
 
 
+class _End:
+    """When this process must have ended; `deadline` is None until it begins to."""
+
+    deadline: float | None = None
+    watched = False
+
+
 def senders() -> list[Sender]:
     """Those of this process's publishers."""
     return [each.sender for each in tuple(_all)]
@@ -52,8 +60,19 @@ def senders() -> list[Sender]:
 
 def _before_fork() -> None:
     # No request in flight, nor the import of gRPC: the child could use neither after that.
-    locks = [sender.busy for sender in senders()]
-    _forking.held = [lock for lock in locks if lock.acquire(timeout=_FORK_WAIT_SECONDS)]
+    started = time.monotonic()
+    _forking.held = [sender.busy for sender in senders() if _hold(sender, started)]
+
+
+def _hold(sender: Sender, started: float) -> bool:
+    """Waits for `sender` to rest; False when Pub/Sub hangs, and the fork must not hang with it."""
+    while not sender.busy.acquire(timeout=_POLL_SECONDS):
+        now = time.monotonic()
+        if now - started >= _LOADING_SECONDS:
+            return False
+        if not sender.connecting() and now - sender.busy_since >= _REQUEST_SECONDS:
+            return False
+    return True
 
 
 def _after_fork_in_parent() -> None:
@@ -62,17 +81,35 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
+    _End.deadline, _End.watched = None, False
     for each in _all:
         each.renew()
 
 
-def _at_exit() -> None:
+def _watch_billiard() -> None:
+    if not _End.watched:
+        _End.watched = True
+        endings.watch_billiard(_stop_all)
+
+
+def _time_left() -> float:
+    if _End.deadline is None:
+        _End.deadline = time.monotonic() + _EXIT_SECONDS
+    return max(0.0, _End.deadline - time.monotonic())
+
+
+def _drain_all() -> None:
+    for sender in senders():
+        sender.drain(_time_left())
+
+
+def _stop_all() -> None:
     for sender in senders():
         if not sender.stopped():
-            sender.stop(_EXIT_SECONDS)
+            sender.stop(_time_left())
 
 
-atexit.register(_at_exit)
+endings.register(_drain_all, _stop_all)
 # Windows does not fork.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
