@@ -20,7 +20,7 @@ from tests.support.topic import Topic
 
 ROOT = Path(__file__).parents[2]
 # Each life is two to four processes, which load gRPC or wait for 3 s.
-AT_ONCE = 4
+AT_ONCE = 8
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
