@@ -19,8 +19,9 @@ from tests.support.lives import LIVES
 from tests.support.topic import Topic
 
 ROOT = Path(__file__).parents[2]
-# Each life is two to four processes, which load gRPC or wait for 3 s.
-AT_ONCE = 8
+# Each life is up to four processes, which load gRPC; without Pub/Sub most of their time is waiting.
+AT_ONCE = 3
+AT_ONCE_WAITING = 6
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -53,8 +54,8 @@ def live(life: str, project: str, folder: Path) -> Ended:
     return Ended(published, spooled, set(_ID.findall("\n".join(lost))), ended.stderr)
 
 
-def live_all(project: str, folder: Path) -> dict[str, Ended]:
-    with ThreadPoolExecutor(AT_ONCE) as executor:
+def live_all(project: str, folder: Path, at_once: int) -> dict[str, Ended]:
+    with ThreadPoolExecutor(at_once) as executor:
         lives = {life: executor.submit(live, life, project, folder / life) for life in LIVES}
         return {life: ended.result() for life, ended in lives.items()}
 
@@ -68,9 +69,43 @@ def listening() -> Iterator[str]:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
+FORK = """
+import os, sys, time
+from tests.support.topic import an_event
+from prompt_worker import Publisher
+publishers = [Publisher(sys.argv[1]) for _ in range(5)]
+for publisher in publishers:
+    publisher.publish(an_event())
+time.sleep(3)
+started = time.monotonic()
+child = os.fork()
+if child == 0:
+    os.environ["PUBSUB_EMULATOR_HOST"] = sys.argv[2]
+    os._exit(0 if all(publisher.publish(an_event()).result(20) for publisher in publishers) else 1)
+print(time.monotonic() - started, os.waitpid(child, 0)[1], flush=True)
+os._exit(0)
+"""
+
+
+def test_fork_while_pubsub_hangs_is_quick_and_its_child_works(project: str) -> None:
+    """Each of five publishers has a request in flight that will not be answered."""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/worker:{ROOT}/schema"}
+    Topic(project).create()
+    with listening() as host:
+        printed = subprocess.check_output(
+            [sys.executable, "-c", FORK, project, os.environ["PUBSUB_EMULATOR_HOST"]],
+            env=environment | {"PUBSUB_EMULATOR_HOST": host},
+            text=True,
+            timeout=60,
+        )
+    seconds, status = printed.split()
+    assert int(status) == 0, "the child could not publish"
+    assert float(seconds) < 2.0
+
+
 def test_every_event_arrives_while_pubsub_is_up(project: str, tmp_path: Path) -> None:
     topic = Topic(project).create()
-    lives = live_all(project, tmp_path)
+    lives = live_all(project, tmp_path, AT_ONCE)
     published = {life: set[str]().union(*ended.published.values()) for life, ended in lives.items()}
     arrived = topic.receive_ids(sum(map(len, published.values())), timeout=10)
     wrong = {
@@ -87,7 +122,7 @@ def test_every_event_is_kept_or_logged_while_pubsub_is_not_up(
 ) -> None:
     with listening() as host:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host if pubsub == "hanging" else "127.0.0.1:1")
-        lives = live_all("p-1", tmp_path)
+        lives = live_all("p-1", tmp_path, AT_ONCE_WAITING)
     wrong = {
         life: (len(published["spool"]), len(spooled), len(published["none"]), len(logged), errors[-2000:])
         for life, (published, spooled, logged, errors) in lives.items()

@@ -1,7 +1,7 @@
 """Services that never close their publishers: `python -m tests.support.lives NAME PROJECT SPOOL` lives and ends one.
 
-In each process that publishes there are two publishers, one with a spool and one without. Printed is a line for each
-event: the publisher, and the event's id.
+Nothing here imports gRPC: a short script ends while the publisher's thread does. In each process that publishes there
+are two publishers, one with a spool and one without. Printed is a line for each event: the publisher, and its id.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import billiard
 
-from prompt_worker import Publisher
-from tests.support.topic import an_event
+from prompt_worker import ExecutionEvent, Publisher
 
 _EVENTS = 2
 _CHILDREN = 2
@@ -38,7 +37,13 @@ def make() -> None:
 def publish() -> None:
     for name, publisher in _publishers.items():
         for _ in range(_EVENTS):
-            event = an_event()
+            event = ExecutionEvent(
+                template_name="t",
+                template_version=1,
+                rendered_prompt="r",
+                status="success",
+                input_variables={},
+            )
             publisher.publish(event)
             # Before anybody can end the process; short enough to be written as a whole.
             os.write(1, f"{name} {event.event_id}\n".encode())

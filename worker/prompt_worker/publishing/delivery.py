@@ -29,20 +29,21 @@ class Connection(Protocol):
         """
 
     def close(self) -> None:
-        """Called once; the connection is not used again."""
+        """Ends a request in flight, too; may be called again. The connection is not used any more."""
 
 
 class Delivery:
     """Sends messages, and pauses between attempts that fail. For one thread.
 
-    `connect` makes a connection when one is needed; `timeout` is in seconds, for one request. `connecting` is true
-    meanwhile.
+    `connect` makes a connection when one is needed; `timeout` is in seconds, for one request. `loaded` says
+    whether the first was made, or failed: until then the client library is being loaded.
     """
 
     def __init__(self, connect: Callable[[], Connection], timeout: float) -> None:
         self._connect, self._timeout = connect, timeout
         self._connection: Connection | None = None
-        self.connecting = False
+        self.loaded = False
+        self._requested_at = float("inf")
         # Whether the request before this one was accepted.
         self._accepts = False
         self._deadline = float("inf")
@@ -59,6 +60,12 @@ class Delivery:
         self._deadline = deadline
         self._retry_at = 0.0
         self._failures = 0
+
+    def interrupt(self, seconds: float) -> None:
+        """From another thread: ends a request that has taken so long already."""
+        connection = self._connection
+        if connection is not None and time.monotonic() - self._requested_at >= seconds:
+            connection.close()
 
     def back_off(self) -> None:
         """Pauses, twice as long after each failure in a row."""
@@ -107,13 +114,17 @@ class Delivery:
 
     def _request(self, messages: Sequence[Message]) -> Sequence[str]:
         if self._connection is None:
-            self.connecting = True
             try:
                 self._connection = self._connect()
             finally:
-                self.connecting = False
-        left = max(_SHORTEST_REQUEST_SECONDS, self._deadline - time.monotonic())
-        return self._connection.publish(messages, min(self._timeout, left))
+                self.loaded = True
+        now = time.monotonic()
+        self._requested_at = now
+        try:
+            left = max(_SHORTEST_REQUEST_SECONDS, self._deadline - now)
+            return self._connection.publish(messages, min(self._timeout, left))
+        finally:
+            self._requested_at = float("inf")
 
     def _became_unavailable(self, error: Exception) -> None:
         self.back_off()

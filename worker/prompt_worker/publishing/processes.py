@@ -10,12 +10,14 @@ from collections.abc import Callable
 from prompt_worker.publishing import endings
 from prompt_worker.publishing.sender import Sender
 
-# For all publishers of a process together.
+# For all publishers of a process together, once the client library is loaded.
 _EXIT_SECONDS = 3.0
-# A fork waits for a request to end, so long since it began; and for the client library to be loaded.
+# For all publishers together: a fork waits so long, and for a request so long since it began.
+_FORK_SECONDS = 2.0
 _REQUEST_SECONDS = 0.5
-_LOADING_SECONDS = 2.0
-_POLL_SECONDS = 0.05
+# A fork and an exit wait for the import of the client library, which a busy machine needs seconds for.
+_LOADING_SECONDS = 6.0
+_POLL_SECONDS = 0.02
 
 
 class ProcessLocal:
@@ -65,13 +67,13 @@ def _before_fork() -> None:
 
 
 def _hold(sender: Sender, started: float) -> bool:
-    """Waits for `sender` to rest; False when Pub/Sub hangs, and the fork must not hang with it."""
+    """Waits until `sender` rests; False when even an interrupted request does not end."""
     while not sender.busy.acquire(timeout=_POLL_SECONDS):
-        now = time.monotonic()
-        if now - started >= _LOADING_SECONDS:
+        waited = time.monotonic() - started
+        if waited >= (_LOADING_SECONDS if sender.loading() else _FORK_SECONDS):
             return False
-        if not sender.connecting() and now - sender.busy_since >= _REQUEST_SECONDS:
-            return False
+        # Pub/Sub hangs; the fork must not hang with it.
+        sender.interrupt(_REQUEST_SECONDS)
     return True
 
 
@@ -93,14 +95,23 @@ def _watch_billiard() -> None:
 
 
 def _time_left() -> float:
+    """Seconds, of those that this process has to end in."""
     if _End.deadline is None:
+        _wait_for_loading()
         _End.deadline = time.monotonic() + _EXIT_SECONDS
     return max(0.0, _End.deadline - time.monotonic())
 
 
+def _wait_for_loading() -> None:
+    until = time.monotonic() + _LOADING_SECONDS
+    while time.monotonic() < until and any(sender.unsent() and sender.loading() for sender in senders()):
+        time.sleep(_POLL_SECONDS)
+
+
 def _drain_all() -> None:
     for sender in senders():
-        sender.drain(_time_left())
+        if sender.unsent():
+            sender.drain(_time_left())
 
 
 def _stop_all() -> None:

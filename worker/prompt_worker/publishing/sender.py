@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 import traceback
@@ -28,14 +29,13 @@ log = logging.getLogger(__name__)
 class Sender:
     """Of one process; a forked child makes its own. Only `flush` and `stop` wait, and not beyond their time.
 
-    `busy` is held, since `busy_since` (monotonic), while the thread uses Pub/Sub or the disk: no fork in between.
+    `busy` is held while the thread uses Pub/Sub or the disk: no fork in between.
     """
 
     def __init__(
         self, delivery: Delivery, source: str, outbox: Outbox, spool: Spool | None, linger: float
     ) -> None:
         self.busy = threading.Lock()
-        self.busy_since = 0.0
         self.losses = Losses()
         self.backlog = Backlog(spool, self.losses)
         self.published = 0
@@ -106,9 +106,14 @@ class Sender:
         """Events in memory, those being sent included."""
         return len(self._outbox)
 
-    def connecting(self) -> bool:
-        """Whether it loads the client library, or connects."""
-        return self._delivery.connecting
+    def interrupt(self, seconds: float) -> None:
+        """Ends a request that has taken so long already; its events wait for the next."""
+        self._delivery.interrupt(seconds)
+
+    def loading(self) -> bool:
+        """Whether it is about to load the client library, or does so."""
+        started = self._thread is not None and self._thread.is_alive()
+        return started and not self._delivery.loaded and not _is_loaded()
 
     def stopped(self) -> bool:
         """Whether nothing came since it was stopped."""
@@ -127,7 +132,6 @@ class Sender:
         while not self._finished():
             self._rest()
             with self.busy:
-                self.busy_since = time.monotonic()
                 self._safe_turn()
             with self._rested:
                 self._rested.notify_all()
@@ -215,3 +219,8 @@ class Sender:
                 self._outbox.settle([pending])
                 self.losses.refuse(pending.event_id, pending.future, error, reason)
         return valid
+
+
+def _is_loaded() -> bool:
+    module = sys.modules.get("prompt_worker.publishing.connection")
+    return module is not None and not getattr(module.__spec__, "_initializing", False)
