@@ -25,6 +25,7 @@ from prompt_worker.event.execution import ExecutionEvent
 from prompt_worker.local.servers.emulator import Emulator
 from prompt_worker.publishing.errors import NotPublishedError
 from prompt_worker.publishing.publisher import SPOOLED
+from prompt_worker.publishing.spool.spool import Spool
 from tests.support.topic import Topic, an_event
 
 # A busy machine may hold a call up that long, but each wait for Pub/Sub here is longer.
@@ -285,6 +286,110 @@ def test_torn_spool_line_costs_one_event(
         assert publisher.counts.given_up == 1
     assert topic.receive_ids(2) == ids(events[:2])
     assert f"line 3 of {segment.name}" in caplog.text
+
+
+def spooled(project: str, folder: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> list[ExecutionEvent]:
+    """Events that wait there, written while Pub/Sub was unavailable."""
+    events = some_events(count)
+    with monkeypatch.context() as unavailable:
+        unavailable.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
+        with Publisher(project, spool=folder) as publisher:
+            publish_all(publisher, events)
+    return events
+
+
+@pytest.mark.parametrize("field", ["input_variables", "rendered_prompt", "attributes"])
+def test_damaged_spool_line_costs_one_event(
+    project: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    field: str,
+) -> None:
+    events = spooled(project, tmp_path, monkeypatch, 500)
+    (segment,) = tmp_path.rglob("*.ndjson")
+    lines = segment.read_bytes().split(b"\n")
+    at = lines[300].index(field.encode()) + len(field) + 4
+    lines[300] = lines[300][:at] + b"\xff" + lines[300][at + 1 :]
+    segment.write_bytes(b"\n".join(lines))
+    topic = Topic(project).create()
+    with Publisher(project, spool=tmp_path) as publisher:
+        assert publisher.flush(20)
+        assert publisher.counts.given_up == 1
+    assert topic.receive_ids(499) == ids(events[:300] + events[301:])
+    assert f"line 301 of {segment.name}" in caplog.text
+    (kept,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert kept.read_bytes() == lines[300] + b"\n"
+    assert (kept.suffix, stat.S_IMODE(kept.stat().st_mode)) == (".damaged", 0o600)
+
+
+def test_spool_file_that_cannot_be_opened_holds_nothing_back(
+    project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one of another user; here a folder, which root cannot open as a file either."""
+    before = spooled(project, tmp_path, monkeypatch, 50)
+    (first,) = tmp_path.rglob("*.ndjson")
+    (first.parent / "00000000000000000000-1.ndjson").mkdir()
+    events = some_events(50)
+    topic = Topic(project).create()
+    publisher = Publisher(project, spool=tmp_path)
+    for event in events:
+        publisher.publish(event).result(10)
+        time.sleep(0.01)
+    assert publisher.flush(10)
+    assert publisher.close() == (0, 0)
+    assert topic.receive_ids(100) == ids(before + events)
+    assert caplog.text.count("cannot use") == 1
+    assert "unavailable" not in caplog.text.split("cannot use")[1]
+
+
+def test_failing_disk_ends_neither_delivery_nor_close(
+    project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    topic = Topic(project).create()
+    publisher = Publisher(project, spool=tmp_path)
+    for name in ("claim", "sync", "count", "close"):
+        monkeypatch.setattr(Spool, name, fail)
+    events = some_events(50)
+    futures, _ = publish_all(publisher, events)
+    assert all(future.result(10).isdigit() for future in futures)
+    assert publisher.close() == (0, 0)
+    assert topic.receive_ids(50) == ids(events)
+    assert caplog.text.count("the spool fails, Input/output error") == 1
+
+
+def test_flush_after_close_does_not_wait(nowhere: None, tmp_path: Path) -> None:
+    for spool in (None, tmp_path):
+        publisher = Publisher("p-1", spool=spool)
+        publisher.publish(an_event())
+        publisher.close(0.1)
+        started = time.monotonic()
+        assert publisher.flush(10) is (spool is None), "one event waits in the spool"
+        assert time.monotonic() - started < BLOCKED_SECONDS
+
+
+SCHEMA = '{"type": "record", "name": "E", "fields": [{"name": "of_another_kind", "type": "string"}]}'
+
+
+def test_topic_that_refuses_all_events_loses_none(
+    project: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its schema is not the event's; then somebody makes the topic again without one."""
+    topic = Topic(project)
+    topic.create(schema=SCHEMA)
+    events = some_events(20)
+    with Publisher(project, spool=tmp_path) as publisher:
+        futures, _ = publish_all(publisher, events[:19])
+        assert {future.result(10) for future in futures} == {SPOOLED}
+        assert publisher.counts.refused == 0
+        assert "check its name and its schema" in caplog.text
+        topic.delete()
+        topic.create()
+        publisher.publish(events[19])
+        assert topic.receive_ids(20) == ids(events)
 
 
 SERVICE = """

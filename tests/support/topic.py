@@ -10,8 +10,9 @@ from typing import Any
 
 import grpc
 from google.api_core.exceptions import DeadlineExceeded
-from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+from google.cloud.pubsub_v1 import PublisherClient, SchemaServiceClient, SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+from google.pubsub_v1.types import Encoding, Schema
 
 from prompt_worker.event.execution import ExecutionEvent
 
@@ -30,14 +31,28 @@ class Topic:
         self.path = self._publisher.topic_path(project, name)
         self._subscription = self._subscriber.subscription_path(project, f"{name}-test")
 
-    def create(self) -> Topic:
-        self._publisher.create_topic(request={"name": self.path, "message_retention_duration": RETENTION})
+    def create(self, schema: str | None = None) -> Topic:
+        """With an Avro schema that it holds messages to, if one is given."""
+        request: dict[str, Any] = {"name": self.path, "message_retention_duration": RETENTION}
+        if schema is not None:
+            parent = f"projects/{self.project}"
+            made = SchemaServiceClient().create_schema(
+                parent=parent,
+                schema={"type_": Schema.Type.AVRO, "definition": schema},
+                schema_id="other-events",
+            )
+            request["schema_settings"] = {"schema": made.name, "encoding": Encoding.JSON}
+        self._publisher.create_topic(request=request)
         self._subscriber.create_subscription(name=self._subscription, topic=self.path)
         # A publisher may have been faster than the subscription: back to before it.
         self._subscriber.seek(
             request={"subscription": self._subscription, "time": datetime.now(UTC) - RETENTION / 2}
         )
         return self
+
+    def delete(self) -> None:
+        self._subscriber.delete_subscription(subscription=self._subscription)
+        self._publisher.delete_topic(topic=self.path)
 
     def receive(self, count: int, timeout: float = 20.0) -> list[Any]:
         """Pulls and acknowledges at least `count` messages, and those that come with them."""

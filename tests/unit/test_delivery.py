@@ -48,6 +48,39 @@ def test_unpublishable_messages_do_not_fail_their_neighbours() -> None:
     assert [isinstance(result, UnpublishableError) for result in results] == [False, True, False, False, True]
 
 
+def bad(count: int) -> list[Message]:
+    return named(*["bad"] * count)
+
+
+def test_topic_that_refuses_every_message_is_unavailable(caplog: pytest.LogCaptureFixture) -> None:
+    delivery = Delivery(FakeConnection().connect, 10)
+    for count in (2, 1, 7):
+        delivery.try_now(float("inf"))
+        with pytest.raises(UnavailableError, match="check its name and its schema"):
+            delivery.send(bad(count))
+    assert caplog.text.count("the topic refuses every message") == 1
+
+
+def test_refused_message_is_at_fault_beside_an_accepted_one() -> None:
+    delivery = Delivery(FakeConnection().connect, 10)
+    with pytest.raises(UnavailableError):
+        delivery.send(bad(2))
+    delivery.try_now(float("inf"))
+    results = delivery.send([*bad(2), *named("a")])
+    assert [str(result) for result in results] == ["refused", "refused", "a"]
+
+
+def test_single_refused_message_after_an_accepted_one_is_at_fault() -> None:
+    delivery = Delivery(FakeConnection().connect, 10)
+    delivery.send(named("a"))
+    assert [str(result) for result in delivery.send(bad(1))] == ["refused"]
+    with pytest.raises(UnavailableError):
+        delivery.send(bad(1))
+    delivery.try_now(float("inf"))
+    delivery.send(named("a"))
+    assert [str(result) for result in delivery.send(bad(1))] == ["refused"]
+
+
 def test_failed_delivery_reconnects_after_a_pause() -> None:
     connection = FakeConnection()
     delivery = Delivery(connection.connect, 10)

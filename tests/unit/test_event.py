@@ -261,6 +261,24 @@ def test_space_around_json_fields_is_ignored() -> None:
     assert json.loads(bytes(parse(event)[0].input_variables)) == {}
 
 
+@pytest.mark.parametrize("written", ["412.0", "4.12e2", "41200E-2", "412.000000000000000000000"])
+def test_whole_float_is_its_integer(written: str) -> None:
+    variables = '{"f": 412.0, "n": 1E400}'
+    event = with_raw("input_variables", variables).replace(
+        b"{", b'{"execution_time_ms":' + written.encode() + b",", 1
+    )
+    assert parse(event)[0].execution_time_ms == 412
+    assert bytes(parse(event)[0].input_variables) == variables.encode()
+
+
+@pytest.mark.parametrize(
+    "written", ["412.0000000000000000000001", "1e999999999", "1e400", "-1e0", "2147483648.0"]
+)
+def test_float_that_is_no_count_is_refused(written: str) -> None:
+    error = refusal(with_raw("execution_time_ms", written))
+    assert (error.error_class, "execution_time_ms" in str(error)) == ("invalid_field", True)
+
+
 def test_unknown_fields_are_ignored() -> None:
     assert parse(body(trace={"id": [1, 2]}, version=2))[0].template_version == 3
 

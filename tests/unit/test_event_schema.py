@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from jsonschema import Draft202012Validator
 
-from prompt_worker.event.execution import ExecutionEvent, InvalidEventError, encode, parse
+from prompt_worker.event.execution import INTEGERS, ExecutionEvent, InvalidEventError, encode, parse
 from prompt_worker.event.json_schema import PATH, event_schema, text
 
 VALID = Draft202012Validator(event_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -52,6 +52,14 @@ def test_committed_schema_equals_the_generated_one() -> None:
     assert PATH.read_text() == text(), "run: python -m prompt_worker.event.json_schema --write"
 
 
+def test_every_integer_may_be_written_as_a_float() -> None:
+    kinds = {
+        name: {each.get("type") for each in field.get("anyOf", [field])}
+        for name, field in event_schema()["properties"].items()
+    }
+    assert {name for name, kind in kinds.items() if "integer" in kind} == set(INTEGERS)
+
+
 def test_schema_is_valid_and_names_every_field() -> None:
     Draft202012Validator.check_schema(event_schema())
     assert set(event_schema()["properties"]) == set(ExecutionEvent.__struct_fields__)
@@ -84,6 +92,8 @@ def test_encoded_events_are_valid_against_the_schema() -> None:
         {"model_response": None},
         {"guardrail_violations": None},
         {"executed_at": datetime.now(UTC).isoformat()},
+        *[{name: 412.0} for name in INTEGERS],
+        {"execution_time_ms": 4.12e2, "input_tokens": 0.0, "output_tokens": -0.0},
     ],
 )
 def test_schema_and_worker_both_accept(changes: dict[str, Any]) -> None:
@@ -107,7 +117,10 @@ def test_schema_and_worker_both_accept(changes: dict[str, Any]) -> None:
         {"guardrail_violations": {}},
         {"guardrail_action": "maybe"},
         {"environment": "e" * 51},
-        {"execution_time_ms": 1.5},
+        *[{name: 1.5} for name in INTEGERS],
+        *[{name: 1e10} for name in INTEGERS],
+        {"execution_time_ms": -1.0},
+        {"template_version": 0.0},
     ],
 )
 def test_schema_and_worker_both_refuse(changes: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from prompt_worker.event.execution import ExecutionEvent, InvalidEventError
 from prompt_worker.publishing.errors import NotPublishedError
-from prompt_worker.publishing.lines import StalledError, Tally, publish_lines
+from prompt_worker.publishing.lines import ArrayError, StalledError, Tally, publish_lines
 from prompt_worker.publishing.publisher import SPOOLED
 from tests.support.events import body
 
@@ -61,3 +61,30 @@ def test_refused_line_is_named_with_its_reason() -> None:
 def test_reading_stops_when_nothing_is_settled() -> None:
     with pytest.raises(StalledError, match=r"accepted nothing for 0 s"):
         publish(body(), body(user_id="never"), patience=0.01)
+
+
+def test_byte_order_mark_is_skipped_where_a_file_begins() -> None:
+    tally, refused = publish(b"\xef\xbb\xbf" + body(), b"\xef\xbb\xbf" + body())
+    assert (tally.published, refused) == (1, [2])
+    assert publish(b"\xef\xbb\xbf\n", body())[0] == Tally(lines=1, published=1)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        (b"[\n",),
+        (
+            b"\n",
+            b"  [ ",
+        ),
+        (b"\xef\xbb\xbf[",),
+        (b"[" + body() + b",",),
+    ],
+)
+def test_array_is_refused_as_a_whole(start: tuple[bytes, ...]) -> None:
+    with pytest.raises(ArrayError, match="one event a line"):
+        publish(*start, body() + b",\n", body() + b"\n", b"]\n")
+
+
+def test_array_after_an_event_is_one_refused_line() -> None:
+    assert publish(body(), b"[" + body() + b"]") == (Tally(lines=2, published=1, refused=1), [2])

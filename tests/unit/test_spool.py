@@ -83,6 +83,31 @@ def test_limit_counts_what_others_left(tmp_path: Path) -> None:
     spool.append([b"z" * 10])
 
 
+def test_failing_files_are_skipped_and_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A folder fails to open as a file whoever asks, also root."""
+    (tmp_path / "00000000000000000000-1.ndjson").mkdir()
+    spool = Spool(tmp_path, LIMIT)
+    spool.append([b"1"])
+    assert drained(spool) == [b"1"]
+    assert spool.claim() is None
+    assert (spool.count(), caplog.text.count("cannot use")) == (0, 1)
+
+
+def test_segment_that_cannot_be_deleted_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    spool = Spool(tmp_path, LIMIT)
+    spool.append([b"1"])
+    segment = spool.claim()
+    assert segment is not None
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(PermissionError) as caught:
+        segment.remove()
+    spool.skip(segment, caught.value)
+    assert (spool.claim(), spool.size()) == (None, 0)
+
+
 WRITE_FOR_EVER = """
 import sys
 from pathlib import Path

@@ -14,7 +14,7 @@ from prompt_worker.commands.command import Commands, add_command
 from prompt_worker.platform.failures import Failure
 from prompt_worker.platform.process.signals import interrupts
 from prompt_worker.platform.process.wakeup import Wakeup
-from prompt_worker.publishing.lines import StalledError, Tally, publish_lines
+from prompt_worker.publishing.lines import ArrayError, StalledError, Tally, publish_lines
 from prompt_worker.publishing.publisher import Publisher
 
 _CLOSE_SECONDS = 5.0
@@ -26,6 +26,12 @@ class SourceError(Failure):
     """The file cannot be read."""
 
     exit_code = 66
+
+
+class FormatError(Failure):
+    """The file is not one event a line."""
+
+    exit_code = 65
 
 
 def add(commands: Commands) -> None:
@@ -46,6 +52,9 @@ def _publish(options: argparse.Namespace) -> int:
 def source(name: str) -> Iterator[BinaryIO]:
     """The file of that name, or standard input for `-`. Raises `SourceError`."""
     if name == "-":
+        # As the shell's `<&-` leaves it.
+        if sys.stdin is None:
+            raise SourceError("cannot read standard input: it is closed")
         yield sys.stdin.buffer
         return
     try:
@@ -60,9 +69,10 @@ def run(lines: BinaryIO, publisher: Publisher, *, as_json: bool = False, patienc
     """Publishes each line and closes `publisher`; prints what became of them. The exit code: 0 when all arrived.
 
     Each refused line is reported on standard error with its number and the reason. Gives up when Pub/Sub accepts
-    nothing for `patience` seconds.
+    nothing for `patience` seconds. Raises `FormatError` and `SourceError`.
     """
     tally = Tally()
+    failure: SourceError | None = None
     try:
         with interrupts() as interrupted:
             checked = _until(interrupted, _with_progress(lines, tally))
@@ -72,9 +82,24 @@ def run(lines: BinaryIO, publisher: Publisher, *, as_json: bool = False, patienc
         tally.interrupted = True
     except StalledError as error:
         print(error, file=sys.stderr)
-    publisher.close(_CLOSE_SECONDS)
+    except SourceError as error:
+        failure = error
+    except ArrayError as error:
+        raise FormatError(f"{error}, for example: jq -c '.[]' FILE | prompt-worker publish -") from None
+    finally:
+        publisher.close(_CLOSE_SECONDS)
     print(msgspec.json.encode(tally).decode() if as_json else _summary(tally))
+    if failure is not None:
+        raise failure
     return _exit_code(tally)
+
+
+def _read(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines. Raises `SourceError` where the file fails."""
+    try:
+        yield from lines
+    except OSError as error:
+        raise SourceError(f"cannot read on: {error.strerror}") from None
 
 
 def _until(interrupted: Wakeup, lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -91,7 +116,7 @@ def _with_progress(lines: BinaryIO, tally: Tally) -> Iterator[bytes]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield from lines
+        yield from _read(lines)
         return
     size = lines.seek(0, 2) if lines.seekable() else None
     if size is not None:
@@ -100,7 +125,7 @@ def _with_progress(lines: BinaryIO, tally: Tally) -> Iterator[bytes]:
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("publishing", total=size)
         read = 0
-        for number, line in enumerate(lines):
+        for number, line in enumerate(_read(lines)):
             read += len(line)
             if number % _STEP == 0:
                 progress.update(task, completed=read, description=f"{tally.published:,} published")

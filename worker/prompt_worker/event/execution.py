@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from prompt_worker.event.unstorable import replace_unstorable
+from prompt_worker.event.whole import with_whole_numbers
 from prompt_worker.platform.uuid7 import uuid7
 
 EVENT_TYPE = "prompt.execution.v1"
@@ -108,6 +109,10 @@ class ExecutionEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     environment: Annotated[Text50 | None, Meta(description="`dev`, `staging`, `production`.")] = None
 
 
+# Counts may be rounded; a version may not.
+COUNTS = ("input_tokens", "output_tokens", "token_count", "execution_time_ms")
+INTEGERS = ("template_version", *COUNTS)
+
 # As an absent field is decoded: compared by identity.
 NO_VIOLATIONS = msgspec.Raw(b"")
 
@@ -152,7 +157,7 @@ def parse(body: bytes, received_at: datetime | None = None) -> tuple[ReceivedEve
     """
     body, replaced = replace_unstorable(body)
     try:
-        event = _decode(body)
+        event = _decoded(body)
         variables = _readable(event.input_variables)
         violations = (
             b"" if event.guardrail_violations is NO_VIOLATIONS else _readable(event.guardrail_violations)
@@ -161,6 +166,17 @@ def parse(body: bytes, received_at: datetime | None = None) -> tuple[ReceivedEve
         raise _refusal(body, error) from None
     _check(event, variables, violations, received_at or now())
     return event, replaced
+
+
+def _decoded(body: bytes) -> ReceivedEvent:
+    try:
+        return _decode(body)
+    except msgspec.ValidationError as error:
+        # Rare, so that it costs other events nothing.
+        whole = with_whole_numbers(body, INTEGERS) if "got `float`" in str(error) else None
+        if whole is None:
+            raise
+    return _decode(whole)
 
 
 def _readable(value: msgspec.Raw) -> bytes:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from msgspec import Raw, to_builtins
 from msgspec.json import encode as to_json
 
-from prompt_worker.event.execution import ExecutionEvent, InvalidEventError, encode
+from prompt_worker.event.execution import NO_VIOLATIONS, ExecutionEvent, InvalidEventError, encode
 from prompt_worker.platform.pubsub.limits import MESSAGE_BYTES
 
 # The rest is for attributes: ours, and those a dead letter gets.
@@ -22,8 +18,8 @@ _TRUNCATED = "_truncated"
 _TEXTS = ("rendered_prompt", "model_response", "error_message")
 # Each with what is left when its content is left out.
 _JSON_FIELDS: dict[str, Any] = {"input_variables": {}, "guardrail_violations": []}
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+# What the worker's reader and PostgreSQL hold whatever else is on their stacks; less where the caller's own is full.
+_DEPTHS = (500, 50, 5)
 # Bytes: no text is cut below this.
 _KEPT = 1_000
 # Bytes of JSON that one character needs at most.
@@ -33,53 +29,37 @@ _LONGEST_CHARACTER = 6
 def make_body(event: ExecutionEvent) -> tuple[bytes, list[str]]:
     """The JSON of `event`, and the names of the fields that were cut to make it fit.
 
-    Lone surrogates become U+FFFD, NaN and infinities null, values that JSON cannot express their `str()`.
-    `input_variables._truncated` names what was cut: the path of each text with its length before, in characters.
-    Raises `InvalidEventError` when it cannot fit, and whatever encoding a value raises.
+    What JSON cannot express has the form that `plain` gives it. `input_variables._truncated` names what was cut: the
+    path of each text with its length before, in characters. Raises `InvalidEventError` when it cannot fit, and
+    AttributeError for what is no event.
     """
     fields: dict[str, Any] | None = None
     try:
         body = encode(event)
-    except (TypeError, UnicodeEncodeError):
-        fields = _event_plain(event)
-        body = to_json(fields)
-    return (body, []) if len(body) <= BODY_LIMIT else _cut(fields or _event_plain(event))
+    # What raises is one value of many, and its own code may raise anything.
+    except Exception:
+        fields, body = _plain_body(event)
+    return (body, []) if len(body) <= BODY_LIMIT else _cut(fields or _event_plain(event, _DEPTHS[0]))
 
 
-def _plain(value: Any) -> Any:
-    """`value` made of dict, list, str, int, float, bool and None only, as JSON in UTF-8 can hold them."""
-    made: Any = value
-    match value:
-        case None | bool() | int():
-            pass
-        case str():
-            made = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _PAIR.sub(_join, value))
-        case float():
-            made = value if math.isfinite(value) else None
-        case dict():
-            made = {
-                _plain(key if isinstance(key, str) else str(key)): _plain(item) for key, item in value.items()
-            }
-        case list() | tuple() | set() | frozenset():
-            made = [_plain(item) for item in value]
-        case Raw():
-            # msgspec would round integers beyond 64 bits.
-            made = json.loads(bytes(value))
-        case _:
-            try:
-                made = _plain(to_builtins(value))
-            except TypeError:
-                made = _plain(str(value))
-    return made
+def _plain_body(event: ExecutionEvent) -> tuple[dict[str, Any], bytes]:
+    """Less deep where the caller's own stack leaves no room."""
+    for depth in _DEPTHS:
+        try:
+            fields = _event_plain(event, depth)
+            return fields, to_json(fields)
+        except RecursionError:
+            continue
+    raise InvalidEventError("invalid_json", "no room on the stack to encode it")
 
 
-def _join(pair: re.Match[str]) -> str:
-    return pair[0].encode("utf-16", "surrogatepass").decode("utf-16")
+def _event_plain(event: ExecutionEvent, depth: int) -> dict[str, Any]:
+    # Late: few services need it.
+    from prompt_worker.publishing.plain import plain
 
-
-def _event_plain(event: ExecutionEvent) -> dict[str, Any]:
-    values = ((name, getattr(event, name)) for name in event.__struct_fields__)
-    return {name: _plain(value) for name, value in values if value not in (None, Raw(b""))}
+    given = {name: getattr(event, name) for name in event.__struct_fields__}
+    made = {name: plain(value, depth) for name, value in given.items() if value is not NO_VIOLATIONS}
+    return {name: value for name, value in made.items() if value is not None}
 
 
 class _Text(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from typing import NamedTuple
@@ -34,6 +35,10 @@ class Refused(NamedTuple):
     reason: str
 
 
+class ArrayError(Exception):
+    """The lines are one JSON array: none of it is published."""
+
+
 class StalledError(Exception):
     """Pub/Sub accepted nothing for as long as the caller was willing to wait."""
 
@@ -43,13 +48,17 @@ def publish_lines(
 ) -> Iterator[Refused]:
     """Publishes each line, waits until all are settled, and yields the lines that it refuses.
 
-    `tally` is counted up meanwhile; it is final once `publisher` is closed. Blank lines do not count. Raises
-    `StalledError` after `patience` seconds in which no event was settled.
+    `tally` is counted up meanwhile; it is final once `publisher` is closed. Blank lines and a byte order mark do not
+    count. Raises `ArrayError` before anything is published, and `StalledError` after `patience` seconds in which no
+    event was settled.
     """
     in_flight = _InFlight(tally, patience)
-    for number, line in enumerate(lines, start=1):
-        if line.isspace():
+    for number, given in enumerate(lines, start=1):
+        line = given.removeprefix(BOM_UTF8) if number == 1 else given
+        if not line.strip():
             continue
+        if tally.lines == 0 and line.lstrip().startswith(b"["):
+            raise ArrayError("a JSON array, of which nothing is published: write one event a line")
         tally.lines += 1
         try:
             event, _ = parse(line)

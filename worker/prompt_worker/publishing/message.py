@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from msgspec import Raw, Struct
 
-from prompt_worker.event.execution import EVENT_TYPE, parse
+from prompt_worker.event.execution import COUNTS, EVENT_TYPE, InvalidEventError, parse
+from prompt_worker.event.whole import with_rounded_numbers
+from prompt_worker.publishing.keys import with_unique_keys
 
 
 class Message(Struct):
@@ -15,8 +17,16 @@ class Message(Struct):
 
 
 def make_message(body: bytes, source: str, attributes: dict[str, str]) -> Message:
-    """The message of `body`. Raises `InvalidEventError` for an event the worker would reject."""
-    event, _ = parse(body)
+    """The message of `body`, with its counts rounded and its keys made unique.
+
+    Raises `InvalidEventError` for an event the worker would reject.
+    """
+    try:
+        event, _ = parse(body)
+    except InvalidEventError as error:
+        body = _rounded(body, error)
+        event, _ = parse(body)
+    body = with_unique_keys(body, event)
     named = {
         "content-type": "application/json",
         "ce-specversion": "1.0",
@@ -29,3 +39,10 @@ def make_message(body: bytes, source: str, attributes: dict[str, str]) -> Messag
     if event.environment:
         named["environment"] = event.environment
     return Message(named | attributes, Raw(body))
+
+
+def _rounded(body: bytes, refusal: InvalidEventError) -> bytes:
+    """Most people fill in milliseconds as a product of floats. Raises `refusal` where that is not why."""
+    if refusal.error_class == "invalid_field" and (rounded := with_rounded_numbers(body, COUNTS)):
+        return rounded
+    raise refusal

@@ -1,17 +1,23 @@
-"""One sender for each process: a forked child gets its own, and one that ends without `close` logs what it loses."""
+"""One sender for each process: a forked child gets its own, and one that ends sends, spools or logs what it holds."""
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
 import threading
+import time
 from collections.abc import Callable
 
+from prompt_worker.publishing import endings
 from prompt_worker.publishing.sender import Sender
 
+# For all publishers of a process together, once the client library is loaded.
 _EXIT_SECONDS = 3.0
-_FORK_WAIT_SECONDS = 2.0
+# For all publishers together: a fork waits so long, and for a request so long since it began.
+_FORK_SECONDS = 2.0
+_REQUEST_SECONDS = 0.5
+# A fork and an exit wait for the import of the client library, which a busy machine needs seconds for.
+_LOADING_SECONDS = 6.0
+_POLL_SECONDS = 0.02
 
 
 class ProcessLocal:
@@ -19,7 +25,7 @@ class ProcessLocal:
 
     def __init__(self, make: Callable[[], Sender]) -> None:
         self._make = make
-        self.sender = make()
+        self.sender = self._made()
         _all.add(self)
 
     def renew(self) -> None:
@@ -27,15 +33,12 @@ class ProcessLocal:
         _left_by_parent.append(self.sender)
         if self.sender.backlog.spool is not None:
             self.sender.backlog.spool.abandon()
-        self.sender = self._make()
-        self.sender.on_start = self._end_with_multiprocessing
+        self.sender = self._made()
 
-    def _end_with_multiprocessing(self) -> None:
-        # Its forked children end without atexit, and forget what was registered before they started.
-        if "multiprocessing.util" in sys.modules:
-            from multiprocessing.util import Finalize
-
-            Finalize(None, self.sender.stop, args=(_EXIT_SECONDS,), exitpriority=0)
+    def _made(self) -> Sender:
+        sender = self._make()
+        sender.on_start = _watch_billiard
+        return sender
 
 
 # For good: what a publisher that nobody refers to still holds is sent, too.
@@ -45,6 +48,13 @@ _left_by_parent: list[Sender] = []
 _forking = threading.local()
 
 
+class _End:
+    """When this process must have ended; `deadline` is None until it begins to."""
+
+    deadline: float | None = None
+    watched = False
+
+
 def senders() -> list[Sender]:
     """Those of this process's publishers."""
     return [each.sender for each in tuple(_all)]
@@ -52,8 +62,19 @@ def senders() -> list[Sender]:
 
 def _before_fork() -> None:
     # No request in flight, nor the import of gRPC: the child could use neither after that.
-    locks = [sender.busy for sender in senders()]
-    _forking.held = [lock for lock in locks if lock.acquire(timeout=_FORK_WAIT_SECONDS)]
+    started = time.monotonic()
+    _forking.held = [sender.busy for sender in senders() if _hold(sender, started)]
+
+
+def _hold(sender: Sender, started: float) -> bool:
+    """Waits until `sender` rests; False when even an interrupted request does not end."""
+    while not sender.busy.acquire(timeout=_POLL_SECONDS):
+        waited = time.monotonic() - started
+        if waited >= (_LOADING_SECONDS if sender.loading() else _FORK_SECONDS):
+            return False
+        # Pub/Sub hangs; the fork must not hang with it.
+        sender.interrupt(_REQUEST_SECONDS)
+    return True
 
 
 def _after_fork_in_parent() -> None:
@@ -62,17 +83,44 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
+    _End.deadline, _End.watched = None, False
     for each in _all:
         each.renew()
 
 
-def _at_exit() -> None:
+def _watch_billiard() -> None:
+    if not _End.watched:
+        _End.watched = True
+        endings.watch_billiard(_stop_all)
+
+
+def _time_left() -> float:
+    """Seconds, of those that this process has to end in."""
+    if _End.deadline is None:
+        _wait_for_loading()
+        _End.deadline = time.monotonic() + _EXIT_SECONDS
+    return max(0.0, _End.deadline - time.monotonic())
+
+
+def _wait_for_loading() -> None:
+    until = time.monotonic() + _LOADING_SECONDS
+    while time.monotonic() < until and any(sender.unsent() and sender.loading() for sender in senders()):
+        time.sleep(_POLL_SECONDS)
+
+
+def _drain_all() -> None:
+    for sender in senders():
+        if sender.unsent():
+            sender.drain(_time_left())
+
+
+def _stop_all() -> None:
     for sender in senders():
         if not sender.stopped():
-            sender.stop(_EXIT_SECONDS)
+            sender.stop(_time_left())
 
 
-atexit.register(_at_exit)
+endings.register(_drain_all, _stop_all)
 # Windows does not fork.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

@@ -81,9 +81,10 @@ class Publisher:
         `InvalidEventError` for an event the worker would reject, and with `NotPublishedError` for one given up.
         """
         future: Future[str] = Future()
-        given = getattr(event, "event_id", None)
-        event_id = given if isinstance(given, UUID) else None
+        event_id = None
         try:
+            given = getattr(event, "event_id", None)
+            event_id = given if isinstance(given, UUID) else None
             body, cut = make_body(event)
             attributes = carry_on(future, event_id)
             if cut:
@@ -108,8 +109,8 @@ class Publisher:
         """Times a prompt: publishes the event it yields when the block ends, with `execution_time_ms`.
 
         An exception, also a cancelled task or Ctrl-C since the model was called, makes it a `failure` with
-        `error_type` and `error_message` and is raised on. What the block sets itself is kept. `fields` are other
-        fields of `ExecutionEvent`.
+        `error_type` and `error_message` and is raised on. A stream that its reader leaves before its end is
+        `partial`. What the block sets itself is kept. `fields` are other fields of `ExecutionEvent`.
         """
         event = ExecutionEvent(
             template_name=template_name,
@@ -121,6 +122,11 @@ class Publisher:
         started = time.monotonic()
         try:
             yield event
+        except GeneratorExit:
+            # The reader of a stream left, by break, close or aclose: no error of anybody's.
+            if event.status == "success":
+                event.status = "partial"
+            raise
         except BaseException as error:
             if event.status == "success":
                 event.status = "failure"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 import traceback
@@ -61,12 +62,25 @@ class Sender:
                 self.losses.report()
 
     def flush(self, timeout: float) -> bool:
-        """Waits until nothing is left in memory or in the spool; False when `timeout` seconds were not enough."""
+        """Waits until nothing is left in memory or in the spool; False when `timeout` seconds were not enough.
+
+        Once stopped, it does not wait: nobody sends any more.
+        """
+        if self._stop.is_set() and (self._thread is None or not self._thread.is_alive()):
+            return not len(self._outbox) and not self.backlog.count()
         self.backlog.check()
         self._start()
         self._wakeup.set()
         with self._rested:
             return self._rested.wait_for(self._nothing_left, timeout)
+
+    def drain(self, timeout: float) -> None:
+        """Waits at most `timeout` seconds until nothing is left in memory, or Pub/Sub is known to be unavailable."""
+        if self._thread is not None:
+            with self._rested:
+                self._rested.wait_for(
+                    lambda: not len(self._outbox) or self._delivery.unavailable_for() > 0, timeout
+                )
 
     def stop(self, timeout: float) -> int:
         """Sends what it can within `timeout` seconds; the rest goes to the spool, or is given up.
@@ -77,7 +91,10 @@ class Sender:
         self._delivery.try_now(self._deadline)
         self._stop.set()
         self._wakeup.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is None:
+            # None could be started: Python is ending.
+            self._run()
+        elif self._thread is not threading.current_thread():
             self._thread.join(timeout)
         self.backlog.keep(
             self._with_messages(self._outbox.close()), "not sent before the publisher was closed"
@@ -88,6 +105,15 @@ class Sender:
     def unsent(self) -> int:
         """Events in memory, those being sent included."""
         return len(self._outbox)
+
+    def interrupt(self, seconds: float) -> None:
+        """Ends a request that has taken so long already; its events wait for the next."""
+        self._delivery.interrupt(seconds)
+
+    def loading(self) -> bool:
+        """Whether it is about to load the client library, or does so."""
+        started = self._thread is not None and self._thread.is_alive()
+        return started and not self._delivery.loaded and not _is_loaded()
 
     def stopped(self) -> bool:
         """Whether nothing came since it was stopped."""
@@ -187,7 +213,14 @@ class Sender:
                     pending.body, self._source, pending.attributes
                 )
                 valid.append(pending)
-            except InvalidEventError as error:
+            # Any other would come again at each attempt, and hold its neighbours; its text may quote the event.
+            except Exception as error:
+                reason = str(error) if isinstance(error, InvalidEventError) else type(error).__name__
                 self._outbox.settle([pending])
-                self.losses.refuse(pending.event_id, pending.future, error, str(error))
+                self.losses.refuse(pending.event_id, pending.future, error, reason)
         return valid
+
+
+def _is_loaded() -> bool:
+    module = sys.modules.get("prompt_worker.publishing.connection")
+    return module is not None and not getattr(module.__spec__, "_initializing", False)

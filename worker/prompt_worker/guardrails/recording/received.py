@@ -43,6 +43,8 @@ class Received(msgspec.Struct, kw_only=True, gc=False):
             given = self.template_id
             return given if isinstance(given, str) and len(given) <= LONGEST_ID else None
         name, version = label(self.template_name), self.template_version
+        if isinstance(version, float) and version.is_integer():
+            version = int(version)
         return (name, version) if name and isinstance(version, int) and 0 < version < 2**31 else None
 
     def execution(self, template: ServedTemplate | None) -> Execution:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.json import encode as to_json
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from prompt_worker.publishing.spool.spool import Spool
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 SPOOLED = "spooled"
 # Between checks for what a dead process left.
@@ -34,6 +35,7 @@ class Backlog:
         self.waiting = False
         self._losses = losses
         self._check_at = 0.0
+        self._trouble = ""
         self._lock = threading.RLock()
 
     def keep(self, batch: Sequence[Pending], why: str) -> None:
@@ -65,11 +67,15 @@ class Backlog:
             return 0
         # Before the claim: other threads may add meanwhile.
         self.waiting = False
-        segment = self.spool.claim()
+        segment = self._attempt(self.spool.claim, None)
         if segment is None:
             return 0
         self.waiting = True
-        return resend(segment, delivery, self._losses)
+        try:
+            return resend(segment, delivery, self._losses)
+        except OSError as error:
+            self.spool.skip(segment, error)
+            return 0
 
     def check_interval(self) -> float | None:
         """Seconds after which to check again; None where there is no spool."""
@@ -78,15 +84,30 @@ class Backlog:
     def sync(self) -> None:
         """Waits until what was kept is on the disk itself."""
         if self.spool is not None:
-            self.spool.sync()
+            self._attempt(self.spool.sync, None)
+
+    def count(self) -> int:
+        """The events that wait on disk."""
+        return 0 if self.spool is None else self._attempt(self.spool.count, 0)
 
     def close(self) -> int:
         """Leaves the spool to others; how many events wait there."""
         if self.spool is None:
             return 0
-        self.spool.sync()
-        self.spool.close()
-        count = self.spool.count()
+        self.sync()
+        self._attempt(self.spool.close, None)
+        count = self.count()
         if count:
             log.warning("%d events wait in %s for the next process", count, self.spool.folder)
         return count
+
+    def _attempt(self, action: Callable[[], Result], otherwise: Result) -> Result:
+        """What `action` returns, or `otherwise` where the disk fails: that stops nobody, and is logged once."""
+        try:
+            return action()
+        except OSError as error:
+            trouble = error.strerror or str(error)
+            if trouble != self._trouble:
+                log.error("the spool fails, %s", trouble)  # noqa: TRY400
+            self._trouble = trouble
+            return otherwise

@@ -21,33 +21,45 @@ _read = Decoder(Message).decode
 
 
 def resend(segment: Segment, delivery: Delivery, losses: Losses) -> int:
-    """Sends all of it and removes it; returns how many went out.
+    """Sends all of it and removes it; returns how many went out. A line that cannot be read is set aside.
 
     If Pub/Sub becomes unavailable half-way, the segment stays whole: some events are then sent twice, and the worker
-    recognizes them by their ids.
+    recognizes them by their ids. Raises OSError where the file fails; it is unlocked in any case.
     """
     sent = 0
+    damaged: dict[int, bytes] = {}
     try:
-        for batch in _batches(_messages(segment, losses)):
+        for batch in _batches(_messages(segment, damaged)):
             for message, result in zip(batch, delivery.send(batch), strict=True):
                 if isinstance(result, UnpublishableError):
                     losses.refuse(message.attributes.get("ce-id"), None, result, str(result))
                 else:
                     sent += 1
-    except UnavailableError:
-        segment.release()
-    else:
+        _set_aside(segment, damaged, losses)
         segment.remove()
+    except UnavailableError:
+        pass
+    finally:
+        segment.release()
     return sent
 
 
-def _messages(segment: Segment, losses: Losses) -> Iterator[Message]:
+def _messages(segment: Segment, damaged: dict[int, bytes]) -> Iterator[Message]:
     for number, line in enumerate(segment.lines(), start=1):
         try:
+            # Nothing else looks into the body.
+            line.decode()
             yield _read(line)
         # Torn when its writer was killed, or damaged since.
-        except DecodeError:
-            losses.give_up([(f"line {number} of {segment.path.name}", None)], "unreadable in the spool")
+        except (DecodeError, UnicodeDecodeError):
+            damaged[number] = line
+
+
+def _set_aside(segment: Segment, damaged: dict[int, bytes], losses: Losses) -> None:
+    if damaged:
+        path = segment.set_aside(damaged.values())
+        lines = [(f"line {number} of {segment.path.name}", None) for number in damaged]
+        losses.give_up(lines, f"unreadable in the spool, kept in {path.name}")
 
 
 def _batches(messages: Iterator[Message]) -> Iterator[list[Message]]:

@@ -7,6 +7,7 @@ claims the segment. Lines survive a killed process as soon as `append` returns, 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import threading
 import time
@@ -14,8 +15,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+log = logging.getLogger(__name__)
+
 SEGMENT_BYTES = 8_000_000
 _SUFFIX = ".ndjson"
+_SET_ASIDE = ".damaged"
 
 
 class SpoolFullError(OSError):
@@ -23,26 +27,46 @@ class SpoolFullError(OSError):
 
 
 class Segment:
-    """A segment claimed for reading; nobody else reads it until `release` or `remove`."""
+    """A segment claimed for reading; nobody else reads it until `release` or `remove`. All raise OSError."""
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
-        self._fd = fd
+        self._fd: int | None = fd
 
     def lines(self) -> Iterator[bytes]:
         """Each line without its newline; the last one may be torn when its writer was killed."""
+        if self._fd is None:
+            return
         with open(self._fd, "rb", closefd=False) as file:
             for line in file:
                 yield line.rstrip(b"\n")
 
+    def set_aside(self, lines: Iterable[bytes]) -> Path:
+        """Copies `lines` to a file beside it, which nobody sends; that file."""
+        path = self.path.with_suffix(_SET_ASIDE)
+        fd = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        try:
+            _write(fd, b"".join(line + b"\n" for line in lines))
+        finally:
+            os.close(fd)
+        return path
+
     def remove(self) -> None:
-        """Deletes it: all its lines are settled."""
-        self.path.unlink(missing_ok=True)
-        self.release()
+        """Deletes it: all its lines are settled. If that fails it is empty, so that nothing is sent twice."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError:
+            if self._fd is not None:
+                os.ftruncate(self._fd, 0)
+            raise
+        finally:
+            self.release()
 
     def release(self) -> None:
-        """Unlocks it, for anyone to claim."""
-        os.close(self._fd)
+        """Unlocks it, for anyone to claim; may be called again."""
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            os.close(fd)
 
 
 class Spool:
@@ -56,6 +80,9 @@ class Spool:
         self._size = 0
         # Bytes in other segments when this one was opened.
         self._others = 0
+        # Names of files: not to be claimed again, and named in the log.
+        self._skipped: set[str] = set()
+        self._named: set[str] = set()
 
     def append(self, lines: Iterable[bytes]) -> None:
         """All of `lines` or, when it raises OSError, none of them."""
@@ -68,8 +95,7 @@ class Spool:
             try:
                 _write(fd, block)
             except OSError:
-                # No half line stays behind.
-                os.ftruncate(fd, self._size)
+                self._undo(fd)
                 raise
             self._size += len(block)
 
@@ -87,20 +113,30 @@ class Spool:
         """The oldest segment that no living process holds; this one's own is closed first."""
         self.close()
         for path in self._paths():
+            if path.name in self._skipped:
+                continue
             try:
                 fd = os.open(path, os.O_RDWR)
+                if _lock(fd):
+                    return Segment(path, fd)
+                os.close(fd)
             except FileNotFoundError:
                 continue
-            if _lock(fd):
-                return Segment(path, fd)
-            os.close(fd)
+            except OSError as error:
+                # Another user's, perhaps: no reason to keep the others waiting.
+                self._name(path, error)
         return None
 
+    def skip(self, segment: Segment, error: OSError) -> None:
+        """Leaves it alone from now on, because of `error`."""
+        self._skipped.add(segment.path.name)
+        self._name(segment.path, error)
+
     def count(self) -> int:
-        """The lines in the folder."""
+        """The lines in the folder that can be read."""
         total = 0
         for path in self._paths():
-            with suppress(FileNotFoundError), path.open("rb") as file:
+            with suppress(OSError), path.open("rb") as file:
                 total += sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
         return total
 
@@ -108,7 +144,7 @@ class Spool:
         """The bytes in the folder."""
         total = 0
         for path in self._paths():
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 total += path.stat().st_size
         return total
 
@@ -135,6 +171,19 @@ class Spool:
             # Another process claimed it while it was new and empty.
             os.close(fd)
 
+    def _undo(self, fd: int) -> None:
+        """No half line stays behind, or else nothing is written after it."""
+        try:
+            os.ftruncate(fd, self._size)
+        except OSError:
+            self.abandon()
+
+    def _name(self, path: Path, error: OSError) -> None:
+        """Once for each file."""
+        if path.name not in self._named:
+            self._named.add(path.name)
+            log.error("cannot use %s of the spool, the rest goes on: %s", path, error.strerror or error)
+
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob(f"*{_SUFFIX}"))
 
@@ -145,6 +194,9 @@ def _lock(fd: int) -> bool:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError:
+        os.close(fd)
+        raise
     return os.fstat(fd).st_nlink > 0
 
 
