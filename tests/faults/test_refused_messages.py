@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 
@@ -97,8 +98,9 @@ def test_slow_replay_goes_on_beyond_the_refused(
         pipeline.database,
         map(letter, [body(), body(rendered_prompt=LARGE), body(), body(rendered_prompt=LARGE)]),
     )
-    printed = prompt_worker("dead-letters", "replay", "--yes", "--wait", "0", "--rate", "2", code=1)
-    assert "2 sent" in printed
+    printed = prompt_worker("dead-letters", "replay", "--yes", "--wait", "0", "--rate", "2", "--json", code=1)
+    done = json.loads(next(line for line in printed.splitlines() if line.startswith("{")))
+    assert (done["sent"], len(done["refused"])) == (2, 2)
     assert "2 not sent" in printed
     assert statuses(pipeline) == {"pending": 2, "replayed": 2}
 
