@@ -99,3 +99,19 @@ def test_deleted_snapshot_is_gone(prompt_worker: Command) -> None:
 )
 def test_impossible_seek_says_what_to_do(prompt_worker: Command, arguments: list[str], says: str) -> None:
     assert says in prompt_worker(*arguments, code=64)
+
+
+def test_snapshots_are_audited(pipeline: Pipeline, prompt_worker: Command) -> None:
+    prompt_worker("snapshot", "create", pipeline.writer, "--name", "before", "--by", "ada")
+    prompt_worker("snapshot", "create", pipeline.writer, "--name", "before", "--by", "bob", code=64)
+    prompt_worker("snapshot", "delete", "before", "--by", "eve")
+    assert pipeline.query(
+        "SELECT action, by, details, counts, ended_at IS NOT NULL FROM dead_letter_actions ORDER BY id"
+    ) == [
+        ("snapshot", "ada", {"subscription": pipeline.writer, "created": "before"}, {"done": 1}, True),
+        ("snapshot", "bob", {"subscription": pipeline.writer, "created": "before"}, {}, True),
+        ("snapshot", "eve", {"deleted": "before"}, {"done": 1}, True),
+    ]
+    printed = prompt_worker("dead-letters", "history")
+    assert "snapshot by eve: 1 done" in printed
+    assert "snapshot by bob: nothing" in printed

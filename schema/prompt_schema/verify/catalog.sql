@@ -53,7 +53,7 @@ WHERE pronamespace = 'public'::regnamespace
                   'lock_ab_test_rule', 'end_ab_test', 'recount_ab_test', 'lock_template_activation',
                   'enforce_single_active_template', 'lock_guardrail_statistics', 'rebuild_guardrail_statistics',
                   'count_guardrail_evaluations', 'count_guardrail_violations', 'count_false_positives',
-                  'resolve_written_dead_letters', 'resolve_dead_letters')
+                  'resolve_written_dead_letters', 'resolve_dead_letters', 'sweep_dead_letters')
 UNION ALL
 SELECT 'view', relname,
        (SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)

@@ -36,23 +36,32 @@ def test_filter_without_conditions_matches_all() -> None:
 @pytest.mark.parametrize("name", [field.name for field in fields(Filter)])
 def test_each_filter_condition_binds_its_value(name: str) -> None:
     condition, parameters = Filter(**{name: getattr(FULL, name)}).where()
-    assert f"%({name})s" in condition
+    assert f"%(filter_{name})s" in condition
     assert " AND " not in condition
-    assert list(parameters) == [name]
+    assert list(parameters) == [f"filter_{name}"]
 
 
 def test_filter_conditions_are_combined_with_and() -> None:
     condition, parameters = FULL.where()
     assert condition.count(" AND ") == len(fields(Filter)) - 1
-    assert parameters["event_id"] == str(EVENT)
-    assert parameters["statuses"] == ["pending", "replayed"]
+    assert parameters["filter_event_id"] == str(EVENT)
+    assert parameters["filter_statuses"] == ["pending", "replayed"]
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Filter)])
+def test_statement_parameter_never_replaces_a_filter_value(name: str) -> None:
+    _, parameters = FULL.where(**{name: "the statement's own"})
+    assert parameters[name] == "the statement's own"
+    assert parameters | FULL.where()[1] == parameters
+    with pytest.raises(ValueError, match=f"filter_{name}"):
+        FULL.where(**{f"filter_{name}": "another"})
 
 
 def test_filter_values_never_become_sql() -> None:
     hostile = "'; DROP TABLE dead_letter_events; --"
     condition, parameters = Filter(reason=hostile, template=hostile).where()
     assert "DROP" not in condition
-    assert parameters == {"reason": hostile, "template": hostile}
+    assert parameters == {"filter_reason": hostile, "filter_template": hostile}
 
 
 def test_filter_is_described_as_json_and_in_words() -> None:

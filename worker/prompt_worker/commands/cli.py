@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from prompt_schema.errors import MigrationError
 from prompt_worker.commands import dead_letters, doctor, guardrails, publish, settings, up
 from prompt_worker.commands.command import Command
+from prompt_worker.commands.explanation import IO_FAILED, READER_GONE, explanation
 from prompt_worker.commands.pubsub import seek, snapshot, topics
 from prompt_worker.commands.schema import migrate, rebuild_statistics, verify
+from prompt_worker.commands.streams import give_up_output, prepare_streams
 from prompt_worker.commands.workers import run, serve
-from prompt_worker.platform.failures import Failure, SettingsError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 # In the order of `prompt-worker --help`.
 COMMANDS = (
@@ -35,28 +40,42 @@ COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code, one of `EXIT_CODES`."""
-    options = _parser().parse_args(arguments)
-    command: Command = options.command
+    prepare_streams()
+    options = argparse.Namespace(extra="worker")
     try:
-        return command(options)
-    except KeyboardInterrupt:
-        return 130
-    except ModuleNotFoundError as error:
-        return _fail(
-            f"{error.name} is not installed: pip install 'prompt-worker[{options.extra}]'",
-            SettingsError.exit_code,
-        )
-    except (Failure, MigrationError) as error:
-        return _fail(error, error.exit_code)
+        try:
+            _parser().parse_args(arguments, options)
+            command: Command = options.command
+            return command(options)
+        finally:
+            # Here, where it can be said, and not while Python ends.
+            sys.stdout.flush()
+    except BaseException as error:
+        if (found := explanation(error, extra=options.extra)) is None:
+            raise
+        return _fail(*found)
 
 
-def _fail(error: object, code: int) -> int:
-    print(f"prompt-worker: {error}", file=sys.stderr)
+def _fail(why: str, code: int) -> int:
+    with suppress(OSError):
+        if why:
+            print(f"prompt-worker: {why}", file=sys.stderr)
+        sys.stderr.flush()
+    if code in (READER_GONE, IO_FAILED):
+        give_up_output()
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Help that cannot be printed is an error: argparse itself would say nothing."""
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        if message:
+            (file or sys.stderr).write(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="prompt-worker",
         description="Records LLM prompt executions: Pub/Sub in, exact rows and statistics out.",
         epilog="'prompt-worker COMMAND --help' describes a command, "

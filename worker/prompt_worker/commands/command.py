@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from rich.console import Console
 
+# A hundred years: more than any wait, and less than what a clock or a timer refuses.
+_MOST_SECONDS = 100 * 365 * 86_400.0
 
 Command = Callable[[argparse.Namespace], int]
 # argparse has no public name for it.
@@ -60,11 +62,17 @@ def who(options: argparse.Namespace) -> str:
     return "unknown"
 
 
-def open_console(*, stderr: bool = False) -> Console:
-    """A console that prints text as it is, and wraps no line."""
-    from rich.console import Console
+def open_console(*, stderr: bool = False, wrap: bool = False, piped_width: int | None = None) -> Console:
+    """A console that prints text as it is: brackets and colons in names are no markup.
 
-    return Console(highlight=False, markup=False, soft_wrap=True, stderr=stderr)
+    Without `wrap` lines are as long as they are; where it is no terminal it has `piped_width` columns.
+    """
+    from prompt_worker.commands.console import PlainConsole
+
+    console = PlainConsole(highlight=False, markup=False, emoji=False, soft_wrap=not wrap, stderr=stderr)
+    if piped_width and not console.is_terminal:
+        console.width = piped_width
+    return console
 
 
 def count(text: str) -> int:
@@ -72,6 +80,14 @@ def count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text}: expected a number, 0 or more")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """A time in seconds from 0, as argparse reads one."""
+    value = float(text)
+    if not 0 <= value <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text}: expected seconds, 0 or more")
+    return value
 
 
 def positive(kind: Callable[[str], float]) -> Callable[[str], float]:

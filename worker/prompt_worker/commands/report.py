@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from prompt_schema.statistics import Difference
+from prompt_worker.commands.command import open_console
+from prompt_worker.commands.dead_letters.printable import printable
 
 
 class Check(Protocol):
@@ -25,7 +26,7 @@ class Check(Protocol):
 
 def print_checks(checks: Iterable[Check]) -> int:
     """Prints a line for each check as it comes; the exit code is 1 when any failed."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console()
     failed = total = 0
     for check in checks:
         total += 1
@@ -38,7 +39,7 @@ def print_checks(checks: Iterable[Check]) -> int:
 
 def print_differences(differences: Sequence[Difference]) -> int:
     """Prints the counters that differ from a recount of the rows; the exit code is 1 when there are any."""
-    console = Console(highlight=False)
+    console = open_console(wrap=True)
     if not differences:
         console.print("every counter equals a recount of the rows")
         return 0
@@ -46,7 +47,7 @@ def print_differences(differences: Sequence[Difference]) -> int:
     for difference in differences:
         table.add_row(
             difference.table,
-            difference.key,
+            printable(difference.key),
             difference.column,
             str(difference.stored),
             str(difference.counted),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import FieldInfo, fields
 
-from prompt_worker.commands.command import Commands, add_command
+from prompt_worker.commands.command import Commands, add_command, open_console
 from prompt_worker.platform.failures import EXIT_CODES
 
 # Columns of the table where standard output is no terminal.
@@ -57,7 +57,9 @@ def groups() -> Iterator[Group]:
     from prompt_worker.platform.telemetry.logs import LogSettings
 
     pubsub = "topics, run, serve, dead-letters replay, seek, snapshot, doctor"
-    database = "migrate, verify, rebuild-statistics, run, serve, dead-letters, guardrails, seek, doctor"
+    database = (
+        "migrate, verify, rebuild-statistics, run, serve, dead-letters, guardrails, seek, snapshot, doctor"
+    )
     yield _group(settings.DatabaseSettings, database)
     yield _group(settings.PubSubSettings, pubsub)
     yield _group(Names, pubsub)
@@ -104,11 +106,10 @@ def _settings(options: argparse.Namespace) -> int:
 
 
 def _print_table() -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = open_console(wrap=True, piped_width=PIPED_WIDTH)
     for group in groups():
         table = Table("setting", "default", "meaning", box=None, padding=(0, 2, 0, 0), header_style="bold")
         for column in table.columns:

@@ -169,11 +169,11 @@ class Consumer:
         counts = Counter(
             {verdict.value: number for verdict in Verdict if (number := outcomes.count(verdict))}
         )
-        if rejections:
-            counts["dead-lettered"] = len(rejections)
         self._source.acknowledge(done)
-        if rejections and not self._dead_letter(rejections):
-            counts["retry"] += counts.pop("dead-lettered")
+        if rejections:
+            counts["dead-lettered"] = self._dead_letter(rejections)
+            counts["retry"] += len(rejections) - counts["dead-lettered"]
+            counts = +counts
         if retry:
             self._source.hand_back(retry)
         for name, number in counts.items():
@@ -181,22 +181,29 @@ class Consumer:
         with self._settling:
             self._totals.update(counts)
 
-    def _dead_letter(self, rejections: Sequence[Rejection]) -> bool:
-        messages = [message for message, _ in rejections]
+    def _dead_letter(self, rejections: Sequence[Rejection]) -> int:
+        """How many were dead-lettered; the others are handed back."""
         try:
-            self._dead_letters.publish(rejections)
+            refused = set(self._dead_letters.publish(rejections))
         except GoogleAPIError as error:
             log.warning(
                 "%d rejected events handed back, not dead-lettered: %s. 'prompt-worker topics' creates the topic",
-                len(messages),
+                len(rejections),
                 type(error).__name__,
             )
-            self._source.hand_back(messages)
-            return False
-        self._source.acknowledge(messages)
-        for error_class, number in Counter(rejected.error_class for _, rejected in rejections).items():
+            self._source.hand_back([message for message, _ in rejections])
+            return 0
+        if refused:
+            log.warning(
+                "%d rejected events handed back: Pub/Sub does not accept them on the dead-letter topic",
+                len(refused),
+            )
+            self._source.hand_back([rejections[position][0] for position in refused])
+        taken = [one for position, one in enumerate(rejections) if position not in refused]
+        self._source.acknowledge([message for message, _ in taken])
+        for error_class, number in Counter(rejected.error_class for _, rejected in taken).items():
             telemetry.count("dead_letters", number, error_class=error_class)
-        return True
+        return len(taken)
 
     def _report(self, message: str = "progress") -> None:
         log.info(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from google.api_core.exceptions import InvalidArgument
 from google.cloud.pubsub_v1 import PublisherClient
 from google.pubsub_v1.types import PubsubMessage
 
@@ -28,10 +29,22 @@ class DeadLetterTopic:
         self._topic = Topic(client, path)
         self._source = source.rsplit("/", 1)[-1]
 
-    def publish(self, rejections: Sequence[Rejection]) -> None:
-        """Returns once Pub/Sub has them all. Raises `google.api_core.exceptions.GoogleAPIError`."""
+    def publish(self, rejections: Sequence[Rejection]) -> list[int]:
+        """Returns once Pub/Sub has them all, but for those that it refuses alone: their positions.
+
+        Raises `google.api_core.exceptions.GoogleAPIError`.
+        """
         messages = [self._dead_letter(*rejection) for rejection in rejections]
-        self._topic.publish(messages, timeout=PUBLISH_TIMEOUT)
+        refused = self._topic.publish(messages, timeout=PUBLISH_TIMEOUT)
+        return [refused[position] for position in self._publish_bare([messages[one] for one in refused])]
+
+    def _publish_bare(self, messages: Sequence[PubsubMessage]) -> Sequence[int]:
+        """Publishes them without attributes, for which an event that fills its message may leave no room."""
+        bare = [PubsubMessage(data=message.data) for message in messages]
+        try:
+            return self._topic.publish(bare, timeout=PUBLISH_TIMEOUT)
+        except InvalidArgument:
+            return range(len(bare))
 
     def _dead_letter(self, message: Message, rejected: Rejected) -> PubsubMessage:
         published = datetime.fromtimestamp(message.publish_time, UTC).isoformat()

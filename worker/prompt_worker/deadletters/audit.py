@@ -1,4 +1,4 @@
-"""The audit: every replay, edit, discard, purge and seek is a row, and each dead letter that it changed another."""
+"""The audit: each replay, edit, discard, purge, seek and snapshot is a row, and each dead letter it changed another."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
-Operation = Literal["replay", "edit", "discard", "purge", "seek"]
+Operation = Literal["replay", "edit", "discard", "purge", "seek", "snapshot"]
 
 _BEGIN = "INSERT INTO dead_letter_actions (action, by, filter, details) VALUES (%s, %s, %s, %s) RETURNING id"
 _END = "UPDATE dead_letter_actions SET ended_at = now() WHERE id = %s"
+_DONE = """UPDATE dead_letter_actions SET counts = '{"done": 1}' WHERE id = %s"""
 _RECORD = statement(__name__, "record_effects")
 
 
@@ -51,6 +52,10 @@ class AuditEntry:
                 "reasons": list(reasons),
             },
         )
+
+    def done(self, cursor: cursor) -> None:
+        """Records that it was done, of an operation that is done or not."""
+        cursor.execute(_DONE, (self.id,))
 
 
 @contextmanager

@@ -45,9 +45,9 @@ class Ending:
 
     def end_batch(self, cursor: cursor, after: UUID, entry: AuditEntry) -> list[UUID]:
         """Ends the next ones that follow `after` and returns their ids; an empty list where no more follow."""
-        condition, parameters = _where(self.end, self.filter, self.before)
-        own = {"after": after, "number": BATCH, "reason": self.reason}
-        cursor.execute(_STATEMENTS[self.end].format(condition=condition), parameters | own)
+        own = {"after": after, "number": BATCH, "discard_reason": self.reason}
+        condition, parameters = _where(self.end, self.filter, self.before, **own)
+        cursor.execute(_STATEMENTS[self.end].format(condition=condition), parameters)
         ended = cursor.fetchall()
         entry.record(cursor, [Effect(id_, event_id, self.end, self.reason) for id_, event_id in ended])
         return [id_ for id_, _ in ended]
@@ -107,6 +107,6 @@ def _find(
     return Ending(end, filter_, before, int(matching), reason)
 
 
-def _where(end: End, filter_: Filter, before: datetime) -> tuple[str, dict[str, object]]:
-    condition, parameters = filter_.where()
-    return f"{condition} AND {_ENDABLE[end]}", parameters | {"before": before}
+def _where(end: End, filter_: Filter, before: datetime, **own: object) -> tuple[str, dict[str, object]]:
+    condition, parameters = filter_.where(before=before, **own)
+    return f"{condition} AND {_ENDABLE[end]}", parameters

@@ -17,20 +17,21 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 DEAD_LETTERED_BY: tuple[DeadLetteredBy, ...] = get_args(DeadLetteredBy)
 WORKER_NAMES: tuple[WorkerName, ...] = get_args(WorkerName)
 
+_PREFIX = "filter_"
 LOWEST_ID = UUID(int=0)  # less than the id of every dead letter
 
 # Over `dead_letter_events AS d`. A reason is found by a part of it, in any case of ASCII letters, which is quicker.
 _CONDITIONS = {
-    "reason": 'strpos(lower(d.reason COLLATE "C"), lower(%(reason)s COLLATE "C")) > 0',
-    "error_class": "d.error_class = %(error_class)s",
-    "template": "d.template_name = %(template)s",
-    "environment": "d.environment = %(environment)s",
-    "source": "d.source = %(source)s",
-    "consumer": "d.consumer = %(consumer)s",
-    "since": "d.last_seen >= %(since)s",
-    "until": "d.last_seen < %(until)s",
-    "event_id": "d.event_id = %(event_id)s::uuid",
-    "statuses": "d.status = ANY(%(statuses)s)",
+    "reason": 'strpos(lower(d.reason COLLATE "C"), lower(%(filter_reason)s COLLATE "C")) > 0',
+    "error_class": "d.error_class = %(filter_error_class)s",
+    "template": "d.template_name = %(filter_template)s",
+    "environment": "d.environment = %(filter_environment)s",
+    "source": "d.source = %(filter_source)s",
+    "consumer": "d.consumer = %(filter_consumer)s",
+    "since": "d.last_seen >= %(filter_since)s",
+    "until": "d.last_seen < %(filter_until)s",
+    "event_id": "d.event_id = %(filter_event_id)s::uuid",
+    "statuses": "d.status = ANY(%(filter_statuses)s)",
 }
 
 
@@ -52,11 +53,18 @@ class Filter:
     event_id: UUID | None = None
     statuses: tuple[Status, ...] = ()
 
-    def where(self) -> tuple[str, dict[str, object]]:
-        """A condition over `d`, a row of `dead_letter_events`, and its parameters for psycopg2."""
+    def where(self, **own: object) -> tuple[str, dict[str, object]]:
+        """A condition over `d`, a row of `dead_letter_events`, and all parameters of its statement for psycopg2.
+
+        `own` are the statement's; those of the condition have a prefix that no other has, so that neither can take
+        the other's place.
+        """
         given = self._given()
         condition = " AND ".join(_CONDITIONS[name] for name in given) or "true"
-        return condition, {name: _bound(value) for name, value in given.items()}
+        parameters = {f"{_PREFIX}{name}": _bound(value) for name, value in given.items()}
+        if taken := [name for name in own if name.startswith(_PREFIX)]:
+            raise ValueError(f"{', '.join(taken)}: a statement's own parameter has no prefix {_PREFIX}")
+        return condition, parameters | own
 
     def as_json(self) -> dict[str, Any]:
         """The conditions given, by name, as values that JSON has."""

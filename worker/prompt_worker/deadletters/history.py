@@ -18,7 +18,7 @@ _EFFECTS = statement(__name__, "past_effects")
 
 @dataclass(frozen=True)
 class PastAction:
-    """A replay, edit, discard, purge or seek; `now` counts the statuses that a replay's events have by now."""
+    """One entry of the audit; `now` counts the statuses that a replay's events have by now."""
 
     id: UUID
     action: str

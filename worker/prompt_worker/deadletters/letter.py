@@ -9,7 +9,7 @@ from uuid import UUID
 
 from psycopg2.extensions import cursor
 
-from prompt_worker.deadletters.sweep import sweep
+from prompt_worker.deadletters.sweep import sweep_before_reading
 from prompt_worker.platform.failures import Failure
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
@@ -39,7 +39,7 @@ def find(session: Session, wanted: UUID) -> Letter:
 
     Raises `NoSuchDeadLetterError`, `DeploymentError`.
     """
-    session.run(sweep)
+    sweep_before_reading(session)
     return session.run(partial(_read, wanted))
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from prompt_worker.deadletters.filters import Filter
-from prompt_worker.deadletters.sweep import sweep
+from prompt_worker.deadletters.sweep import sweep_before_reading
 from prompt_worker.platform.postgres.session import Session
 
 
@@ -43,13 +43,12 @@ def listed(
 
     Pages go by id, which is made when a dead letter is stored and never changes. Raises `DeploymentError`.
     """
-    session.run(sweep)
-    condition, parameters = which.where()
+    sweep_before_reading(session)
+    condition, parameters = which.where(after=after and str(after), limit=limit or None)
     statement = (
         f"SELECT {', '.join(f'd.{name}' for name in COLUMNS)} FROM dead_letter_events d WHERE {condition}"  # noqa: S608
         " AND (%(after)s::uuid IS NULL OR d.id < %(after)s::uuid) ORDER BY d.id DESC LIMIT %(limit)s"
     )
-    parameters |= {"after": after and str(after), "limit": limit or None}
     with session.streaming("dead_letters") as cursor:
         cursor.execute(statement, parameters)
         yield (Listed(*row) for row in cursor)

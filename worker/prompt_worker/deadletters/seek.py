@@ -17,7 +17,6 @@ from prompt_worker.platform.pubsub.topology import Names
 COUNTED = 1_000_000  # above it the number says nothing more, and counting takes seconds
 
 _COUNT = statement(__name__, "count_published_since")
-_DONE = """UPDATE dead_letter_actions SET counts = '{"done": 1}' WHERE id = %s"""
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -66,7 +65,7 @@ def seek(rewind: Rewind, session: Session, preview: Preview, *, by: str) -> str:
     with audited(session, "seek", by, {}, details) as entry:
         rewind.create(preview.subscription, before)
         rewind.seek(preview.subscription, preview.target)
-        session.run(lambda cursor: cursor.execute(_DONE, (entry.id,)))
+        session.run(entry.done)
     return before
 
 

@@ -11,7 +11,7 @@ import msgspec
 from psycopg2.extensions import cursor
 
 from prompt_worker.deadletters.filters import Filter
-from prompt_worker.deadletters.sweep import sweep
+from prompt_worker.deadletters.sweep import sweep_before_reading
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
@@ -47,18 +47,15 @@ class Summary(msgspec.Struct, gc=False):
 
 def summarize(session: Session, which: Filter, *, limit: int = 0) -> Summary:
     """Groups by cause, the `limit` largest (0: all). Raises `DeploymentError`."""
-    session.run(sweep)
-    condition, parameters = which.where()
+    sweep_before_reading(session)
+    condition, parameters = which.where(columns=COLUMNS, limit=limit or None)
 
     def read(cursor: cursor) -> list[tuple[Any, ...]]:
         # Of a million rows, compiling takes longer than counting, and sorting twice as long as hashing few groups.
         cursor.execute(
             "SET LOCAL jit = off; SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off"
         )
-        cursor.execute(
-            _SUMMARIZE.replace("{which}", condition),
-            parameters | {"columns": COLUMNS, "limit": limit or None},
-        )
+        cursor.execute(_SUMMARIZE.replace("{which}", condition), parameters)
         return cursor.fetchall()
 
     rows = session.run(read)

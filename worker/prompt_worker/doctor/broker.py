@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from google.api_core.exceptions import GoogleAPICallError, NotFound
+from google.api_core.exceptions import GoogleAPIError, NotFound
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.pubsub_v1.types import Subscription
 
@@ -32,7 +32,8 @@ def examine_broker() -> Iterator[Check]:
     with PublisherClient() as publisher, SubscriberClient() as subscriber:
         for topic in topology.topics():
             yield _check(
-                f"topic {topic.name}", partial(publisher.get_topic, topic=topic.name, timeout=TIMEOUT)
+                f"topic {topic.name}",
+                partial(publisher.get_topic, topic=topic.name, timeout=TIMEOUT, retry=None),
             )
         for declared in topology.subscriptions():
             yield _check(f"subscription {declared.name}", partial(_differences, declared, subscriber))
@@ -41,7 +42,9 @@ def examine_broker() -> Iterator[Check]:
 
 
 def _differences(declared: Subscription, subscriber: SubscriberClient) -> list[str]:
-    return differences(declared, subscriber.get_subscription(subscription=declared.name, timeout=TIMEOUT))
+    return differences(
+        declared, subscriber.get_subscription(subscription=declared.name, timeout=TIMEOUT, retry=None)
+    )
 
 
 def _check(name: str, question: Callable[[], object]) -> Check:
@@ -50,7 +53,7 @@ def _check(name: str, question: Callable[[], object]) -> Check:
         answer = question()
     except NotFound:
         return Check(name, False, "missing: run 'prompt-worker topics'")
-    except GoogleAPICallError as error:
+    except GoogleAPIError as error:
         return Check(
             name,
             False,
@@ -73,8 +76,11 @@ def _examine_permissions(
     for client, path, permission in needed:
         request = {"resource": path, "permissions": [permission]}
         try:
-            granted = permission in client.test_iam_permissions(request=request, timeout=TIMEOUT).permissions
-        except GoogleAPICallError:
+            granted = (
+                permission
+                in client.test_iam_permissions(request=request, timeout=TIMEOUT, retry=None).permissions
+            )
+        except GoogleAPIError:
             granted = False
         role = "publisher" if "topics" in permission else "subscriber"
         yield Check(f"may use {path}", granted, f"grant roles/pubsub.{role} on it to this service account")

@@ -1,6 +1,7 @@
 """Failures that end a command with a sentence for its user instead of a traceback; each has an exit code.
 
-The codes from 64 to 78 are those of sysexits.h; 130 is a shell's for Ctrl-C.
+The codes from 64 to 78 are those of sysexits.h; 130 and 141 are a shell's, for Ctrl-C and for
+a closed pipe.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ EXIT_CODES = {
     66: "what the command works on does not exist or cannot be read",
     69: "the database, Pub/Sub or a local server is unavailable or lacks something",
     70: "the breaker opened: nearly all events were rejected, so the worker stopped",
+    74: "a file or a standard stream cannot be read or written, as with a full disk",
     78: "settings are missing or wrong, or an extra is not installed",
     130: "interrupted",
+    141: "whoever reads standard output went away",
 }
 
 

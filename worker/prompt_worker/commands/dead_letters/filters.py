@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -69,14 +70,12 @@ def parse_when(text: str) -> datetime:
 
     Raises `argparse.ArgumentTypeError`.
     """
-    if age := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        return datetime.now(UTC) - timedelta(**{_AGES[age[2]]: int(age[1])})
-    try:
-        time: datetime | None = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise argparse.ArgumentTypeError(
-            f"{text}: expected an age such as 2h or 3d, or a time with an offset such as 2026-11-23T08:00:00Z"
-        )
-    return time.astimezone(UTC)
+    with suppress(ValueError, OverflowError):
+        if age := re.fullmatch(r"(\d{1,6})([smhd])", text):
+            return datetime.now(UTC) - timedelta(**{_AGES[age[2]]: int(age[1])})
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is not None:
+            return time.astimezone(UTC)
+    raise argparse.ArgumentTypeError(
+        f"{text}: expected an age such as 2h or 3d, or a time with an offset such as 2026-11-23T08:00:00Z"
+    )

@@ -15,7 +15,13 @@ from prompt_worker.commands.dead_letters.printable import printable
 if TYPE_CHECKING:
     from prompt_worker.deadletters.history import PastAction, PastEffect
 
-_NAMES = {"statuses": "status", "error_class": "error class", "event_id": "event"}
+_FILTER_NAMES = {
+    "reason": "reason with",
+    "statuses": "status",
+    "error_class": "error class",
+    "event_id": "event",
+}
+_DETAIL_NAMES = {"reason": "because"}
 
 
 def add(commands: Commands) -> None:
@@ -66,8 +72,11 @@ def _history(options: argparse.Namespace) -> int:
 def _action(entry: PastAction) -> str:
     done = _counts(entry.counts) + ("" if entry.ended_at else " (still running, or killed)")
     now = f", now {_counts(entry.now)}" if entry.now else ""
+    # Side by side: both may have a reason.
     given = ", ".join(
-        f"{_NAMES.get(name, name)} {_plain(value)}" for name, value in (entry.filter | entry.details).items()
+        f"{names.get(name, name)} {_plain(value)}"
+        for names, values in ((_FILTER_NAMES, entry.filter), (_DETAIL_NAMES, entry.details))
+        for name, value in values.items()
     )
     return (
         f"{entry.started_at:%Y-%m-%d %H:%M:%S}  {entry.action} by {printable(entry.by)}: {done}{now}\n"

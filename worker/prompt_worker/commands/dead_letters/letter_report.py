@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 
-from rich.console import Console
 from rich.table import Table
 
+from prompt_worker.commands.command import open_console
 from prompt_worker.commands.dead_letters.printable import printable, printable_lines
 from prompt_worker.deadletters.letter import Letter, shown
 
@@ -21,8 +20,7 @@ def print_letter(letter: Letter, *, reveal: bool, as_json: bool) -> None:
     if as_json:
         print(json.dumps(letter | {"payload": event, "payload_bytes": len(payload)}, default=str))
         return
-    width = None if sys.stdout.isatty() else 250
-    console = Console(highlight=False, soft_wrap=True, markup=False, width=width)
+    console = open_console(piped_width=250)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in letter.items():
         if name not in _NOT_IN_TABLE and value is not None:

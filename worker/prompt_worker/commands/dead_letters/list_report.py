@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from uuid import UUID
@@ -10,6 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from prompt_worker.commands.command import open_console
 from prompt_worker.commands.dead_letters.printable import printable, printable_time
 from prompt_worker.commands.dead_letters.styles import STYLES
 from prompt_worker.deadletters.listing import COLUMNS, Listed
@@ -31,7 +33,7 @@ class _Printed(msgspec.Struct):
 
 def print_list(rows: Iterator[Listed], *, limit: int, as_json: bool) -> None:
     """Prints row by row or page by page, so that a million need no memory."""
-    console = Console(highlight=False)
+    console = open_console(wrap=True)
     if as_json:
         printed = _print_lines(rows, lambda row: _encode(row).decode())
     elif console.is_terminal:
@@ -39,7 +41,9 @@ def print_list(rows: Iterator[Listed], *, limit: int, as_json: bool) -> None:
     else:
         print("\t".join(COLUMNS))
         printed = _print_lines(rows, lambda row: "\t".join(printable(getattr(row, name)) for name in COLUMNS))
-    notes = Console(stderr=True, highlight=False, soft_wrap=True)
+    # They are about what was printed.
+    sys.stdout.flush()
+    notes = open_console(stderr=True)
     if printed.number == 0:
         notes.print("no matching dead letters")
     elif printed.number == limit:
@@ -72,5 +76,5 @@ def _print_pages(console: Console, rows: Iterator[Listed]) -> _Printed:
                 printable(row.reason),
                 style=STYLES[row.status],
             )
-        console.print(table, markup=False)
+        console.print(table)
     return printed

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
+from contextlib import suppress
 from datetime import timedelta
 
 from prompt_worker.commands.command import Commands, add_command, add_confirmation, open_console, who
 from prompt_worker.commands.dead_letters.filters import add_filters, filter_of
 
+_LONGEST = timedelta(days=36_525)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -43,7 +45,11 @@ def _purge(options: argparse.Namespace) -> int:
 
 
 def _age(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,6})([mhdw])", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text}: expected a number and a unit of m, h, d or w, such as 30d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    with suppress(OverflowError):
+        if found := re.fullmatch(r"(\d{1,6})([mhdw])", text):
+            age = timedelta(**{_UNITS[found[2]]: int(found[1])})
+            if age <= _LONGEST:
+                return age
+    raise argparse.ArgumentTypeError(
+        f"{text}: expected a number and a unit of m, h, d or w, such as 30d, of 100 years at most"
+    )

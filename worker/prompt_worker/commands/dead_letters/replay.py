@@ -11,6 +11,7 @@ from prompt_worker.commands.command import (
     add_confirmation,
     open_console,
     positive,
+    seconds,
     who,
 )
 from prompt_worker.commands.dead_letters.filters import add_filters, filter_of
@@ -47,7 +48,7 @@ def add(commands: Commands) -> None:
     )
     add(
         "--wait",
-        type=float,
+        type=seconds,
         default=60.0,
         metavar="SECONDS",
         help="give up waiting when no event is settled for this long (default: 60; 0: do not wait)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from typing import get_args
@@ -118,16 +119,25 @@ def _print_step(step: Step, console: Console, *, as_json: bool) -> int:
             if as_json:
                 _print_as_json(id_, sent, settled)
             return 1
-        case Done(id_, sent, settled, waited):
+        case Done(id_, sent, settled, waited, refused):
             _print_settled(f"{sent:,} sent", settled, console, waited=waited)
+            _print_refused(refused, console)
             if as_json:
-                _print_as_json(id_, sent, settled)
+                _print_as_json(id_, sent, settled, refused)
             return 0 if step.clean else 1
     return 0
 
 
-def _print_as_json(replay: UUID, sent: int, settled: Settled) -> None:
-    print(json.dumps({"replay": str(replay), "sent": sent} | asdict(settled)))
+def _print_refused(refused: Sequence[UUID], console: Console) -> None:
+    if refused:
+        ids = ", ".join(map(str, refused[:REASONS])) + ", …" * (len(refused) > REASONS)
+        console.print(f"{len(refused):,} not sent, Pub/Sub does not accept them (10 MB at most): {ids}")
+
+
+def _print_as_json(replay: UUID, sent: int, settled: Settled, refused: Sequence[UUID] = ()) -> None:
+    """`refused` is left out where there are none."""
+    found = {"replay": str(replay), "sent": sent} | asdict(settled)
+    print(json.dumps(found | ({"refused": list(map(str, refused))} if refused else {})))
 
 
 def _print_settled(subject: str, settled: Settled, console: Console, *, waited: bool = True) -> None:

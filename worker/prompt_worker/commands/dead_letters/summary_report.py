@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from rich.console import Console
 
+from prompt_worker.commands.command import open_console
 from prompt_worker.commands.dead_letters.printable import printable, printable_time
 from prompt_worker.commands.dead_letters.styles import STYLES
 from prompt_worker.deadletters.summary import Group, Summary
@@ -19,7 +20,7 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(summary).decode())
         return
-    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 250)
+    console = open_console(piped_width=250)
     if not summary.groups:
         console.print("no matching dead letters")
         return
@@ -31,7 +32,9 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
     shown = len(summary.groups)
     more = f"; the {shown} largest are shown, --limit 0 shows all" if summary.causes > shown else ""
     causes = "one cause" if summary.causes == 1 else f"{summary.causes:,} causes"
-    notes = Console(stderr=not console.is_terminal, highlight=False, soft_wrap=True)
+    # They are about what was printed.
+    sys.stdout.flush()
+    notes = open_console(stderr=not console.is_terminal)
     notes.print(f"{summary.total:,} dead letters of {causes}{more}")
 
 
@@ -46,16 +49,13 @@ def _print_group(console: Console, group: Group) -> None:
     console.print(
         f"{group.number:>9,}  {printable(group.error_class)}: {printable(group.reason)}",
         style="bold",
-        markup=False,
     )
     console.print(
         f"           {sparkline(group.parts)}  "
         f"{printable_time(group.first_seen)} to {printable_time(group.last_seen)}",
-        markup=False,
     )
     console.print(
         f"           {counts}; {group.consumer}, from {group.source}; for example {group.example}\n",
-        markup=False,
     )
 
 

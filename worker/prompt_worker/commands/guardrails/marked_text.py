@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from prompt_worker.commands.command import open_console
 from prompt_worker.guardrails.evaluation import Evaluation
 
 _COLOURS = {"block": "bold white on red", "warn": "black on yellow", "log": "black on cyan"}
@@ -13,9 +13,8 @@ _COLOURS = {"block": "bold white on red", "warn": "black on yellow", "log": "bla
 
 def print_findings(text: str, evaluation: Evaluation) -> int:
     """The exit code: 1 when something was found."""
-    console = Console(highlight=False)
     # When piped, wide enough that no cell is cut.
-    console = console if console.is_terminal else Console(highlight=False, width=160)
+    console = open_console(wrap=True, piped_width=160)
     if not evaluation.findings:
         console.print(f"nothing found by {len(evaluation.checked)} guardrails")
         return 0

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from prompt_worker.commands.command import open_console
 from prompt_worker.commands.dead_letters.printable import printable
 from prompt_worker.guardrails.guardrail import Guardrail
 from prompt_worker.guardrails.recording.owners import why_unusable
@@ -38,7 +38,7 @@ class Listed:
 def print_guardrails(guardrails: Iterable[Guardrail], *, as_json: bool = False) -> int:
     """The exit code: 1 when one of them cannot be used."""
     listed = [_listed(guardrail) for guardrail in guardrails]
-    console = Console(highlight=False)
+    console = open_console(wrap=True)
     if as_json:
         for one in listed:
             print(msgspec.json.encode(asdict(one)).decode())

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from prompt_worker.commands.command import Commands, add_command, add_confirmation, who
+from prompt_worker.commands.command import Commands, add_command, add_confirmation, open_console, who
 from prompt_worker.commands.pubsub.rewind import SUBSCRIPTION, open_rewind
 
 if TYPE_CHECKING:
@@ -29,14 +29,12 @@ def add(commands: Commands) -> None:
 
 
 def _seek(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from prompt_worker.commands.database import open_session
     from prompt_worker.deadletters.seek import preview, seek
     from prompt_worker.platform.pubsub.rewind import parse_time
 
     time = parse_time(options.to) if options.to else None
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console()
     with open_rewind() as (rewind, topology):
         target = time or rewind.snapshot(options.snapshot)
         session = open_session("seek")

@@ -69,17 +69,21 @@ class Interrupted:
 
 @dataclass(frozen=True)
 class Done:
-    """The last step where all were sent: what became of them until now, or until the wait was over (`waited`)."""
+    """The last step where all were sent: what became of them until now, or until the wait was over (`waited`).
+
+    `refused` are those that Pub/Sub does not accept; they were not sent.
+    """
 
     replay: UUID
     sent: int
     settled: Settled
     waited: bool
+    refused: tuple[UUID, ...] = ()
 
     @property
     def clean(self) -> bool:
-        """Whether none failed again, and none that was waited for is unsettled."""
-        return not (self.settled.failed or (self.settled.waiting and self.waited))
+        """Whether none was refused or failed again, and none that was waited for is unsettled."""
+        return not (self.refused or self.settled.failed or (self.settled.waiting and self.waited))
 
 
 Step = BatchSent | CanarySent | CanarySettled | Interrupted | Done
@@ -118,11 +122,11 @@ def _steps(sending: Sending, options: Options) -> Generator[Step, None, None]:
     if stop.is_set():
         yield Interrupted(sending.sent, wanted)
         return
-    if options.wait:
-        found = wait_until_settled(session, replay_id, options.wait, stop)
-    else:
-        found = session.run(lambda cursor: settled(cursor, replay_id))
-    yield Done(replay_id, sending.sent, found, waited=options.wait > 0)
+    waited = options.wait > 0
+    found = (
+        wait_until_settled(session, replay_id, options.wait, stop) if waited else settled(session, replay_id)
+    )
+    yield Done(replay_id, sending.sent, found, waited, tuple(sending.refused))
 
 
 def _canary(sending: Sending, number: int, options: Options) -> Generator[Step, None, bool]:

@@ -63,15 +63,14 @@ class Selection:
         return self._read(cursor, after, number, "FOR UPDATE SKIP LOCKED")
 
     def _read(self, cursor: cursor, after: UUID, number: int, lock: str) -> list[DeadLetter]:
-        condition, parameters = self.filter.where()
-        own = {
-            "most_replays": self.most_replays,
-            "before": self.before,
-            "after": after,
-            "number": number,
-            "bytes": BATCH_BYTES,
-        }
-        cursor.execute(_NEXT.format(condition=condition, lock=lock), parameters | own)
+        condition, parameters = self.filter.where(
+            most_replays=self.most_replays,
+            before=self.before,
+            after=after,
+            number=number,
+            bytes=BATCH_BYTES,
+        )
+        cursor.execute(_NEXT.format(condition=condition, lock=lock), parameters)
         return [
             DeadLetter(id_, event_id, consumer, error_class, reason, bytes(payload), attributes, replays)
             for id_, event_id, consumer, error_class, reason, payload, attributes, replays in cursor
@@ -82,8 +81,8 @@ def select(session: Session, filter_: Filter, *, limit: int | None, most_replays
     """Counts what a replay that begins now would send. Raises `DeploymentError`."""
 
     def count(cursor: cursor) -> Selection:
-        condition, parameters = filter_.where()
-        cursor.execute(_COUNT.format(condition=condition), parameters | {"most_replays": most_replays})
+        condition, parameters = filter_.where(most_replays=most_replays)
+        cursor.execute(_COUNT.format(condition=condition), parameters)
         ((matching, refused, before),) = cursor.fetchall()
         return Selection(filter_, limit, most_replays, before, matching, refused)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from uuid import UUID
 
 from google.api_core.exceptions import GoogleAPIError, ServerError, TooManyRequests
 from google.pubsub_v1.types import PubsubMessage
@@ -53,6 +54,8 @@ class Sending:
 
     def __post_init__(self) -> None:
         self.sent = 0
+        # Those that Pub/Sub does not accept: they stay as they are.
+        self.refused: list[UUID] = []
         self._provenance = Provenance(self.entry.by, self.entry.id)
         self._after = LOWEST_ID
 
@@ -65,33 +68,48 @@ class Sending:
             if self.stop.wait(self.pace.wait()):
                 return
             room = self.pace.room(min(BATCH, goal - self.sent))
-            batch = self.session.once(partial(self._send_batch, number=room))
-            if batch:
-                self._after = batch[-1].id
-                self.sent += len(batch)
-                self.pace.sent(len(batch))
+            last, sent = self.session.once(partial(self._send_batch, number=room))
+            if last is not None:
+                self._after = last
+            if sent:
+                self.sent += sent
+                self.pace.sent(sent)
                 fruitless = False
-                yield len(batch)
-            elif fruitless:
+                yield sent
+            elif last is None and fruitless:
                 return
-            else:
+            elif last is None:
                 # Once more from the beginning: another transaction may have held some for a moment.
                 self._after = LOWEST_ID
                 fruitless = True
 
-    def _send_batch(self, cursor: cursor, number: int) -> list[DeadLetter]:
+    def _send_batch(self, cursor: cursor, number: int) -> tuple[UUID | None, int]:
+        """The id of the last one, None where there is no other, and how many were sent."""
         cursor.execute(_END_WHEN_FROZEN)
-        batch = self.selection.lock(cursor, self._after, number)
-        if batch:
-            self._publish(batch)
-            cursor.execute(_MARK, {"replay": self.entry.id, "ids": [letter.id for letter in batch]})
-            self.entry.record(cursor, [Effect(letter.id, letter.event_id, "sent") for letter in batch])
-        return batch
+        found = self.selection.lock(cursor, self._after, number)
+        if not found:
+            return None, 0
+        batch = [letter for letter in found if letter.id not in self.refused]
+        refused = {batch[position].id for position in self._publish(batch)}
+        sent = [letter for letter in batch if letter.id not in refused]
+        cursor.execute(_MARK, {"replay": self.entry.id, "ids": [letter.id for letter in sent]})
+        self.entry.record(
+            cursor,
+            [
+                Effect(letter.id, letter.event_id, "refused", "Pub/Sub does not accept it")
+                if letter.id in refused
+                else Effect(letter.id, letter.event_id, "sent")
+                for letter in batch
+            ],
+        )
+        self.refused += refused
+        return found[-1].id, len(sent)
 
-    def _publish(self, batch: list[DeadLetter]) -> None:
+    def _publish(self, batch: list[DeadLetter]) -> list[int]:
+        """The positions of those that Pub/Sub refuses, once it has all others."""
         messages = [self._message(letter) for letter in batch]
         try:
-            _retrying(self.topic.publish, messages, timeout=PUBLISH_TIMEOUT, retry=False)
+            return _retrying(self.topic.publish, messages, timeout=PUBLISH_TIMEOUT, retry=False)
         except GoogleAPIError as error:
             raise DeploymentError(
                 f"Pub/Sub does not accept the events: {type(error).__name__} from {self.topic.path}. "
@@ -105,4 +123,4 @@ class Sending:
 
     def _keep_pace(self) -> None:
         if self.pace.due():
-            self.pace.adapt(self.session.run(lambda cursor: oldest_unsettled(cursor, self.entry.id)))
+            self.pace.adapt(oldest_unsettled(self.session, self.entry.id))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from psycopg2.extensions import cursor
 
-from prompt_worker.deadletters.sweep import sweep
+from prompt_worker.deadletters.sweep import sweep_before_reading
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.process.wakeup import Wakeup
@@ -33,21 +34,17 @@ class Settled:
     reasons: tuple[tuple[str, int], ...] = ()
 
 
-def oldest_unsettled(cursor: cursor, replay: UUID) -> float:
-    """The age in seconds of the oldest unsettled event; 0 where all are settled."""
-    sweep(cursor)
-    cursor.execute(_OLDEST, {"replay": replay})
-    ((age,),) = cursor.fetchall()
+def oldest_unsettled(session: Session, replay: UUID) -> float:
+    """The age in seconds of the oldest unsettled event; 0 where all are settled. Raises `DeploymentError`."""
+    ((age,),) = _read(session, _OLDEST, replay)
     return float(age)
 
 
-def settled(cursor: cursor, replay: UUID) -> Settled:
-    """What has become of a replay's events until now."""
-    sweep(cursor)
-    cursor.execute(_SETTLED, {"replay": replay})
+def settled(session: Session, replay: UUID) -> Settled:
+    """What has become of a replay's events until now. Raises `DeploymentError`."""
     numbers = {"resolved": 0, "failed": 0, "waiting": 0}
     reasons: dict[str, int] = {}
-    for became, reason, number in cursor:
+    for became, reason, number in _read(session, _SETTLED, replay):
         numbers[became] += number
         if became == "failed":
             reasons[reason] = reasons.get(reason, 0) + number
@@ -56,10 +53,19 @@ def settled(cursor: cursor, replay: UUID) -> Settled:
 
 def wait_until_settled(session: Session, replay: UUID, patience: float, stop: Wakeup) -> Settled:
     """Waits until none is waiting, `stop` is set, or nothing more was settled for `patience` seconds."""
-    found = session.run(lambda cursor: settled(cursor, replay))
+    found = settled(session, replay)
     changed_at = time.monotonic()
     while found.waiting and time.monotonic() - changed_at < patience and not stop.wait(CHECK_SECONDS):
-        before, found = found, session.run(lambda cursor: settled(cursor, replay))
+        before, found = found, settled(session, replay)
         if found.waiting < before.waiting:
             changed_at = time.monotonic()
     return found
+
+
+def _read(session: Session, statement: str, replay: UUID) -> list[tuple[Any, ...]]:
+    def read(cursor: cursor) -> list[tuple[Any, ...]]:
+        cursor.execute(statement, {"replay": replay})
+        return cursor.fetchall()
+
+    sweep_before_reading(session)
+    return session.run(read)

@@ -7,7 +7,7 @@ WITH next AS (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE dead_letter_events AS d
-SET status = 'discarded', discard_reason = %(reason)s, changed_at = clock_timestamp()
+SET status = 'discarded', discard_reason = %(discard_reason)s, changed_at = clock_timestamp()
 FROM next
 WHERE d.id = next.id
 RETURNING d.id, d.event_id

@@ -88,7 +88,7 @@ class AlertTopic:
         """
         messages = [_message(violation) for violation in violations if deserves_alert(violation)]
         try:
-            self._retrying(self._topic.publish, messages, timeout=PUBLISH_TIMEOUT, retry=False)
+            refused = self._retrying(self._topic.publish, messages, timeout=PUBLISH_TIMEOUT, retry=False)
         except _REFUSED as error:
             raise DeploymentError(
                 f"Pub/Sub refuses to publish to {self._topic.path}: {type(error).__name__}. Run 'prompt-worker topics' "
@@ -96,8 +96,12 @@ class AlertTopic:
             ) from None
         except GoogleAPIError:
             return False
-        if messages:
-            telemetry.count("alerts", len(messages))
+        if refused:
+            log.error(
+                "%d alerts given up: Pub/Sub does not accept them; the violations are stored", len(refused)
+            )
+        if len(messages) > len(refused):
+            telemetry.count("alerts", len(messages) - len(refused))
         return True
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from google.api_core.exceptions import AlreadyExists, GoogleAPICallError, NotFound
+from google.api_core.exceptions import AlreadyExists, GoogleAPIError, NotFound
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1.types import DeadLetterPolicy, Subscription, Topic
 
-from prompt_worker.platform.failures import DeploymentError
+from prompt_worker.platform.pubsub.asking import PATIENCE, unanswered
 from prompt_worker.platform.pubsub.topology import RETENTION, Topology
 
 _RECONCILED = (
@@ -45,30 +45,28 @@ def reconcile(
             change = Change(subscription.name, _reconcile_subscription(subscription, subscriber))
             if change.action == "created" and subscription.name == declared.dead_letter_store:
                 earliest = datetime.now(UTC) - RETENTION
-                subscriber.seek(request={"subscription": subscription.name, "time": earliest})
+                subscriber.seek(request={"subscription": subscription.name, "time": earliest}, **PATIENCE)
             yield change
-    except GoogleAPICallError as error:
-        raise DeploymentError(
-            f"Pub/Sub in project {declared.project} refuses: {error.message}. "
-            "Creating topics and subscriptions needs roles/pubsub.editor."
-        ) from error
+    except GoogleAPIError as error:
+        needs = "Creating topics and subscriptions needs roles/pubsub.editor."
+        raise unanswered(error, declared.project, needs) from error
 
 
 def _reconcile_topic(declared: Topic, publisher: PublisherClient) -> str:
     try:
-        found = publisher.get_topic(topic=declared.name)
+        found = publisher.get_topic(topic=declared.name, **PATIENCE)
     except NotFound:
         return _created(publisher.create_topic, declared)
     if found.message_retention_duration == declared.message_retention_duration:
         return "unchanged"
     mask = FieldMask(paths=["message_retention_duration"])
-    publisher.update_topic(request={"topic": declared, "update_mask": mask})
+    publisher.update_topic(request={"topic": declared, "update_mask": mask}, **PATIENCE)
     return "updated: message_retention_duration"
 
 
 def _reconcile_subscription(declared: Subscription, subscriber: SubscriberClient) -> str:
     try:
-        found = subscriber.get_subscription(subscription=declared.name)
+        found = subscriber.get_subscription(subscription=declared.name, **PATIENCE)
     except NotFound:
         return _created(subscriber.create_subscription, declared)
     differing = differences(declared, found)
@@ -76,7 +74,7 @@ def _reconcile_subscription(declared: Subscription, subscriber: SubscriberClient
         return "unchanged"
     declared = for_delivery(declared, found)
     request = {"subscription": declared, "update_mask": FieldMask(paths=differing)}
-    subscriber.update_subscription(request=request)
+    subscriber.update_subscription(request=request, **PATIENCE)
     return f"updated: {', '.join(differing)}"
 
 
@@ -101,7 +99,7 @@ def for_delivery(declared: Subscription, found: Subscription) -> Subscription:
 
 def _created(create: Callable[..., object], declared: Topic | Subscription) -> str:
     try:
-        create(request=declared)
+        create(request=declared, **PATIENCE)
     except AlreadyExists:
         # Another runner was first.
         return "unchanged"

@@ -13,12 +13,13 @@ from datetime import UTC, datetime, timedelta
 from google.api_core.exceptions import AlreadyExists, GoogleAPIError, NotFound
 from google.cloud.pubsub_v1 import SubscriberClient
 
-from prompt_worker.platform.failures import DeploymentError, Failure
+from prompt_worker.platform.failures import Failure
+from prompt_worker.platform.pubsub.asking import PATIENCE, unanswered
 from prompt_worker.platform.pubsub.topology import RETENTION, Topology
 
-TIMEOUT = 10.0  # seconds for one request to the broker
 # The label that holds the Unix second: Pub/Sub itself only reports when a snapshot expires.
 _CREATED = "created"
+_EARLIEST = datetime(1970, 1, 3, tzinfo=UTC)
 _EXAMPLES = "such as 2026-11-23T08:00:00Z or 2026-11-23T10:00:00+02:00"
 
 
@@ -50,8 +51,12 @@ def parse_time(text: str) -> datetime:
     """Reads RFC 3339 with an offset, in the past. Raises `SeekError`."""
     try:
         time = datetime.fromisoformat(text)
+        # Pub/Sub counts from 1970 on. Two days more, and no offset leads out of what a time can be.
+        known = time.replace(tzinfo=UTC) > _EARLIEST
     except ValueError:
-        raise SeekError(f"--to {text}: not a time. Give one {_EXAMPLES}") from None
+        known = False
+    if not known:
+        raise SeekError(f"--to {text}: not a time. Give one {_EXAMPLES}")
     if time.tzinfo is None:
         raise SeekError(f"--to {text}: a time without an offset is ambiguous. Give one {_EXAMPLES}")
     if time > datetime.now(UTC):
@@ -69,7 +74,7 @@ class Rewind:
     def retained(self, subscription: str) -> Retained:
         """Raises `SeekError` where there is no such subscription."""
         with self._explained(subscription):
-            found = self._client.get_subscription(subscription=self._path(subscription), timeout=TIMEOUT)
+            found = self._client.get_subscription(subscription=self._path(subscription), **PATIENCE)
         kept: timedelta = found.topic_message_retention_duration or RETENTION
         if found.retain_acked_messages:
             kept = max(kept, found.message_retention_duration)
@@ -83,7 +88,7 @@ class Rewind:
             else {"time": target}
         )
         with self._explained(subscription):
-            self._client.seek(request={"subscription": self._path(subscription), **where}, timeout=TIMEOUT)
+            self._client.seek(request={"subscription": self._path(subscription), **where}, **PATIENCE)
 
     def create(self, subscription: str, name: str) -> None:
         """Makes a snapshot, for which Pub/Sub keeps waiting and later messages for a week at most."""
@@ -95,7 +100,7 @@ class Rewind:
         }
         with self._explained(subscription):
             try:
-                self._client.create_snapshot(request=request, timeout=TIMEOUT)
+                self._client.create_snapshot(request=request, **PATIENCE)
             except AlreadyExists:
                 raise SeekError(f"a snapshot {name} exists already: give another --name") from None
 
@@ -103,7 +108,7 @@ class Rewind:
         """All of the project, the newest first."""
         with self._explained(""):
             found = list(
-                self._client.list_snapshots(project=f"projects/{self._topology.project}", timeout=TIMEOUT)
+                self._client.list_snapshots(project=f"projects/{self._topology.project}", **PATIENCE)
             )
         snapshots = [
             Snapshot(
@@ -131,7 +136,7 @@ class Rewind:
         """Raises `SeekError` where there is none of that name."""
         self.snapshot(name)
         with self._explained(""):
-            self._client.delete_snapshot(snapshot=self._snapshot_path(name), timeout=TIMEOUT)
+            self._client.delete_snapshot(snapshot=self._snapshot_path(name), **PATIENCE)
 
     def _path(self, subscription: str) -> str:
         return subscription if "/" in subscription else self._topology.subscription_path(subscription)
@@ -150,11 +155,8 @@ class Rewind:
                 f"{names.writer}, {names.guardrails} and {names.dead_letter_store}"
             ) from None
         except GoogleAPIError as error:
-            why = getattr(error, "message", type(error).__name__)
-            raise DeploymentError(
-                f"Pub/Sub in project {self._topology.project} refuses: {why}. "
-                "Seeking and snapshots need roles/pubsub.editor."
-            ) from error
+            needs = "Seeking and snapshots need roles/pubsub.editor."
+            raise unanswered(error, self._topology.project, needs) from error
 
 
 def _last(path: str) -> str:
