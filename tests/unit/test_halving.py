@@ -11,7 +11,7 @@ from psycopg2 import errors
 
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres import halving
-from prompt_worker.platform.postgres.halving import Halving
+from prompt_worker.platform.postgres.halving import FAILURES, Halving
 from prompt_worker.platform.postgres.transactions import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("without_pauses")
@@ -51,12 +51,15 @@ class Table:
         self.rows: list[int] = []
         self.refused: list[int] = []
         self.attempts = 0
+        # How long a failure takes.
+        self.seconds = 0.0
         self._halving: Halving[int] = Halving(threading.Event(), lambda row: row, self.clock)
 
     def write(self, rows: Sequence[int]) -> None:
         self.attempts += 1
         for row in rows:
             if row in self.errors:
+                self.clock.now += self.seconds
                 raise self.errors[row]("somebody's text")
         self.rows += rows
 
@@ -125,16 +128,23 @@ def test_whole_batch_in_doubt_is_refused_by_nobody() -> None:
 
 def test_patience_ends_only_while_every_batch_fails() -> None:
     table = Table({1: Unknown})
-    table.add(1)
+    for _ in range(FAILURES):
+        table.add(1)
     table.clock.now += PATIENCE - 1
     table.add(2)
-    table.clock.now += PATIENCE - 1
-    table.add(1)
+    table.add(*[1] * (FAILURES // 2))
     table.clock.now += PATIENCE
     table.errors[3] = Unknown
     with pytest.raises(DeploymentError, match=r"failed every batch for 120 s: unknown \(XX000\)") as raised:
-        table.add(3)
+        table.add(*[3] * FAILURES)
     assert "somebody's text" not in str(raised.value)
+
+
+def test_patience_lasts_for_halves_of_which_each_takes_long() -> None:
+    table = Table(dict.fromkeys(range(0, 64, 8), Unknown))
+    table.seconds = PATIENCE / 4
+    table.add(*range(64))
+    assert len(table.rows) == 56
 
 
 @pytest.mark.parametrize("error", [Passing, OfTheDeployment])
