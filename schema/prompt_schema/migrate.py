@@ -63,6 +63,8 @@ def migrate(
         todo = pending(engine, migrations)
         if takes_over(engine, migrations, todo):
             take_over(engine, report)
+        elif todo:
+            _check_encoding(engine)
         for migration in todo:
             _apply(engine, migration, report)
             report(f"applied {migration.file}: {migration.description}")
@@ -83,6 +85,8 @@ def plan(engine: Engine, folder: Path = MIGRATIONS) -> MigrationPlan:
     migrations = read(folder)
     todo = pending(engine, migrations)
     takeover = plan_takeover(engine) if takes_over(engine, migrations, todo) else None
+    if takeover is None and todo:
+        _check_encoding(engine)
     return MigrationPlan(takeover, [migration.file for migration in todo])
 
 
@@ -140,6 +144,17 @@ def pending(engine: Engine, migrations: Sequence[Migration]) -> list[Migration]:
             "Give it the next free number"
         )
     return list(migrations[len(applied) :])
+
+
+def _check_encoding(engine: Engine) -> None:
+    """What a takeover finds among the rest, where there is nothing to take over."""
+    with engine.connect() as connection:
+        encoding = connection.scalar(text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise MigrationError(
+            f"the database's encoding is {encoding}, which cannot hold every prompt: "
+            "make a new database with ENCODING 'UTF8'"
+        )
 
 
 def _ledger(engine: Engine) -> dict[str, str | None]:

@@ -17,8 +17,10 @@ import psycopg2
 import pytest
 
 from prompt_worker.local.servers.postgres import Postgres
+from prompt_worker.local.servers.server import free_port
 from tests.support.events import bodies, body
 from tests.support.pipeline import Pipeline, connected
+from tests.support.probing import probe
 from tests.support.worker_process import WorkerProcess
 
 OUTAGE = float(os.environ.get("OUTAGE_SECONDS", "5"))
@@ -134,6 +136,26 @@ def test_read_only_database_is_waited_for(pipeline: Pipeline) -> None:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
+        assert_recovered(pipeline, worker, published)
+
+
+def test_read_only_connection_is_replaced(pipeline: Pipeline) -> None:
+    """After a failover the connection still leads to the old primary: only a new one reaches the new one."""
+    published = bodies(300)
+    name = pipeline.database.rsplit("/", 1)[1]
+    pipeline.query(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    port = free_port()
+    with pipeline.worker(PROMPT_WORKER_PROBE_PORT=str(port)) as worker:
+        pipeline.publish(published)
+        worker.wait_for(
+            lambda w: any("read only sql transaction (25006)" in m for m in w.messages("WARNING"))
+        )
+        read_only = "the database is read-only: a standby, or a server that protects a full disk\n"
+        assert probe(port, "/readyz") == (503, read_only)
+        assert probe(port, "/healthz") == (200, "alive\n")
+        with connected(pipeline.database) as cursor:
+            cursor.execute("SET default_transaction_read_only = off")
+            cursor.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
         assert_recovered(pipeline, worker, published)
 
 

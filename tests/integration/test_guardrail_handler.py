@@ -119,6 +119,17 @@ def test_template_words_trigger_no_guardrail(guarding: Guarding) -> None:
     assert [v["field"] for v in guarding.violations()] == ["prompt"]
 
 
+def test_former_name_of_a_template_still_resolves(guarding: Guarding) -> None:
+    guarding.add_guardrail("by category", applies_to_categories=["clarification"])
+    guarding.pipeline.query("UPDATE prompt_templates SET name = 'renamed' WHERE name = %s", SEED_TEMPLATES[1])
+    guarding.handle(
+        body(template_name=SEED_TEMPLATES[1], model_response=WORD),
+        body(template_name="renamed", model_response=WORD),
+        body(template_name="nobody-knows", model_response=WORD),
+    )
+    assert {v["template_name"] for v in guarding.violations()} == {SEED_TEMPLATES[1], "renamed"}
+
+
 def test_guardrails_apply_by_template_and_category(guarding: Guarding) -> None:
     guarding.add_guardrail("by template", applies_to_templates=[SEED_TEMPLATES[0]])
     guarding.add_guardrail("by category", applies_to_categories=["clarification"])

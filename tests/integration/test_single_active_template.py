@@ -56,6 +56,58 @@ def test_activation_beside_writers_never_deadlocks(engine: Engine, template: tup
     assert recount(engine) == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "SET name = name || '_'",
+        "SET version = version + 100",
+        "SET name = name || '_', is_active = NOT is_active",
+    ],
+)
+def test_renaming_beside_writers_never_deadlocks(
+    engine: Engine, template: tuple[UUID, str], change: str
+) -> None:
+    """Writers lock templates in the order of their rows, too: a foreign key locks before the statistics do."""
+    versions = [template]
+    for number in range(4):
+        versions += rows(
+            engine,
+            "INSERT INTO prompt_templates (name, template_text) VALUES (:name, '-') RETURNING id, name",
+            name=f"other {number}",
+        )  # type: ignore[arg-type]
+    done = threading.Event()
+
+    def write(order: int) -> None:
+        while not done.is_set():
+            insert(engine, *[execution(version) for version in versions[::order] * 20])
+
+    def rename() -> None:
+        try:
+            for turn in range(25):
+                rows(
+                    engine,
+                    f"UPDATE prompt_templates {change} WHERE id IN (:one, :other)",
+                    one=versions[turn % 5][0],
+                    other=versions[(turn + 2) % 5][0],
+                )
+        finally:
+            done.set()
+
+    together(lambda: write(1), lambda: write(-1), lambda: write(1), rename)
+    assert recount(engine) == []
+
+
+def test_former_names_and_versions_are_kept(engine: Engine, template: tuple[UUID, str]) -> None:
+    template_id, name = template
+    for change in ("name = 'b'", "version = 2", "description = 'x'", "name = 'b'", "name = 'c', version = 3"):
+        rows(engine, f"UPDATE prompt_templates SET {change} WHERE id = :id", id=template_id)
+    assert rows(
+        engine,
+        "SELECT name, version FROM prompt_template_names WHERE template_id = :id ORDER BY until",
+        id=template_id,
+    ) == [(name, 1), ("b", 1), ("b", 2)]
+
+
 def test_activated_version_replaces_the_active_one(engine: Engine, template: tuple[UUID, str]) -> None:
     _, name = template
     query = "SELECT version, deactivated_at IS NOT NULL, deactivated_by FROM prompt_templates WHERE name = :name {}"

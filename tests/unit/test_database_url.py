@@ -7,7 +7,7 @@ import traceback
 import pytest
 
 from prompt_worker.platform.failures import SettingsError
-from prompt_worker.platform.postgres.engine import connect, parse_url
+from prompt_worker.platform.postgres.engine import _primary_of_several, connect, parse_url
 
 INSTANCE = "/cloudsql/my-project:europe-west1:prompts"
 PASSWORD = "s3cr3t"
@@ -52,6 +52,23 @@ def test_every_form_of_url_reaches_the_driver(  # noqa: PLR0917
     assert arguments.get("dbname") == database
 
 
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("postgresql://u:pw@h1:5433,h2:5434/d", "h1,h2", "5433,5434"),
+        ("postgresql://u:pw@h1,h2/d?sslmode=require", "h1,h2", "5432,5432"),
+        ("postgresql://u:pw@/d?host=h1:5433&host=h2:5434", "h1,h2", "5433,5434"),
+        ("postgresql://u:pw@/d?host=h1,h2&port=5433,5434", "h1,h2", "5433,5434"),
+    ],
+)
+def test_of_several_hosts_the_primary_is_asked_for(url: str, host: str, port: str) -> None:
+    arguments = driver_arguments(url)
+    assert (arguments["host"], arguments["port"]) == (host, port)
+    assert connecting(url)["target_session_attrs"] == "read-write"
+    assert connecting(url + ("&" if "?" in url else "?") + "target_session_attrs=any") == {}
+    assert connecting("postgresql://u:pw@h1/d") == {}
+
+
 def test_sslmode_and_certificates_reach_the_driver() -> None:
     arguments = driver_arguments("postgresql://u:pw@h/d?sslmode=verify-full&sslrootcert=/certs/server-ca.pem")
     assert arguments["sslmode"] == "verify-full"
@@ -67,6 +84,8 @@ def test_sslmode_and_certificates_reach_the_driver() -> None:
         (f"host=h password={PASSWORD} dbname=d", "does not start with postgresql://"),
         (f"postgresql://u:{PASSWORD}@h:54x2/d", "port"),
         (f"postgresql://u:{PASSWORD}@h:99999/d", "port"),
+        (f"postgresql://u:{PASSWORD}@h1:99999,h2/d", "port"),
+        (f"postgresql://u:{PASSWORD}@h1:x,h2/d", "port"),
         (f"postgresql://u:{PASSWORD}@[::1/d", "cannot be read"),
         (f"postgresql://u:{PASSWORD}@h", "names no database"),
         (f"postgresql://u:{PASSWORD}@h/", "names no database"),
@@ -99,3 +118,8 @@ def driver_arguments(url: str) -> dict[str, object]:
     engine = connect(url, application_name="tests")
     _, arguments = engine.dialect.create_connect_args(parse_url(url))
     return dict(arguments)
+
+
+def connecting(url: str) -> dict[str, str]:
+    """What `connect` adds for several hosts."""
+    return _primary_of_several(parse_url(url))

@@ -1,4 +1,4 @@
-"""Each database error is the event's fault, the deployment's, or transient; and none is described with its text."""
+"""Each database error is the event's, the deployment's, transient or unknown; and none is described with its text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def of(sqlstate: str) -> psycopg2.Error:
         (errorcodes.SERIALIZATION_FAILURE, "transient"),
         (errorcodes.DEADLOCK_DETECTED, "transient"),
         (errorcodes.LOCK_NOT_AVAILABLE, "transient"),
-        (errorcodes.QUERY_CANCELED, "transient"),
+        (errorcodes.QUERY_CANCELED, "unknown"),
         (errorcodes.ADMIN_SHUTDOWN, "transient"),
         (errorcodes.CRASH_SHUTDOWN, "transient"),
         (errorcodes.CANNOT_CONNECT_NOW, "transient"),
@@ -34,9 +34,11 @@ def of(sqlstate: str) -> psycopg2.Error:
         (errorcodes.IO_ERROR, "transient"),
         (errorcodes.READ_ONLY_SQL_TRANSACTION, "transient"),
         (errorcodes.CONNECTION_FAILURE, "transient"),
-        (errorcodes.INTERNAL_ERROR, "transient"),
-        # Another worker wrote the row: the retry sees it and calls it a duplicate.
-        (errorcodes.UNIQUE_VIOLATION, "transient"),
+        (errorcodes.INTERNAL_ERROR, "unknown"),
+        (errorcodes.RAISE_EXCEPTION, "unknown"),
+        (errorcodes.INDEX_CORRUPTED, "unknown"),
+        # Of another index than the primary key, which recognises duplicates.
+        (errorcodes.UNIQUE_VIOLATION, "event"),
         (errorcodes.NUMERIC_VALUE_OUT_OF_RANGE, "event"),
         (errorcodes.STRING_DATA_RIGHT_TRUNCATION, "event"),
         (errorcodes.UNTRANSLATABLE_CHARACTER, "event"),

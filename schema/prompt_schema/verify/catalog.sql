@@ -51,7 +51,8 @@ WHERE pronamespace = 'public'::regnamespace
   AND proname IN ('uuid_v7', 'update_template_statistics', 'rebuild_template_statistics',
                   'update_ab_test_statistics', 'rebuild_ab_test_statistics', 'lock_ab_test_statistics',
                   'lock_ab_test_rule', 'end_ab_test', 'recount_ab_test', 'lock_template_activation',
-                  'enforce_single_active_template', 'lock_guardrail_statistics', 'rebuild_guardrail_statistics',
+                  'share_template_names', 'keep_former_template_name', 'enforce_single_active_template',
+                  'lock_guardrail_statistics', 'rebuild_guardrail_statistics',
                   'count_guardrail_evaluations', 'count_guardrail_violations', 'count_false_positives',
                   'resolve_written_dead_letters', 'resolve_dead_letters', 'sweep_dead_letters')
 UNION ALL

@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -19,7 +20,7 @@ from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
 from prompt_worker.consuming.outcome import Outcome, Verdict
-from prompt_worker.consuming.settling import settling
+from prompt_worker.consuming.settling import Repeats, settle
 from prompt_worker.consuming.subscription import Message
 from prompt_worker.deadletters.filters import WorkerName
 from prompt_worker.deadletters.reading import (
@@ -32,8 +33,9 @@ from prompt_worker.deadletters.reading import (
 )
 from prompt_worker.deadletters.sweep import start_sweeping
 from prompt_worker.platform.postgres.errors import describe
+from prompt_worker.platform.postgres.halving import Halving
 from prompt_worker.platform.postgres.statements import statement
-from prompt_worker.platform.postgres.transactions import Transactions, halving
+from prompt_worker.platform.postgres.transactions import Transactions
 
 if TYPE_CHECKING:
     from prompt_worker.consuming.work import Parts
@@ -88,21 +90,23 @@ class DeadLetterStore:
 
     def __init__(self, engine: Engine, stop: threading.Event, *, guardrails: str) -> None:
         self.transactions = Transactions(engine, stop)
+        self._halving: Halving[NewDeadLetter] = Halving(stop, attrgetter("key"))
         self._guardrails = guardrails
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
         """`WRITTEN`, `DUPLICATE` where it is known, or `RETRY` while the database is down. Raises `DeploymentError`."""
-        rows = [self._read(message, position) for position, message in enumerate(messages)]
 
-        def write(rows: Sequence[NewDeadLetter]) -> None:
-            changed = self.transactions.run(lambda cursor: _store(rows, cursor))
-            for row in rows:
-                outcomes[row.position] = Verdict.WRITTEN if row.position in changed else Verdict.DUPLICATE
+        def handle(positions: Sequence[int], outcomes: list[Outcome], _: Repeats) -> None:
+            def write(rows: Sequence[NewDeadLetter]) -> None:
+                changed = self.transactions.retrying(self.transactions.once, partial(_store, rows))
+                for row in rows:
+                    outcomes[row.position] = Verdict.WRITTEN if row.position in changed else Verdict.DUPLICATE
 
-        with settling(len(messages)) as (outcomes, _):
+            rows = [self._read(messages[position], position) for position in positions]
             # In the order of the keys, so that two workers that hold the same events cannot deadlock.
-            halving(sorted(rows, key=attrgetter("key")), write, _refuse)
-        return outcomes
+            self._halving(sorted(rows, key=attrgetter("key")), write, _refuse)
+
+        return settle(messages, handle)
 
     def cancel(self) -> None:
         """Ends the statements in flight, from another thread; their messages are handed back."""

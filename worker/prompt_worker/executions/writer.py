@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from io import BytesIO
 from operator import attrgetter
 from uuid import UUID
@@ -20,15 +21,17 @@ from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
-from prompt_worker.consuming.settling import settling
+from prompt_worker.consuming.settling import Repeats, settle
 from prompt_worker.consuming.subscription import Message
 from prompt_worker.event.execution import EVENT_TYPE, InvalidEventError, ReceivedEvent, now, parse
 from prompt_worker.executions.rows import HEADER, TRAILER, encode_row
-from prompt_worker.executions.templates import Templates, describe_key, key_of
+from prompt_worker.executions.templates import Templates, key_of
 from prompt_worker.platform import telemetry
-from prompt_worker.platform.postgres.errors import describe
+from prompt_worker.platform.postgres.errors import describe, error_class
+from prompt_worker.platform.postgres.halving import Halving
+from prompt_worker.platform.postgres.primary_key import PrimaryKey
 from prompt_worker.platform.postgres.statements import statement
-from prompt_worker.platform.postgres.transactions import Transactions, halving
+from prompt_worker.platform.postgres.transactions import Transactions
 
 _WRITE = statement(__name__, "write_executions")
 _STORED = statement(__name__, "stored_executions")
@@ -50,55 +53,72 @@ class ExecutionWriter:
     ) -> None:
         self._transactions = transactions(engine, stop)
         self._templates = Templates()
+        self._stored = PrimaryKey(self._transactions, "prompt_executions")
+        self._halving: Halving[Row] = Halving(stop, attrgetter("event_id"))
         # Duplicates come in runs: while they do, they are looked up first.
         self._redelivery = False
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
         """One outcome for each message. Raises `DeploymentError`."""
-        first_positions: dict[int, int] = {}
-        rows: list[Row] = []
-        unresolved: list[tuple[int, ReceivedEvent]] = []
-        received_at = now()
-        with settling(len(messages)) as (outcomes, repeats):
-            # An event becomes its row at once, while it is in the processor's cache, and is let go.
-            for position, message in enumerate(messages):
-                try:
-                    event = _read(message, received_at)
-                except InvalidEventError as error:
-                    outcomes[position] = Rejected(error.error_class, str(error))
-                    continue
-                event_id = event.event_id.int
-                first = first_positions.setdefault(event_id, position)
-                if first != position:
-                    repeats.append((position, first))
-                elif template_id := self._templates.get(event):
-                    rows.append(Row(event_id, encode_row(event, template_id), position))
-                else:
-                    unresolved.append((position, event))
-            rows += self._resolve(unresolved, outcomes)
-            # In the order of the ids: two workers that hold the same events then cannot deadlock.
-            self._store(sorted(rows, key=attrgetter("event_id")), outcomes)
-        return outcomes
+        self._templates.expire()
+        return settle(messages, partial(self._handle, messages, now()))
 
     def cancel(self) -> None:
         """Ends the statements in flight, from another thread; their messages are handed back."""
         self._transactions.cancel()
 
+    def _handle(
+        self,
+        messages: Sequence[Message],
+        received_at: datetime,
+        positions: Sequence[int],
+        outcomes: list[Outcome],
+        repeats: Repeats,
+    ) -> None:
+        first_positions: dict[int, int] = {}
+        rows: list[Row] = []
+        unresolved: list[tuple[int, ReceivedEvent]] = []
+        # An event becomes its row at once, while it is in the processor's cache, and is let go.
+        for position in positions:
+            try:
+                event = _read(messages[position], received_at)
+            except InvalidEventError as error:
+                outcomes[position] = Rejected(error.error_class, str(error))
+                continue
+            event_id = event.event_id.int
+            first = first_positions.setdefault(event_id, position)
+            if first != position:
+                repeats.append((position, first))
+            elif template_id := self._templates.get(event):
+                rows.append(Row(event_id, encode_row(event, template_id), position))
+            else:
+                unresolved.append((position, event))
+        rows += self._resolve(unresolved, outcomes)
+        gone = self._store(rows, outcomes)
+        if gone:
+            # Of templates that were deleted, and perhaps made again with another id, since they were looked up.
+            self._templates.forget()
+            for position in gone:
+                outcomes[position] = Verdict.RETRY
+            events = [(position, parse(messages[position].data, received_at)[0]) for position in gone]
+            self._store(self._resolve(events, outcomes), outcomes)
+
     def _resolve(self, events: Sequence[tuple[int, ReceivedEvent]], outcomes: list[Outcome]) -> list[Row]:
         """The rows of events, given by position, whose templates are not known yet."""
-        self._templates.find([event for _, event in events], self._transactions.run)
+        templates = self._templates.find([event for _, event in events], self._transactions.run)
         rows = []
         for position, event in events:
-            template_id = self._templates.get(event)
-            if template_id is None:
-                outcomes[position] = Rejected(
-                    "unknown_template", f"no template {describe_key(key_of(event))}"
-                )
+            template_id = templates[key_of(event)]
+            if isinstance(template_id, Rejected):
+                outcomes[position] = template_id
             else:
                 rows.append(Row(event.event_id.int, encode_row(event, template_id), position))
         return rows
 
-    def _store(self, rows: Sequence[Row], outcomes: list[Outcome]) -> None:
+    def _store(self, rows: Sequence[Row], outcomes: list[Outcome]) -> list[int]:
+        """Writes the rows; the positions of those that were refused because their template is gone."""
+        gone: list[int] = []
+
         def write(rows: Sequence[Row]) -> None:
             stored = self._transactions.retrying(self._write, rows)
             for row in rows:
@@ -106,21 +126,25 @@ class ExecutionWriter:
 
         def refuse(row: Row, error: psycopg2.Error) -> None:
             if error.pgcode == errorcodes.FOREIGN_KEY_VIOLATION:
-                self._templates.forget()
-            outcomes[row.position] = Rejected("refused_by_database", describe(error))
+                gone.append(row.position)
+            outcomes[row.position] = Rejected(error_class(error), describe(error))
 
-        halving(rows, write, refuse)
+        # In the order of the ids: two workers that hold the same events then cannot deadlock.
+        self._halving(sorted(rows, key=attrgetter("event_id")), write, refuse)
+        return gone
 
     def _write(self, rows: Sequence[Row]) -> set[int]:
         """Writes the rows in one transaction; the ids of those that were stored before it."""
         if not self._redelivery:
             try:
                 self._transactions.once(lambda cursor: _copy(rows, cursor))
-            except errors.UniqueViolation:
+            except errors.UniqueViolation as error:
+                if not self._stored.refused(error):
+                    raise
                 self._redelivery = True
             else:
                 return set()
-        stored = self._transactions.once(lambda cursor: _copy_missing(rows, cursor))
+        stored = self._stored.write_missing(rows, _copy_missing)
         self._redelivery = bool(stored)
         return stored
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from prompt_worker.guardrails.detectors.detector import Match
@@ -13,6 +13,7 @@ from prompt_worker.guardrails.evaluation import Evaluation, evaluate
 from prompt_worker.guardrails.fields import Execution
 from prompt_worker.guardrails.finding import HashKey, preview
 from prompt_worker.guardrails.guardrail import Guardrail
+from prompt_worker.guardrails.nesting import copied, text_of
 from prompt_worker.guardrails.registry import Evaluator, compile_guardrail
 from prompt_worker.guardrails.text.patterns import MATCHES_LIMIT
 
@@ -59,19 +60,20 @@ def mask(text: str, guardrail: Guardrail | Evaluator = DEFAULT_PII) -> str:
 def mask_all(value: Any, guardrail: Guardrail | Evaluator = DEFAULT_PII) -> Any:
     """A copy of `value` with every text in its nested objects and lists masked, keys included.
 
-    A number in which something is found becomes a text. Raises `GuardrailConfigError`.
+    A number in which something is found becomes a text; a value inside itself becomes a marker.
+    Raises `GuardrailConfigError`.
     """
     evaluator = _compiled(guardrail)
-    if isinstance(value, str):
-        return mask(value, evaluator)
-    if isinstance(value, Mapping):
-        return {mask(str(key), evaluator): mask_all(entry, evaluator) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [mask_all(entry, evaluator) for entry in value]
-    if isinstance(value, bool) or value is None:
-        return value
-    masked = mask(str(value), evaluator)
-    return value if masked == str(value) else masked
+    masked = partial(mask, guardrail=evaluator)
+
+    def leaf(value: Any) -> Any:
+        if isinstance(value, bool) or value is None:
+            return value
+        text = text_of(value)
+        found = masked(text)
+        return found if found != text or isinstance(value, str) else value
+
+    return copied(value, masked, leaf)
 
 
 def _replace(text: str, matches: Sequence[Match]) -> str:

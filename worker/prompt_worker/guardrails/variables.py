@@ -7,31 +7,35 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from prompt_worker.guardrails.nesting import NESTED, Around, text_of
+
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]*(?:[0-9]{1,5}[A-Za-z_-]*)?")
 _LONGEST_NAME = 64
 _LISTS = (list, tuple)
-_NESTED = (dict, *_LISTS, Mapping)
 
 
 def flatten(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(path, text) of every text and number in nested objects and lists, in order, however deep.
 
     A key that is not a plain name may itself be personal data: it is a text of its own, and the path has its number
-    instead.
+    instead. A value inside itself is left out.
     """
+    around = Around()
     levels: list[Iterator[tuple[str, Any]]] = [iter([("", variables)])]
     while levels:
         for path, value in levels[-1]:
             if isinstance(value, str):
                 if value:
                     yield path, value
-            elif isinstance(value, _NESTED):
-                levels.append(_entries(path, value))
-                break
-            elif value is not None and not isinstance(value, bool):
-                yield path, str(value)
+            elif isinstance(value, NESTED):
+                if around.enter(value) is None:
+                    levels.append(_entries(path, value))
+                    break
+            elif value is not None and not isinstance(value, bool) and (text := text_of(value)):
+                yield path, text
         else:
             levels.pop()
+            around.leave()
 
 
 def _entries(path: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -40,7 +44,7 @@ def _entries(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield f"{path}[{index}]", entry
         return
     for index, (key, entry) in enumerate(value.items()):
-        name = str(key)
+        name = text_of(key)
         if len(name) > _LONGEST_NAME or not _is_plain(name):
             yield f"{path}[#{index}].key", name
             name = f"[#{index}]"

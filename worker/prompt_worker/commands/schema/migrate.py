@@ -31,7 +31,7 @@ def _migrate(options: argparse.Namespace) -> int:
     from prompt_schema.migrate import migrate
     from prompt_worker.commands.database import open_engine
 
-    engine = open_engine("migrate", statement_timeout_ms=0, lock_timeout_ms=30_000)
+    engine = open_engine("migrate", statement_timeout_ms=0, lock_timeout_ms=30_000, any_encoding=True)
     if options.plan:
         return _print_plan(engine)
     applied = migrate(engine, print)

@@ -138,7 +138,10 @@ def _fate(letter: DeadLetter, outcome: Outcome) -> Fate:
         again = "would fail again" + (", for the same reason" if why == cause else f": {why}")
         return Fate(named, "would fail again", again)
     if outcome is Verdict.RETRY:
-        raise DeploymentError("The database became unavailable. Run the command again.")
+        raise DeploymentError(
+            "The database became unavailable, or fails on an event by an error that is not known to be the event's. "
+            "Run the command again."
+        )
     return Fate(named, *_PROSPECTS[outcome])
 
 

@@ -17,8 +17,9 @@ from prompt_worker.guardrails.detectors.config import GuardrailConfigError
 from prompt_worker.guardrails.guardrail import Guardrail
 from prompt_worker.guardrails.registry import Evaluator
 from prompt_worker.platform import telemetry
+from prompt_worker.platform.postgres.errors import may_pass
 from prompt_worker.platform.postgres.statements import statement
-from prompt_worker.platform.postgres.transactions import Transactions, is_transient
+from prompt_worker.platform.postgres.transactions import Transactions
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class ActiveGuardrails:
                 try:
                     self._compile_all(self._transactions.once(find_active))
                 except psycopg2.Error as error:
-                    if not is_transient(error):
+                    if not may_pass(error):
                         raise
             return self._evaluators
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg2
 from sqlalchemy import Engine
 
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
-from prompt_worker.consuming.settling import settling
+from prompt_worker.consuming.settling import Repeats, settle
 from prompt_worker.consuming.subscription import Message
 from prompt_worker.guardrails.finding import HashKey
 from prompt_worker.guardrails.recording.alerts import AlertTopic, deserves_alert
@@ -25,8 +26,10 @@ from prompt_worker.guardrails.recording.evaluating import EventEvaluator, Pendin
 from prompt_worker.guardrails.recording.key import open_key
 from prompt_worker.guardrails.recording.received import receive
 from prompt_worker.guardrails.recording.store import EvaluatedEvent, find_evaluated, record
-from prompt_worker.platform.postgres.errors import describe
-from prompt_worker.platform.postgres.transactions import Transactions, halving
+from prompt_worker.platform.postgres.errors import describe, error_class
+from prompt_worker.platform.postgres.halving import Halving
+from prompt_worker.platform.postgres.primary_key import PrimaryKey
+from prompt_worker.platform.postgres.transactions import Transactions
 from prompt_worker.platform.pubsub.topic import Topic
 from prompt_worker.platform.settings import GuardrailSettings
 
@@ -64,16 +67,19 @@ class GuardrailHandler:
         transactions: type[Transactions] = Transactions,
     ) -> None:
         self._transactions = transactions(engine, stop)
+        self._recorded = PrimaryKey(self._transactions, "guardrail_evaluations")
+        self._halving: Halving[EvaluatedEvent] = Halving(stop, attrgetter("event_id"))
         self._alerts = alerts
         self._evaluator = EventEvaluator(self._transactions, refresh_seconds=refresh_seconds, key=key)
         self._wary_until = 0.0
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
         """One outcome for each message, in their order. Raises `DeploymentError`."""
-        events: dict[int, PendingEvent] = {}
-        with settling(len(messages)) as (outcomes, repeats):
-            for position, message in enumerate(messages):
-                received = receive(message)
+
+        def handle(positions: Sequence[int], outcomes: list[Outcome], repeats: Repeats) -> None:
+            events: dict[int, PendingEvent] = {}
+            for position in positions:
+                received = receive(messages[position])
                 if received is None:
                     outcomes[position] = Verdict.SKIPPED  # the execution worker dead-letters it
                     continue
@@ -82,7 +88,8 @@ class GuardrailHandler:
                 if first != position:
                     repeats.append((position, first))
             self._handle(list(events.values()), outcomes)
-        return outcomes
+
+        return settle(messages, handle)
 
     def cancel(self) -> None:
         """Ends the statements in flight, from another thread; their messages are handed back."""
@@ -123,7 +130,7 @@ class GuardrailHandler:
 
     def _record(self, evaluated: Sequence[EvaluatedEvent], outcomes: list[Outcome]) -> None:
         def write(events: Sequence[EvaluatedEvent]) -> None:
-            before = self._transactions.retrying(record, events, self._transactions)
+            before = self._transactions.retrying(record, events, self._transactions, self._recorded)
             self._mark_repeats([one for one in events if one.event_id in before], outcomes)
             written = [one for one in events if one.event_id not in before]
             for one in written:
@@ -131,6 +138,6 @@ class GuardrailHandler:
             count_recorded(written)
 
         def refuse(event: EvaluatedEvent, error: psycopg2.Error) -> None:
-            outcomes[event.position] = Rejected("refused_by_database", describe(error))
+            outcomes[event.position] = Rejected(error_class(error), describe(error))
 
-        halving(evaluated, write, refuse)
+        self._halving(evaluated, write, refuse)

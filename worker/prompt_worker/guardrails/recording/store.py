@@ -12,6 +12,7 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.guardrails.evaluation import Decision
 from prompt_worker.guardrails.recording.violation import Violation, to_json
+from prompt_worker.platform.postgres.primary_key import PrimaryKey
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions
 
@@ -38,15 +39,18 @@ def find_evaluated(event_ids: Iterable[UUID], cursor: cursor) -> set[UUID]:
     return {UUID(event_id) for (event_id,) in cursor}
 
 
-def record(events: Sequence[EvaluatedEvent], transactions: Transactions) -> set[UUID]:
+def record(events: Sequence[EvaluatedEvent], transactions: Transactions, recorded: PrimaryKey) -> set[UUID]:
     """Records all of them in one transaction; returns the ids of those that were recorded before.
 
-    Raises `DeploymentError`, or the `psycopg2.Error` of the only attempt: then none is recorded.
+    `recorded` is the primary key of `guardrail_evaluations`. Raises `DeploymentError`, or the `psycopg2.Error` of the
+    only attempt: then none is recorded.
     """
     try:
         transactions.once(lambda cursor: _write(events, cursor))
-    except psycopg2.errors.UniqueViolation:
-        return transactions.once(lambda cursor: _write_missing(events, cursor))
+    except psycopg2.errors.UniqueViolation as error:
+        if not recorded.refused(error):
+            raise
+        return recorded.write_missing(events, _write_missing)
     return set()
 
 

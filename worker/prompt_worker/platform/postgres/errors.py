@@ -1,4 +1,4 @@
-"""Which database errors are transient, which are the event's own fault, and which are the deployment's."""
+"""Which database errors pass, which are the event's, which are the deployment's, and which are not known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from psycopg2 import errorcodes
 
 from prompt_worker.platform.failures import DeploymentError
 
-Kind = Literal["transient", "event", "deployment"]
+Kind = Literal["event", "transient", "deployment", "unknown"]
 
 # SQLSTATE classes, https://www.postgresql.org/docs/current/errcodes-appendix.html
 _EVENT = {
@@ -24,20 +24,63 @@ _DEPLOYMENT = {
     "3F",  # no such schema
     "42",  # syntax error or access rule violation: a missing table, column or privilege
 }
-# A row that another worker is writing: once it is committed, this one is a duplicate.
-_TRANSIENT = {errorcodes.UNIQUE_VIOLATION}
+_TRANSIENT = {
+    "08",  # connection exception
+    "40",  # transaction rollback: deadlock, serialization failure
+    "53",  # insufficient resources: disk full, out of memory, too many connections
+    "57",  # operator intervention: shutdown, crash, starting up
+    "58",  # system error: input and output
+}
+# Passes on another connection: after a failover this one may still lead to the old primary.
+_TRANSIENT_STATES = {errorcodes.LOCK_NOT_AVAILABLE, errorcodes.READ_ONLY_SQL_TRANSACTION}
+# A statement timeout: the batch may be too large, one event may be, or the server is slow.
+_UNKNOWN_STATES = {errorcodes.QUERY_CANCELED}
+# Where PostgreSQL writes to its disk: what fails there is an "internal error" if errno has no SQLSTATE of its own.
+_STORAGE = {"md.c", "fd.c", "smgr.c", "bufmgr.c", "buffile.c", "xlog.c", "slru.c"}
+_UNSENT = (psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.NotSupportedError)
+# Raised inside a function, such as a trigger's: it is about what the function does, not about the row that fired it.
+_IN_FUNCTION = re.compile(r"^PL/\w+", re.MULTILINE)
+
+
+class WrittenMeanwhileError(psycopg2.OperationalError):
+    """Another worker committed some of the same rows between two statements: the next attempt finds them stored."""
+
+    pgcode = errorcodes.UNIQUE_VIOLATION
 
 
 def classify(error: psycopg2.Error) -> Kind:
-    """Anything unknown is transient: an event is never given up for a fault of the server."""
-    sqlstate = error.pgcode or ""
-    if sqlstate in _TRANSIENT:
-        return "transient"
-    if sqlstate[:2] in _EVENT:
-        return "event"
-    if sqlstate[:2] in _DEPLOYMENT:
+    """What the error is about, by its SQLSTATE and by what raised it.
+
+    `event`: the rows themselves, each time they are written. `transient`: it passes. `deployment`: no retry helps.
+    `unknown`: the rows or the server, which only other rows can show.
+    """
+    sqlstate, sqlstate_class = error.pgcode, (error.pgcode or "")[:2]
+    if sqlstate is None or isinstance(error, WrittenMeanwhileError):
+        # The client library's own is a connection that broke, or a value that it cannot send.
+        return "unknown" if isinstance(error, _UNSENT) else "transient"
+    if sqlstate_class in _EVENT:
+        return "unknown" if _IN_FUNCTION.search(error.diag.context or "") else "event"
+    if sqlstate_class in _DEPLOYMENT:
         return "deployment"
-    return "transient"
+    passes = sqlstate_class in _TRANSIENT or sqlstate in _TRANSIENT_STATES
+    if sqlstate not in _UNKNOWN_STATES and (passes or error.diag.source_file in _STORAGE):
+        return "transient"
+    return "unknown"
+
+
+def error_class(error: psycopg2.Error) -> str:
+    """The error class of the dead letter of an event that was refused with `error`."""
+    return "refused_by_database" if classify(error) == "event" else "unknown_error"
+
+
+def is_transient(error: BaseException) -> bool:
+    """It passes: waiting is right, however long."""
+    return isinstance(error, psycopg2.Error) and classify(error) == "transient"
+
+
+def may_pass(error: BaseException) -> bool:
+    """It passes, or may: waiting is right for a while."""
+    return isinstance(error, psycopg2.Error) and classify(error) in ("transient", "unknown")
 
 
 def describe(error: psycopg2.Error) -> str:

@@ -1,4 +1,4 @@
-"""Can this process do its work: is the database reachable, and is every migration of this version applied?"""
+"""Can this process do its work: can the database be written to, and is every migration of this version applied?"""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import psycopg2
 from psycopg2 import errors
 
 from prompt_schema.migrate import read
+from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.errors import describe
 from prompt_worker.platform.postgres.statements import statement
@@ -51,12 +52,19 @@ class Readiness:
 
     def _ask(self) -> str | None:
         try:
-            applied = self._applied()
+            read_only, applied = self._find()
+        except DeploymentError as error:
+            log.warning("not ready: %s", error)
+            return "the database cannot be used: the log says why"
         except psycopg2.Error as error:
             log.warning("not ready: %s", describe(error))
             return "the database does not answer: the log says why"
         finally:
             self._engine.dispose()
+        if read_only:
+            problem = "the database is read-only: a standby, or a server that protects a full disk"
+            log.warning("not ready: %s", problem)
+            return problem
         missing = [version for version in self._needed if version not in applied]
         if not missing:
             return None
@@ -64,11 +72,14 @@ class Readiness:
         log.warning("not ready: %s", problem)
         return problem
 
-    def _applied(self) -> set[str]:
+    def _find(self) -> tuple[bool, set[str]]:
+        """Whether the database is read-only, and the migrations that are applied."""
         with closing(self._engine.raw_connection()) as connection:
             asking = connection.cursor()
+            asking.execute("SHOW transaction_read_only")
+            read_only = asking.fetchall() == [("on",)]
             try:
                 asking.execute(_APPLIED)
             except errors.UndefinedTable:
-                return set()
-            return {version for (version,) in asking.fetchall()}
+                return read_only, set()
+            return read_only, {version for (version,) in asking.fetchall()}

@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from prompt_worker.platform.failures import DeploymentError
-from prompt_worker.platform.postgres.errors import describe, explain
-from prompt_worker.platform.postgres.transactions import Transactions, is_transient
+from prompt_worker.platform.postgres.errors import describe, explain, is_transient
+from prompt_worker.platform.postgres.transactions import Transactions
 
 Result = TypeVar("Result")
 

@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import ParamSpec, TypeVar, cast
 
@@ -27,14 +27,22 @@ from tenacity import (
 from tenacity.nap import sleep_using_event
 
 from prompt_worker.platform import telemetry
-from prompt_worker.platform.postgres.errors import classify, describe, explain
+from prompt_worker.platform.postgres.errors import (
+    classify,
+    describe,
+    explain,
+    is_transient,
+    may_pass,
+)
 from prompt_worker.platform.process import health
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
-Row = TypeVar("Row")
+
+# After so long without a success, an error that is not known is taken for the deployment's.
+PATIENCE = 120.0
 
 
 class Transactions:
@@ -42,6 +50,7 @@ class Transactions:
 
     def __init__(self, engine: Engine, stop: threading.Event) -> None:
         self._engine = engine
+        self._stop = stop
         self._busy: set[PoolProxiedConnection] = set()
         self._retrying = Retrying(
             retry=retry_if_exception(is_transient),
@@ -63,11 +72,12 @@ class Transactions:
             connection_.commit()
             telemetry.record("write", time.perf_counter() - started)
         except psycopg2.Error as error:
-            if classify(error) == "deployment":
-                raise explain(error) from None
-            if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-                # It may be dead: the next attempt opens a new one.
+            kind = classify(error)
+            if kind != "event":
+                # It may be dead, or lead to a server that is no longer the primary: the next attempt opens a new one.
                 connection_.invalidate()
+            if kind == "deployment":
+                raise explain(error) from None
             raise
         finally:
             self._busy.discard(connection_)
@@ -75,13 +85,26 @@ class Transactions:
         return result
 
     def run(self, work: Callable[[cursor], Result]) -> Result:
-        """`once`, retried while the error is transient."""
-        return self.retrying(self.once, work)
+        """`once`, retried while the error passes or may pass; one that is not known for `PATIENCE` seconds at most.
+
+        Raises `DeploymentError`, or the last `psycopg2.Error` once `stop` is set.
+        """
+        started = time.monotonic()
+
+        def patient(error: BaseException) -> bool:
+            return is_transient(error) or (may_pass(error) and time.monotonic() - started < PATIENCE)
+
+        try:
+            return cast(Result, self._retrying.copy(retry=retry_if_exception(patient))(self.once, work))
+        except psycopg2.Error as error:
+            if classify(error) == "unknown" and not self._stop.is_set():
+                raise explain(error) from None
+            raise
 
     def retrying(
         self, attempt: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """`attempt`, retried while the error is transient. Raises the last error once `stop` is set."""
+        """`attempt`, retried while the error passes. Raises each other one, and the last once `stop` is set."""
         return self._retrying(attempt, *args, **kwargs)
 
     def cancel(self) -> None:
@@ -95,36 +118,6 @@ class Transactions:
                 descriptor = cast(connection, busy.dbapi_connection).fileno()
                 with socket.socket(fileno=os.dup(descriptor)) as connected:
                     connected.shutdown(socket.SHUT_RDWR)
-
-
-def halving(
-    rows: Sequence[Row],
-    write: Callable[[Sequence[Row]], object],
-    refuse: Callable[[Row, psycopg2.Error], None],
-) -> None:
-    """Writes all rows, in halves where the database refuses one; `refuse` gets each refused row.
-
-    Raises every error that is not a row's own fault.
-    """
-    if not rows:
-        return
-    try:
-        write(rows)
-    except psycopg2.Error as error:
-        if classify(error) != "event":
-            raise
-        if len(rows) == 1:
-            refuse(rows[0], error)
-            return
-    else:
-        return
-    middle = len(rows) // 2
-    halving(rows[:middle], write, refuse)
-    halving(rows[middle:], write, refuse)
-
-
-def is_transient(error: BaseException) -> bool:
-    return isinstance(error, psycopg2.Error) and classify(error) == "transient"
 
 
 def _report_retry(attempt: RetryCallState) -> None:
