@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from prompt_worker.commands.cli import main
-from prompt_worker.commands.dead_letters.list_report import PAGE
+from prompt_worker.commands.dead_letters.reports.listing import PAGE
 from prompt_worker.deadletters.summary import COLUMNS
 from tests.support.deadletters import GUARDRAILS, PUBLISHED, Letters, forwarded, letter, made
 from tests.support.events import body, id_of

@@ -24,8 +24,8 @@ from prompt_worker import Publisher
 from prompt_worker.event.execution import InvalidEventError, encode, parse
 from prompt_worker.publishing.connection import Connection
 from prompt_worker.publishing.delivery import Delivery
+from prompt_worker.publishing.encoding.message import Message
 from prompt_worker.publishing.errors import UnpublishableError
-from prompt_worker.publishing.message import Message
 from tests.support.topic import Topic, an_event
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from prompt_worker import ExecutionEvent
 from prompt_worker.event.execution import InvalidEventError, parse
-from prompt_worker.publishing.body import BODY_LIMIT, make_body
+from prompt_worker.publishing.encoding.body import BODY_LIMIT, make_body
 from tests.support.topic import an_event
 
 

@@ -10,8 +10,8 @@ import pytest
 from msgspec import Raw
 
 from prompt_worker.publishing.delivery import Delivery
+from prompt_worker.publishing.encoding.message import Message
 from prompt_worker.publishing.errors import UnavailableError, UnpublishableError
-from prompt_worker.publishing.message import Message
 
 
 class FakeConnection:

@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 from prompt_worker.event.execution import parse
-from prompt_worker.publishing.body import make_body
-from prompt_worker.publishing.message import make_message
+from prompt_worker.publishing.encoding.body import make_body
+from prompt_worker.publishing.encoding.message import make_message
 from tests.support.topic import an_event
 
 

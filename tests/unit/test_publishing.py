@@ -22,8 +22,8 @@ from prompt_worker.event.execution import COUNTS, InvalidEventError, parse
 from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.pubsub.topology import Names
 from prompt_worker.platform.settings import PublisherSettings
-from prompt_worker.publishing.body import make_body
-from prompt_worker.publishing.message import make_message
+from prompt_worker.publishing.encoding.body import make_body
+from prompt_worker.publishing.encoding.message import make_message
 from prompt_worker.publishing.target import read_target
 from prompt_worker.publishing.tracing import carry_on
 from tests.support.topic import an_event

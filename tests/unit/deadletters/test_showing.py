@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from prompt_worker.commands.dead_letters.filters import add_filters, filter_of, parse_when
-from prompt_worker.commands.dead_letters.letter_report import print_letter
-from prompt_worker.commands.dead_letters.printable import printable
-from prompt_worker.commands.dead_letters.summary_report import sparkline
+from prompt_worker.commands.dead_letters.reports.letter import print_letter
+from prompt_worker.commands.dead_letters.reports.summary import sparkline
+from prompt_worker.commands.printable import printable
 from prompt_worker.deadletters.filters import Filter
 from prompt_worker.deadletters.letter import shown
 from tests.support.events import body, with_raw

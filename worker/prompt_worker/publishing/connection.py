@@ -12,8 +12,8 @@ from google.cloud import pubsub_v1
 from google.pubsub_v1 import PublisherClient
 from google.pubsub_v1.types import PublishRequest, PubsubMessage
 
+from prompt_worker.publishing.encoding.message import Message
 from prompt_worker.publishing.errors import UnavailableError, UnpublishableError
-from prompt_worker.publishing.message import Message
 
 _Request: Any = PublishRequest.pb()
 _Message: Any = PubsubMessage.pb()

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from prompt_worker.publishing.encoding.message import Message
 from prompt_worker.publishing.errors import UnavailableError, UnpublishableError
-from prompt_worker.publishing.message import Message
 
 log = logging.getLogger(__name__)
 

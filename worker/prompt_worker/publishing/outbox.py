@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from prompt_worker.platform.pubsub.limits import REQUEST_MESSAGES
-from prompt_worker.publishing.message import Message
+from prompt_worker.publishing.encoding.message import Message
 
 BATCH_EVENTS = REQUEST_MESSAGES
 # Of bodies; a larger one travels alone.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
 from prompt_worker.event.execution import ExecutionEvent, InvalidEventError
-from prompt_worker.publishing.body import make_body
 from prompt_worker.publishing.delivery import Delivery
+from prompt_worker.publishing.encoding.body import make_body
 from prompt_worker.publishing.outbox import Outbox, Pending
 from prompt_worker.publishing.processes import ProcessLocal
 from prompt_worker.publishing.sender import Sender

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from prompt_worker.event.execution import InvalidEventError
 from prompt_worker.platform.process.wakeup import Wakeup
 from prompt_worker.publishing.delivery import Delivery
+from prompt_worker.publishing.encoding.message import make_message
 from prompt_worker.publishing.errors import UnavailableError, UnpublishableError
 from prompt_worker.publishing.losses import Losses, succeed
-from prompt_worker.publishing.message import make_message
 from prompt_worker.publishing.outbox import BATCH_EVENTS, Outbox, Pending
 from prompt_worker.publishing.spool.backlog import Backlog
 

@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
 
 def _discard(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.dead_letters.ending_report import end_and_print
+    from prompt_worker.commands.dead_letters.reports.ending import end_and_print
     from prompt_worker.deadletters.ending import prepare_discard
 
     session, console = open_session("dead-letters"), open_console(stderr=options.json)

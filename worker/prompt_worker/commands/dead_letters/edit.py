@@ -38,7 +38,7 @@ def add(commands: Commands) -> None:
 def _edit(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
     from prompt_worker.commands.dead_letters.editor import edit_by_hand, save_privately
-    from prompt_worker.commands.dead_letters.printable import printable_lines
+    from prompt_worker.commands.printable import printable_lines
     from prompt_worker.deadletters.correction import CorrectionError, difference
     from prompt_worker.deadletters.editing import edit, find_original
     from prompt_worker.platform.failures import DeploymentError

@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
 
 def _list(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.dead_letters.list_report import print_list
+    from prompt_worker.commands.dead_letters.reports.listing import print_list
     from prompt_worker.deadletters.listing import listed
 
     session = open_session("dead-letters")

@@ -64,7 +64,7 @@ def add(commands: Commands) -> None:
 
 def _replay(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.dead_letters.replay_report import (
+    from prompt_worker.commands.dead_letters.reports.replay import (
         print_selection,
         rehearse_and_print,
         send_and_print,

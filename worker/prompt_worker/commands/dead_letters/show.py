@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
 
 def _show(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.dead_letters.letter_report import print_letter
+    from prompt_worker.commands.dead_letters.reports.letter import print_letter
     from prompt_worker.deadletters.letter import find
 
     letter = find(open_session("dead-letters"), options.id)

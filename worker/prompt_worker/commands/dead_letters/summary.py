@@ -21,7 +21,7 @@ def add(commands: Commands) -> None:
 
 def _summary(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.dead_letters.summary_report import print_summary
+    from prompt_worker.commands.dead_letters.reports.summary import print_summary
     from prompt_worker.deadletters.summary import summarize
 
     summary = summarize(open_session("dead-letters"), filter_of(options), limit=options.limit)

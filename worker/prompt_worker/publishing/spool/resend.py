@@ -9,9 +9,9 @@ from msgspec import DecodeError
 from msgspec.json import Decoder
 
 from prompt_worker.publishing.delivery import Delivery
+from prompt_worker.publishing.encoding.message import Message
 from prompt_worker.publishing.errors import UnavailableError, UnpublishableError
 from prompt_worker.publishing.losses import Losses
-from prompt_worker.publishing.message import Message
 from prompt_worker.publishing.outbox import BATCH_BYTES, BATCH_EVENTS
 from prompt_worker.publishing.spool.spool import Segment
 

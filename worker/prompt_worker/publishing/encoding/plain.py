@@ -23,7 +23,7 @@ from typing import Any
 
 from msgspec import Raw, to_builtins
 
-from prompt_worker.publishing.keys import unique
+from prompt_worker.publishing.encoding.keys import unique
 
 CIRCULAR = "<circular reference>"
 TOO_DEEP = "<nested too deeply>"

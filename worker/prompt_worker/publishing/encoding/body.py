@@ -55,7 +55,7 @@ def _plain_body(event: ExecutionEvent) -> tuple[dict[str, Any], bytes]:
 
 def _event_plain(event: ExecutionEvent, depth: int) -> dict[str, Any]:
     # Late: few services need it.
-    from prompt_worker.publishing.plain import plain
+    from prompt_worker.publishing.encoding.plain import plain
 
     given = {name: getattr(event, name) for name in event.__struct_fields__}
     made = {name: plain(value, depth) for name, value in given.items() if value is not NO_VIOLATIONS}

@@ -6,7 +6,7 @@ from msgspec import Raw, Struct
 
 from prompt_worker.event.execution import COUNTS, EVENT_TYPE, InvalidEventError, parse
 from prompt_worker.event.whole import with_rounded_numbers
-from prompt_worker.publishing.keys import with_unique_keys
+from prompt_worker.publishing.encoding.keys import with_unique_keys
 
 
 class Message(Struct):

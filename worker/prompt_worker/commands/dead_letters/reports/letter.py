@@ -7,7 +7,7 @@ import json
 from rich.table import Table
 
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.dead_letters.printable import printable, printable_lines
+from prompt_worker.commands.printable import printable, printable_lines
 from prompt_worker.deadletters.letter import Letter, shown
 
 # Printed on their own, or of use to programs only.
