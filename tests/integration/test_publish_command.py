@@ -161,7 +161,7 @@ def test_publish_command_names_closed_standard_input(topic: Topic) -> None:
     )
 
 
-def test_publish_command_counts_what_was_read_before_a_file_failed(
+def test_publish_command_counts_lines_before_a_file_failed(
     topic: Topic, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def failing() -> Iterator[bytes]:
