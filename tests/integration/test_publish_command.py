@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -126,3 +127,47 @@ def test_publish_command_stops_waiting_for_a_missing_topic(
     assert publish_file.run(BytesIO(lines(1)[0]), Publisher(project), patience=1.0) == 1
     assert "1 given up" in capfd.readouterr().out
     assert "run `prompt-worker topics`" in caplog.text
+
+
+def test_publish_command_refuses_an_array_with_a_hint(
+    topic: Topic, capfd: pytest.CaptureFixture[str]
+) -> None:
+    array = b"[\n" + b",\n".join(lines(3)) + b"\n]\n"
+    publisher = Publisher(topic.project)
+    with pytest.raises(publish_file.FormatError, match=r"jq -c '\.\[\]'") as caught:
+        publish_file.run(BytesIO(array), publisher)
+    assert (caught.value.exit_code, publisher.counts) == (65, (0, 0, 0, 0))
+    assert capfd.readouterr().out == ""
+
+
+def test_publish_command_skips_a_byte_order_mark(topic: Topic) -> None:
+    events = lines(2)
+    assert publish_file.run(BytesIO(b"\xef\xbb\xbf" + b"\n".join(events)), Publisher(topic.project)) == 0
+    assert topic.receive_ids(2) == {json.loads(line)["event_id"] for line in events}
+
+
+def test_publish_command_names_closed_standard_input(topic: Topic) -> None:
+    ended = subprocess.run(
+        ["bash", "-c", '"$0" -m prompt_worker publish - <&-', sys.executable],
+        env={**os.environ, "PUBSUB_PROJECT_ID": topic.project, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stderr) == (
+        66,
+        "prompt-worker: cannot read standard input: it is closed\n",
+    )
+
+
+def test_publish_command_counts_lines_before_a_file_failed(
+    topic: Topic, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def failing() -> Iterator[bytes]:
+        yield lines(1)[0]
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(publish_file.SourceError, match="cannot read on: Input/output error"):
+        publish_file.run(failing(), Publisher(topic.project))  # type: ignore[arg-type]
+    assert capfd.readouterr().out == "1 of 1 events published\n"

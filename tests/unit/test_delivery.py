@@ -70,7 +70,7 @@ def test_refused_message_is_at_fault_beside_an_accepted_one() -> None:
     assert [str(result) for result in results] == ["refused", "refused", "a"]
 
 
-def test_single_refused_message_after_an_accepted_one_is_at_fault() -> None:
+def test_single_refused_message_after_an_accepted_is_at_fault() -> None:
     delivery = Delivery(FakeConnection().connect, 10)
     delivery.send(named("a"))
     assert [str(result) for result in delivery.send(bad(1))] == ["refused"]
