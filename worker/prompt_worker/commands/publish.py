@@ -11,6 +11,7 @@ from typing import BinaryIO
 import msgspec
 
 from prompt_worker.commands.command import Commands, add_command
+from prompt_worker.commands.streams import ClosedStream
 from prompt_worker.platform.failures import Failure
 from prompt_worker.platform.process.signals import interrupts
 from prompt_worker.platform.process.wakeup import Wakeup
@@ -53,7 +54,7 @@ def source(name: str) -> Iterator[BinaryIO]:
     """The file of that name, or standard input for `-`. Raises `SourceError`."""
     if name == "-":
         # As the shell's `<&-` leaves it.
-        if sys.stdin is None:
+        if sys.stdin is None or isinstance(sys.stdin, ClosedStream):
             raise SourceError("cannot read standard input: it is closed")
         yield sys.stdin.buffer
         return

@@ -20,8 +20,8 @@ def prepare_streams() -> None:
     codecs.register_error(_ESCAPING, _escape)
     if not (sys.stdin and sys.stdout and sys.stderr):
         _fill_standard_descriptors()
-    sys.stdin = sys.stdin or _Closed("standard input")
-    sys.stdout = sys.stdout or _Closed("standard output")
+    sys.stdin = sys.stdin or ClosedStream("standard input")
+    sys.stdout = sys.stdout or ClosedStream("standard output")
     # Where nothing can be said the exit code says it.
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
@@ -52,14 +52,14 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
     return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2)), error.end
 
 
-class _Closed(io.TextIOBase):
+class ClosedStream(io.TextIOBase):
     """In place of a stream that was closed before the process began."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     @property
-    def buffer(self) -> _Closed:
+    def buffer(self) -> ClosedStream:
         return self
 
     def write(self, _text: str) -> NoReturn:
