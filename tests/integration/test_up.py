@@ -49,11 +49,19 @@ def read_until(process: subprocess.Popen[str], marker: str) -> str:
     return "".join(lines)
 
 
+def runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        # It ended between the two questions.
+        return False
+
+
 def wait_until_gone(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those that still run after 20 s; a zombie has ended."""
     deadline = time.monotonic() + 20
     while True:
-        left = [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+        left = [one for one in processes if runs(one)]
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.1)
