@@ -181,5 +181,6 @@ class Publisher:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
+    # An exception whose own text cannot be made must not hide the one that is being recorded.
     except Exception:
         return ""

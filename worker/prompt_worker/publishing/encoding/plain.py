@@ -73,6 +73,7 @@ class _Walk:
         """What `value` becomes, and what is to be put into it: positions, each with its item."""
         try:
             simple = _simple(value)
+        # A caller's own class may raise anything: the value gets a marker, and the event arrives.
         except Exception:
             simple = _unshown(value)
         if isinstance(simple, dict | list):
@@ -180,6 +181,7 @@ def _converted(value: Any) -> Any:
 def _key(key: Any) -> str:
     try:
         return _text(key if isinstance(key, str) and not isinstance(key, Enum) else str(_key_value(key)))
+    # As for a value.
     except Exception:
         return _unshown(key)
 
