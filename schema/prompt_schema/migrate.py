@@ -16,6 +16,7 @@ import psycopg2
 from sqlalchemy import Engine, text
 
 from prompt_schema.errors import MigrationError
+from prompt_schema.folding import fold
 from prompt_schema.refusal import PATIENCE, explain
 from prompt_schema.takeover.carrying_out import plan_takeover, take_over
 from prompt_schema.takeover.plan import Plan
@@ -69,6 +70,7 @@ def migrate(
             _apply(engine, migration, report)
             report(f"applied {migration.file}: {migration.description}")
             applied.append(migration.version)
+        fold(engine)
     return applied
 
 

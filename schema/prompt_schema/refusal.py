@@ -26,7 +26,11 @@ def explain(what: str, error: psycopg2.Error) -> str:
     parts = [f"{what}: {diagnosis.message_primary}."]
     # Details of data errors quote rows; those of all others name what is in the way.
     if diagnosis.message_detail and diagnosis.sqlstate[:2] not in ("22", "23"):
-        parts.append(diagnosis.message_detail)
-    parts.append(diagnosis.message_hint or _NEXT.get(diagnosis.sqlstate, "Fix the cause and migrate again."))
+        parts.append(f"{diagnosis.message_detail.rstrip('.')}.")
+    hint = diagnosis.message_hint
+    # PostgreSQL's own advice is to drop what other programs need.
+    if not hint or "CASCADE" in hint:
+        hint = _NEXT.get(diagnosis.sqlstate, "Fix the cause and migrate again.")
+    parts.append(hint)
     parts.append("Nothing of this migration was kept.")
     return " ".join(parts)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, Row, text
 
 from prompt_schema.errors import MigrationError
+from prompt_schema.folding import fold
 from prompt_schema.migrate import pending, read
 
 _RECOUNT = (Path(__file__).parent / "verify" / "recount.sql").read_text(encoding="utf-8")
@@ -22,7 +23,10 @@ _REBUILD = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One wrong counter; `key` is a template's name and version, or an experiment's or guardrail's name."""
+    """One wrong counter; `key` is a template's name and version, or an experiment's or guardrail's name.
+
+    Of `prompt_executions`, rows that count for another template than the one they name; `key` is what they name.
+    """
 
     table: str
     key: str
@@ -36,10 +40,9 @@ def recount(engine: Engine) -> list[Difference]:
 
     Reads all executions and evaluations once. Raises `MigrationError` where the schema is not up to date.
     """
-    return [
-        Difference(row.in_table, row.key, row.counter, row.stored, row.counted)
-        for row in _differences(engine)
-    ]
+    differences = _differences(engine)
+    fold(engine)
+    return [Difference(row.in_table, row.key, row.counter, row.stored, row.counted) for row in differences]
 
 
 def rebuild(engine: Engine) -> int:
@@ -47,7 +50,7 @@ def rebuild(engine: Engine) -> int:
 
     Returns the number of templates, experiments and guardrails corrected. Raises `MigrationError` as `recount` does.
     """
-    wrong = {(row.in_table, row.id) for row in _differences(engine)}
+    wrong = {(row.in_table, row.id) for row in _differences(engine) if row.in_table in _REBUILD}
     for table, row_id in sorted(wrong, key=str):
         with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
             connection.execute(text("SET LOCAL statement_timeout = 0"))

@@ -19,6 +19,7 @@ from time import monotonic
 from rich.console import Console
 
 from tests.benchmarks import (
+    contention,
     cpu,
     growth,
     guarding,
@@ -45,6 +46,7 @@ PARTS = (
     "drain",
     "write-path",
     "scaling",
+    "contention",
     "short-drain",
     "latency",
     "publisher",
@@ -102,7 +104,7 @@ def main() -> None:
 def measure(running: Services, options: argparse.Namespace, report: Report) -> Iterator[Row]:
     only = set(options.only)
     database = running.new_database("bench").migrate()
-    if only & {"drain", "write-path", "scaling"}:
+    if only & {"drain", "write-path", "scaling", "contention"}:
         stage = Stage.set(running, database, report, options.events)
         yield from on_stage(stage, only, options.turns)
         stage.backlog.delete()
@@ -141,6 +143,8 @@ def on_stage(stage: Stage, only: set[str], turns: int) -> Iterator[Row]:
         yield write_path.measure(stage, turns)
     if "scaling" in only:
         yield scaling.measure(stage, turns)
+    if "contention" in only:
+        yield from contention.measure(stage, turns)
 
 
 def long_drain(running: Services, database: Database, number: int, report: Report) -> Row:

@@ -17,7 +17,7 @@ CHECK_SECONDS = 0.04
 STALLED_SECONDS = 60.0
 MEMORY_GOAL = 130_000_000
 FLAT = 1.1
-_WRITTEN = "SELECT coalesce(sum(total_executions), 0)::bigint FROM prompt_templates"
+_WRITTEN = "SELECT coalesce(sum(total_executions), 0)::bigint FROM v_template_statistics"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def watch(
 
 
 def _wait(url: str, before: int, number: int, children: Sequence[ChildProcess]) -> Memory:
-    """Until all are counted, by the three template rows, which are committed together with the executions."""
+    """Until all are counted, by the statistics of three templates, which are committed together with the executions."""
     samples: list[tuple[int, int]] = []
     progress, progressed = 0, time.monotonic()
     with session(url) as watching, watching.cursor() as cursor:

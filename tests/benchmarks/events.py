@@ -102,7 +102,10 @@ def bodies(number: int, templates: Sequence[Template]) -> list[bytes]:
 
 def copy_input(messages: Sequence[bytes]) -> bytes:
     """The same events as one binary COPY, the cheapest form for the server, in the order of their ids."""
+    return b"".join([HEADER, *rows_of(messages), TRAILER])
+
+
+def rows_of(messages: Sequence[bytes]) -> list[bytes]:
+    """The same events as rows of a binary COPY, in the order of their ids."""
     events = sorted((parse(message)[0] for message in messages), key=lambda event: event.event_id)
-    return b"".join(
-        [HEADER, *(encode_row(event, event.template_id) for event in events if event.template_id), TRAILER]
-    )
+    return [encode_row(event, event.template_id) for event in events if event.template_id]

@@ -24,8 +24,8 @@ SHORT_GOAL, LONG_GOAL = 0.60, 0.70
 KEY = {"PROMPT_WORKER_HMAC_KEY": "of the benchmarks, 32 characters and more"}
 # Counters, committed with the rows they count: a check costs next to nothing.
 DONE = {
-    "executions": "SELECT coalesce(sum(total_executions), 0) FROM prompt_templates",
-    "guardrails": "SELECT max(total_checks) FROM prompt_guardrails",
+    "executions": "SELECT coalesce(sum(total_executions), 0)::bigint FROM v_template_statistics",
+    "guardrails": "SELECT max(total_checks) FROM v_guardrail_statistics",
 }
 
 

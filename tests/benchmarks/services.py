@@ -60,7 +60,10 @@ class Database:
 
     def empty(self) -> None:
         """No rows, counters at zero, and nothing left to write that a later run would pay for."""
-        self.execute("TRUNCATE prompt_executions, guardrail_evaluations, guardrail_violations")
+        self.execute(
+            "TRUNCATE prompt_executions, guardrail_evaluations, guardrail_violations, prompt_template_deltas, "
+            "ab_test_deltas, guardrail_deltas"
+        )
         self.execute("SELECT rebuild_template_statistics(id) FROM prompt_templates")
         self.execute("SELECT rebuild_guardrail_statistics(id) FROM prompt_guardrails")
         for statement in ("VACUUM FULL prompt_templates", "VACUUM FULL prompt_guardrails", "CHECKPOINT"):

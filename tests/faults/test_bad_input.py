@@ -175,7 +175,7 @@ def test_one_bad_event_among_a_thousand_rejects_no_other(
     assert SECRET.split(",", maxsplit=1)[0] not in rejected.reason
     with connected(database) as cursor:
         cursor.execute(
-            "SELECT (SELECT count(*) FROM prompt_executions), sum(total_executions) FROM prompt_templates"
+            "SELECT (SELECT count(*) FROM prompt_executions), sum(total_executions) FROM v_template_statistics"
         )
         assert cursor.fetchone() == (999, 999)
 

@@ -29,7 +29,7 @@ def test_four_workers_share_a_subscription(pipeline: Pipeline) -> None:
         assert sum(worker.totals.get("written", 0) for worker in workers) == len(published)
         assert sum(1 for worker in workers if worker.totals.get("written")) > 1
     pipeline.assert_exact(published)
-    totals = pipeline.query("SELECT sum(total_executions) FROM prompt_templates")
+    totals = pipeline.query("SELECT sum(total_executions) FROM v_template_statistics")
     assert totals == [(len(published),)]
 
 

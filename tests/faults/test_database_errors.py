@@ -61,7 +61,7 @@ def write(writer: ExecutionWriter, *published: bytes) -> list[Outcome]:
 def rows(database: str) -> int:
     with connected(database) as cursor:
         cursor.execute(
-            "SELECT (SELECT count(*) FROM prompt_executions), sum(total_executions) FROM prompt_templates"
+            "SELECT (SELECT count(*) FROM prompt_executions), sum(total_executions) FROM v_template_statistics"
         )
         stored, counted = cursor.fetchone()
     assert stored == counted

@@ -43,7 +43,7 @@ def stored(database: str, event_id: str | UUID) -> dict[str, object]:
 def counters(database: str, template: str = SEED_TEMPLATES[0]) -> tuple[object, ...]:
     with connected(database) as cursor:
         cursor.execute(
-            "SELECT total_executions, success_count, failure_count FROM prompt_templates WHERE name = %s",
+            "SELECT total_executions, success_count, failure_count FROM v_template_performance WHERE name = %s",
             (template,),
         )
         found: tuple[object, ...] = cursor.fetchone()
@@ -259,7 +259,7 @@ def test_writers_that_hold_the_same_events_write_each_once(database: str) -> Non
     assert counts == {Verdict.WRITTEN: 2000, Verdict.DUPLICATE: 6000}
     with connected(database) as cursor:
         cursor.execute(
-            "SELECT (SELECT count(*) FROM prompt_executions), sum(total_executions) FROM prompt_templates"
+            "SELECT (SELECT count(*) FROM prompt_executions), sum(total_executions) FROM v_template_statistics"
         )
         assert cursor.fetchone() == (2000, 2000)
 

@@ -37,7 +37,7 @@ def all_written(pipeline: Pipeline) -> list[object]:
     return pipeline.query(
         "SELECT (SELECT array_agg(to_jsonb(v) ORDER BY id) FROM guardrail_violations v), "
         "(SELECT array_agg(to_jsonb(e) ORDER BY event_id) FROM guardrail_evaluations e), "
-        "(SELECT array_agg(to_jsonb(g) ORDER BY id) FROM prompt_guardrails g)"
+        "(SELECT array_agg(to_jsonb(g) ORDER BY id) FROM v_guardrail_statistics g)"
     )
 
 

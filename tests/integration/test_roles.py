@@ -58,6 +58,12 @@ MAY = [
     ("prompt_reader", "SELECT * FROM v_guardrail_violations_daily"),
     ("prompt_reader", "SELECT * FROM v_execution_errors_hourly"),
     ("prompt_reader", "SELECT * FROM v_dead_letters_hourly"),
+    ("prompt_reader", "SELECT * FROM v_template_statistics"),
+    ("prompt_reader", "SELECT * FROM v_ab_test_statistics"),
+    ("prompt_reader", "SELECT * FROM v_guardrail_statistics"),
+    ("prompt_execution_worker", "SELECT fold_statistics()"),
+    ("prompt_guardrail_worker", "SELECT fold_statistics()"),
+    ("prompt_operator", "SELECT fold_statistics()"),
     ("prompt_execution_worker", NEW_EXECUTION),
     ("prompt_execution_worker", f"{NEW_EXECUTION} ON CONFLICT (id) DO NOTHING"),
     ("prompt_execution_worker", "SELECT max(executed_at) FROM prompt_executions WHERE id = uuid_v7()"),
@@ -139,6 +145,13 @@ MAY_NOT = [
         "prompt_operator",
         "INSERT INTO prompt_templates (name, template_text, success_count) VALUES ('n', '-', 9)",
     ),
+    ("prompt_reader", "SELECT fold_statistics()"),
+    ("prompt_execution_worker", "SELECT * FROM prompt_template_deltas"),
+    ("prompt_execution_worker", "DELETE FROM prompt_template_deltas"),
+    ("prompt_guardrail_worker", "INSERT INTO guardrail_deltas VALUES (uuid_v7(), 1, 1, 1)"),
+    ("prompt_operator", "DELETE FROM ab_test_deltas"),
+    ("prompt_operator", "SELECT add_template_statistics('{}')"),
+    ("prompt_operator", "SELECT count_guardrails('{}')"),
     ("prompt_reader", "SELECT reason FROM dead_letter_events"),
     ("prompt_execution_worker", "SELECT id FROM dead_letter_events"),
     ("prompt_execution_worker", "SELECT resolve_dead_letters()"),
@@ -188,7 +201,7 @@ def test_public_may_read_nothing(engine: Engine) -> None:
             engine,
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')",
         )
-        assert len(relations) == 22
+        assert len(relations) == 29
         for (relation,) in relations:
             with pytest.raises(ProgrammingError, match="permission denied"):
                 run_as(engine, role, f"SELECT * FROM {relation}")

@@ -80,7 +80,8 @@ class Guarding:
     def counters(self, name: str = "policy") -> tuple[int, int, int]:
         """Checks, violations, false positives."""
         [counted] = self.pipeline.query(
-            "SELECT total_checks, violation_count, false_positive_count FROM prompt_guardrails WHERE name = %s",
+            "SELECT s.total_checks, s.violation_count, s.false_positive_count "
+            "FROM prompt_guardrails g JOIN v_guardrail_statistics s USING (id) WHERE g.name = %s",
             name,
         )
         return counted  # type: ignore[return-value]

@@ -137,11 +137,13 @@ class Pipeline:
             """
             SELECT name, key, stored.value, counted.value
             FROM (
-                SELECT t.name, to_jsonb(t) AS stored, to_jsonb(r) - 'id' AS counted
-                FROM prompt_templates AS t JOIN v_template_recount AS r USING (id)
+                SELECT t.name, to_jsonb(s) AS stored, to_jsonb(r) - 'id' AS counted
+                FROM prompt_templates AS t
+                JOIN v_template_statistics AS s USING (id) JOIN v_template_recount AS r USING (id)
                 UNION ALL
-                SELECT g.name, to_jsonb(g), to_jsonb(r) - 'id'
-                FROM prompt_guardrails AS g JOIN v_guardrail_recount AS r USING (id)
+                SELECT g.name, to_jsonb(s), to_jsonb(r) - 'id'
+                FROM prompt_guardrails AS g
+                JOIN v_guardrail_statistics AS s USING (id) JOIN v_guardrail_recount AS r USING (id)
             ) AS counters
             CROSS JOIN LATERAL jsonb_each_text(counters.counted) AS counted
             JOIN LATERAL jsonb_each_text(counters.stored) AS stored USING (key)

@@ -8,8 +8,9 @@ WITH contract_tables AS (
                       'v_ab_test_recount', 'guardrail_evaluations', 'guardrail_violations',
                       'v_guardrail_violations_daily', 'v_guardrail_recount', 'dead_letter_events',
                       'dead_letter_actions', 'dead_letter_outcomes', 'dead_letter_sweep', 'prompt_template_names',
-                      'v_execution_errors_hourly',
-                      'v_dead_letters_hourly')
+                      'v_execution_errors_hourly', 'v_dead_letters_hourly', 'prompt_template_deltas',
+                      'ab_test_deltas', 'guardrail_deltas', 'v_template_statistics', 'v_ab_test_pending',
+                      'v_ab_test_statistics', 'v_guardrail_statistics')
 ), roles AS (
     SELECT 0::oid AS oid, 'PUBLIC' AS rolname
     UNION ALL
@@ -54,7 +55,9 @@ WHERE pronamespace = 'public'::regnamespace
                   'share_template_names', 'keep_former_template_name', 'enforce_single_active_template',
                   'lock_guardrail_statistics', 'rebuild_guardrail_statistics',
                   'count_guardrail_evaluations', 'count_guardrail_violations', 'count_false_positives',
-                  'resolve_written_dead_letters', 'resolve_dead_letters', 'sweep_dead_letters')
+                  'resolve_written_dead_letters', 'resolve_dead_letters', 'sweep_dead_letters',
+                  'add_template_statistics', 'add_ab_test_statistics', 'add_guardrail_statistics',
+                  'count_guardrails', 'defers_statistics', 'fold_statistics', 'lock_rebuild')
 UNION ALL
 SELECT 'view', relname,
        (SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)

@@ -53,5 +53,12 @@ def print_differences(differences: Sequence[Difference]) -> int:
             str(difference.counted),
         )
     console.print(table)
-    console.print(f"{len(differences)} counters are wrong: run 'prompt-worker rebuild-statistics'")
+    misnamed = sum(difference.table == "prompt_executions" for difference in differences)
+    if counters := len(differences) - misnamed:
+        console.print(f"{counters} counters are wrong: run 'prompt-worker rebuild-statistics'")
+    if misnamed:
+        console.print(
+            f"{misnamed} names in executions are none that their template ever had: correct the executions' "
+            "template_id, or add the name to prompt_template_names"
+        )
     return 1

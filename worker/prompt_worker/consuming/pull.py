@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from google.cloud.pubsub_v1 import PublisherClient
 
+from prompt_worker.consuming.folding import folding
 from prompt_worker.consuming.subscription import Subscription, open_client
 from prompt_worker.consuming.work import Parts, Work, make_consumer
 from prompt_worker.platform.failures import DeploymentError
@@ -33,7 +35,9 @@ def run(work_of: Callable[[Environment], Work]) -> None:
     topology = read_topology(environment)
     environment.check()
 
-    engine = connect(database.url, application_name=f"prompt-worker {work.name}", pool_size=settings.lanes)
+    engine = connect(
+        database.url, application_name=f"prompt-worker {work.name}", pool_size=settings.lanes + 1
+    )
     path = topology.subscription_path(work.subscription_of(topology.names))
     try:
         with (
@@ -59,7 +63,8 @@ def run(work_of: Callable[[Environment], Work]) -> None:
                 path,
             )
             heap.settle()
-            run_until_signal(consumer.run, parts.stop)
+            with folding(engine) if work.counts else nullcontext():
+                run_until_signal(consumer.run, parts.stop)
             if consumer.failure:
                 raise consumer.failure
     finally:

@@ -47,12 +47,13 @@ class Parts:
 class Work:
     """What a consumer does, pulled or pushed: whose messages it gets, and what handles them.
 
-    `name` is the worker's in logs and metrics.
+    `name` is the worker's in logs and metrics; `counts` says that its batches leave deltas of the statistics.
     """
 
     name: str
     subscription_of: Callable[[Names], str]
     make_handler: Callable[[Parts], Handler]
+    counts: bool = False
 
 
 def make_consumer(

@@ -39,4 +39,23 @@ BEGIN
             t.avg_token_count, t.avg_cost_usd);
     ASSERT (SELECT p.xmin = untouched FROM prompt_templates p WHERE id = other),
         'a template without executions was touched';
+
+    PERFORM set_config('prompt_worker.batch', 'on', true);
+    INSERT INTO prompt_executions (template_id, template_name, template_version, input_variables, rendered_prompt,
+        status, execution_time_ms)
+    VALUES (template, run_name, 1, '{}', '-', 'success', 299);
+    PERFORM set_config('prompt_worker.batch', '', true);
+    ASSERT (SELECT total_executions FROM prompt_templates WHERE id = template) = 4,
+        'a batch changed the counters of a template, so workers wait for each other';
+    ASSERT (SELECT (total_executions, success_count, avg_response_time_ms) FROM v_template_performance
+            WHERE id = template) = (5::bigint, 2::bigint, 200::float8),
+        'v_template_performance: 4 executions and a batch of 1 are not 5 of 200 ms';
+    -- A worker may be folding.
+    FOR attempt IN 1..100 LOOP
+        EXIT WHEN fold_statistics() > 0;
+        PERFORM pg_sleep(0.02);
+    END LOOP;
+    SELECT * INTO t FROM prompt_templates WHERE id = template;
+    ASSERT (t.total_executions, t.success_count, t.avg_response_time_ms) = (5::bigint, 2::bigint, 200::float8),
+        format('4 executions and a batch of 1 were folded into %s', t.total_executions);
 END $$;

@@ -46,4 +46,11 @@ BEGIN
     ASSERT g.false_positive_count = 0, 'a false positive that was taken back is counted still';
     ASSERT (SELECT p.xmin = untouched FROM prompt_guardrails p WHERE id = other),
         'a guardrail that was not checked was touched';
+
+    PERFORM set_config('prompt_worker.batch', 'on', true);
+    INSERT INTO guardrail_evaluations (event_id, guardrail_ids, outcome, detector_version, evaluation_ms)
+    VALUES (gen_random_uuid(), ARRAY[other], 'allow', '-', 0);
+    PERFORM set_config('prompt_worker.batch', '', true);
+    ASSERT (SELECT total_checks FROM v_guardrail_statistics WHERE id = other) = 1,
+        'v_guardrail_statistics: a batch of 1 check is counted otherwise';
 END $$;

@@ -15,7 +15,10 @@ def _executions(_: Environment) -> Work:
     from prompt_worker.executions.writer import ExecutionWriter
 
     return Work(
-        "executions", lambda names: names.writer, lambda parts: ExecutionWriter(parts.engine, parts.stop)
+        "executions",
+        lambda names: names.writer,
+        lambda parts: ExecutionWriter(parts.engine, parts.stop),
+        counts=True,
     )
 
 
@@ -25,7 +28,12 @@ def _guardrails(environment: Environment) -> Work:
     from prompt_worker.platform.settings import GuardrailSettings
 
     settings = environment.read(GuardrailSettings)
-    return Work("guardrails", lambda names: names.guardrails, lambda parts: open_handler(parts, settings))
+    return Work(
+        "guardrails",
+        lambda names: names.guardrails,
+        lambda parts: open_handler(parts, settings),
+        counts=True,
+    )
 
 
 def _dead_letters(_: Environment) -> Work:

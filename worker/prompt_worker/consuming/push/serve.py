@@ -12,6 +12,7 @@ from google.cloud.pubsub_v1 import PublisherClient
 from msgspec.structs import replace
 
 from prompt_worker.consuming.consumer import Consumer
+from prompt_worker.consuming.folding import folding
 from prompt_worker.consuming.push.app import App
 from prompt_worker.consuming.push.inbox import Inbox
 from prompt_worker.consuming.push.keys import SigningKeys
@@ -78,9 +79,13 @@ def serve(works_of: Sequence[Callable[[Environment], Work]], name: str) -> None:
         publisher = opened.enter_context(PublisherClient())
         for work in works:
             engine = connect(
-                database.url, application_name=f"prompt-worker serve {work.name}", pool_size=settings.lanes
+                database.url,
+                application_name=f"prompt-worker serve {work.name}",
+                pool_size=settings.lanes + 1,
             )
             opened.callback(engine.dispose)
+            if work.counts:
+                opened.enter_context(folding(engine))
             parts = Parts(engine, publisher, topology, stop)
             inbox = inboxes[f"/push/{work.name}"] = Inbox(loop)
             path = topology.subscription_path(work.subscription_of(topology.names))

@@ -1,4 +1,6 @@
--- One batch of executions, columns in the order of worker/prompt_worker/executions/rows.py. Any duplicate fails the whole batch.
+-- One batch of executions, columns in the order of worker/prompt_worker/executions/rows.py. Any duplicate fails the whole
+-- batch. As a batch it leaves deltas of the statistics, which are folded every second.
+SET LOCAL prompt_worker.batch = on;
 COPY prompt_executions (
     id, template_id, template_name, template_version, ab_test_group,
     user_id, request_id, session_id, input_variables, rendered_prompt, model_response,

@@ -1,0 +1,17 @@
+"""Folds the deltas that workers left into the counters' columns, where no worker does."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, text
+
+_MAY_FOLD = text("""
+    SELECT NOT pg_is_in_recovery() AND NOT current_setting('transaction_read_only')::boolean
+       AND coalesce(has_function_privilege(to_regprocedure('public.fold_statistics()'), 'EXECUTE'), false)
+""")
+
+
+def fold(engine: Engine) -> None:
+    """Folds once. Does nothing for a login that may not, or on a standby: the views are exact without it."""
+    with engine.begin() as connection:
+        if connection.scalar(_MAY_FOLD):
+            connection.execute(text("SELECT public.fold_statistics()"))
