@@ -463,8 +463,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Folds what waits into the counters; returns how many deltas that were. It waits for nobody: what somebody has locked
--- is folded the next time, and one session folds at a time.
+-- Folds what waits into the counters. Returns how many counted things that changed, or null where another session is
+-- folding. It waits for nobody: what somebody has locked is folded the next time.
 CREATE FUNCTION public.fold_statistics() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -475,7 +475,7 @@ DECLARE
     guardrails public.guardrail_deltas[];
 BEGIN
     IF NOT pg_try_advisory_xact_lock(key) THEN
-        RETURN 0;
+        RETURN NULL;
     END IF;
     -- A delta of what is gone has nothing to be added to.
     WITH locked AS MATERIALIZED (
