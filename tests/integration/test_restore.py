@@ -22,9 +22,11 @@ from tests.support.live_shapes import url_of
 
 
 @pytest.fixture
-def newest_postgres(services: ExitStack, started_servers: dict[Path | None, Postgres]) -> Postgres:
+def newest_postgres(
+    request: pytest.FixtureRequest, services: ExitStack, started_servers: dict[Path | None, Postgres]
+) -> Postgres:
     if None not in started_servers:
-        started_servers[None] = start(Postgres(settings=FAST), services)
+        started_servers[None] = start(Postgres(settings=FAST), services, request)
     return started_servers[None]
 
 
