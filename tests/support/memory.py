@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-# Linux has it; of the same size as half of the memory, or of 64 MB in a container that was not given more.
+# Linux has it: half as large as the machine's memory, or 64 MB in a container that was not given more.
 MEMORY = Path("/dev/shm")
-# Bytes for one server: what it writes at most, with room for its log.
+# Bytes: a server writes a few hundred million, and at most a log of 1 GB beside them.
 ROOM = 2_000_000_000
 
 
