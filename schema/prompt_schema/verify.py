@@ -19,11 +19,12 @@ _EXERCISES = Path(__file__).parent / "verify" / "exercises"
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report; `hint` says what to do when it is not ok."""
+    """One line of the report; `hint` says what to do when it is not ok, or what to know where it is a `warning`."""
 
     name: str
     ok: bool
     hint: str
+    warning: bool = False
 
 
 def verify(engine: Engine, *, exercise: bool = True) -> Iterator[Check]:
