@@ -104,6 +104,8 @@ def _what_failed(error: DBAPIError) -> str:
         return f"the connection failed: {error.orig}"
     if diagnosis.sqlstate == "42501":
         return f"{diagnosis.message_primary}: verify as the owner of the tables"
+    if diagnosis.sqlstate == "25006":
+        return f"{diagnosis.message_primary}: verify on the primary"
     if diagnosis.sqlstate in ("55P03", "57014"):
         return f"{diagnosis.message_primary}: another session holds a lock; verify again"
     return str(diagnosis.message_primary)

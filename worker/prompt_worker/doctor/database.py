@@ -14,7 +14,7 @@ from prompt_schema.verify import Check, verify
 from prompt_worker.doctor.rights import Worker
 from prompt_worker.platform.failures import DeploymentError, SettingsError
 from prompt_worker.platform.postgres.engine import connect
-from prompt_worker.platform.postgres.errors import explain
+from prompt_worker.platform.postgres.errors import READ_ONLY, explain
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.settings import DatabaseSettings, read
@@ -51,6 +51,7 @@ def examine_database(worker: Worker | None = None) -> Iterator[Check]:
         f"PostgreSQL {version // 10000} is too old: 15 to 18 are supported",
     )
     try:
+        yield session.once(_writable)
         yield session.once(_public_schema)
         if worker:
             yield session.once(partial(_has_role, _ROLES[worker]))
@@ -59,6 +60,11 @@ def examine_database(worker: Worker | None = None) -> Iterator[Check]:
         yield Check("database readable", False, str(error))
     except DBAPIError as error:
         yield Check("database readable", False, str(explain(cast(psycopg2.Error, error.orig))))
+
+
+def _writable(cursor: cursor) -> Check:
+    cursor.execute("SHOW transaction_read_only")
+    return Check("database writable", cursor.fetchall() == [("off",)], READ_ONLY)
 
 
 def _public_schema(cursor: cursor) -> Check:
