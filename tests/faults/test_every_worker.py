@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -60,6 +61,7 @@ class Workers:
 
         def push() -> None:
             while started.code is None:
+                time.sleep(0.05)
                 if probe(port, "/healthz")[0]:
                     post_all(port, EXECUTIONS, [envelope(one) for one in bodies(3)])
 

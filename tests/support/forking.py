@@ -104,6 +104,7 @@ class Forks:
         for started in self._started:
             if started.code is None:
                 os.kill(started.pid, signal.SIGKILL)
+                started.code = -signal.SIGKILL
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
