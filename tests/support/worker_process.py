@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -71,6 +72,16 @@ class WorkerProcess:
     def rss(self) -> int:
         """Resident memory in bytes."""
         return int(psutil.Process(self.pid).memory_info().rss)
+
+    @property
+    def peak(self) -> int:
+        """The most resident memory that it has had until now, in bytes, as the kernel counts it."""
+        [line] = [
+            one
+            for one in Path(f"/proc/{self.pid}/status").read_text().splitlines()
+            if one.startswith("VmHWM:")
+        ]
+        return int(line.split()[1]) * 1024
 
     def messages(self, *severities: str) -> list[str]:
         return [entry["message"] for entry in self.logs if not severities or entry["severity"] in severities]

@@ -16,9 +16,9 @@ from google.api_core.exceptions import GoogleAPIError
 
 from prompt_worker.consuming.batch import Batch, FlushReason, Limits
 from prompt_worker.consuming.breaker import Breaker
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
 from prompt_worker.consuming.rejection import DeadLetterTopic, Rejection
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.process import health
 
@@ -84,6 +84,8 @@ class Consumer:
         self._stop = stop
         self._cancel = cancel
         self._collecting = threading.Lock()
+        # Of the last messages received, those that no longer fitted into their batch.
+        self._left: Sequence[Message] = ()
         self._settling = threading.Lock()
         # The lanes that wait for their handler.
         self._handling: set[int] = set()
@@ -112,21 +114,26 @@ class Consumer:
     def _lane(self) -> None:
         try:
             while not self._stop.is_set():
-                batch = self._collect()
-                if batch.messages:
-                    with health.in_flight():
-                        self._settle(batch.messages, self._handle(batch.messages))
+                self._work()
         except BaseException as error:
             self.failure = self.failure or error
             self._stop.set()
 
+    def _work(self) -> None:
+        # Of its own, so that a lane that waits for its next batch holds nothing of the last one.
+        batch = self._collect()
+        if batch.messages:
+            with health.in_flight():
+                self._settle(batch.messages, self._handle(batch.messages))
+
     def _collect(self) -> Batch:
         batch = Batch(self._limits, time.monotonic)
         with self._collecting:
+            self._left = batch.extend(self._left)
             while (reason := self._flush_reason(batch)) is None:
                 remaining = batch.remaining()
                 wait = IDLE_WAIT if remaining is None else max(remaining, BUSY_WAIT)
-                batch.extend(self._source.receive(wait))
+                self._left = batch.extend(self._source.receive(wait))
         if batch.messages:
             telemetry.record("batch_size", len(batch.messages), reason=reason)
         return batch
