@@ -43,6 +43,10 @@ class Source(Protocol):
         """What comes next within `timeout` seconds, else nothing. Raises `DeploymentError` where no retry helps."""
         ...
 
+    def is_exhausted(self) -> bool:
+        """Whether nothing comes before something is settled."""
+        ...
+
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """They are settled: they do not come again."""
         ...
@@ -142,9 +146,11 @@ class Consumer:
         if self._stop.is_set():
             return "stop"
         reason = batch.ready()
-        # While another batch is being written, this one may grow older, unless that one hangs: fewer and larger
-        # commits when there is most to do.
-        return None if reason == "age" and self._handling and health.silence() < HANGING else reason
+        # While another batch is being written, this one may grow older, unless that one hangs or nothing more can
+        # come: fewer and larger commits when there is most to do.
+        if reason == "age" and self._handling and health.silence() < HANGING:
+            return reason if self._source.is_exhausted() else None
+        return reason
 
     def _handle(self, messages: Sequence[Message]) -> list[Outcome]:
         lane = threading.get_ident()

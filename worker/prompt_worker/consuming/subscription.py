@@ -121,6 +121,10 @@ class Subscription:
             return []
         return answer
 
+    def is_exhausted(self) -> bool:
+        """Whether nothing comes before something is settled: too many bytes are in flight."""
+        return not self._window.unread
+
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """After the commit. An acknowledgement that fails is logged: the event comes again and is a duplicate."""
         self._settle(

@@ -62,6 +62,10 @@ class Inbox:
             self._loop.call_soon_threadsafe(_let_go, given_up)
         return waiting
 
+    def is_exhausted(self) -> bool:
+        """Never: requests that come are answered, if only with a refusal."""
+        return False
+
     def acknowledge(self, messages: Sequence[Message]) -> None:
         self._loop.call_soon_threadsafe(self._settle, messages, True)
 
