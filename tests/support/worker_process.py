@@ -10,11 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
+
+from tests.support import memory
 
 # Seconds, before a wait fails the test: starting alone takes ten on a machine that runs other tests beside it.
 PATIENCE = 60.0
@@ -75,13 +76,8 @@ class WorkerProcess:
 
     @property
     def peak(self) -> int:
-        """The most resident memory that it has had until now, in bytes, as the kernel counts it."""
-        [line] = [
-            one
-            for one in Path(f"/proc/{self.pid}/status").read_text().splitlines()
-            if one.startswith("VmHWM:")
-        ]
-        return int(line.split()[1]) * 1024
+        """The most resident bytes that it has had until now."""
+        return memory.peak(self.pid)
 
     def messages(self, *severities: str) -> list[str]:
         return [entry["message"] for entry in self.logs if not severities or entry["severity"] in severities]
