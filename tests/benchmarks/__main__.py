@@ -23,6 +23,7 @@ from tests.benchmarks import (
     cpu,
     growth,
     guarding,
+    large_events,
     latency,
     long_backlog,
     observing,
@@ -51,6 +52,7 @@ PARTS = (
     "latency",
     "publisher",
     "guardrails",
+    "large-events",
     "push",
     "replay",
     "dead-letters",
@@ -119,6 +121,8 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
         yield publishing.measure(database, options.calls)
     if "guardrails" in only:
         yield from guarding.measure(running, database, options.events, report)
+    if "large-events" in only:
+        yield large_events.measure(database, report)
     if "push" in only:
         yield from pushing.measure(database, min(options.events, PUSHED_EVENTS), report)
     if "replay" in only:

@@ -14,6 +14,7 @@ from typing import Self
 import psutil
 
 from tests.benchmarks import cpu
+from tests.support.peak_memory import peak
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -60,6 +61,10 @@ class ChildProcess:
     def memory(self) -> int:
         """Resident bytes."""
         return int(self.system.memory_info().rss)
+
+    def peak(self) -> int:
+        """Resident bytes at most, until now."""
+        return peak(self._process.pid)
 
     def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:

@@ -15,6 +15,8 @@ from typing import Any, Self
 
 import psutil
 
+from tests.support.peak_memory import peak
+
 # Seconds, before a wait fails the test: starting alone takes ten on a machine that runs other tests beside it.
 PATIENCE = 60.0
 
@@ -77,6 +79,11 @@ class WorkerProcess:
         """Why it ended: its last line, of the kind that all its lines are."""
         assert [line for line in self._lines if not line.startswith("{")] == []
         return next((entry for entry in self.logs[-1:] if entry.get("event") == "ended"), {})
+
+    @property
+    def peak(self) -> int:
+        """The most resident bytes that it has had until now."""
+        return peak(self.pid)
 
     def messages(self, *severities: str) -> list[str]:
         return [entry["message"] for entry in self.logs if not severities or entry["severity"] in severities]

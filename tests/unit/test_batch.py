@@ -77,3 +77,26 @@ def test_messages_keep_their_order_also_beyond_the_limit() -> None:
     batch.extend(several[2:])
     assert batch.messages == several
     assert batch.ready() == "messages"
+
+
+def test_message_that_no_longer_fits_fills_the_batch_and_is_left() -> None:
+    batch = Batch(LIMITS, Clock())
+    small, large = messages(1, size=40), messages(2, size=90)
+    assert list(batch.extend(small)) == []
+    assert list(batch.extend(large)) == large
+    assert batch.messages == small
+    assert batch.ready() == "bytes"
+
+
+def test_message_larger_than_the_limit_is_a_batch_of_its_own() -> None:
+    batch = Batch(LIMITS, Clock())
+    several = messages(3, size=1000)
+    assert list(batch.extend(several)) == several[1:]
+    assert batch.messages == several[:1]
+    assert batch.ready() == "bytes"
+
+
+def test_messages_that_fill_a_batch_exactly_leave_none() -> None:
+    batch = Batch(LIMITS, Clock())
+    assert list(batch.extend(messages(2, size=50))) == []
+    assert batch.ready() == "bytes"

@@ -139,6 +139,27 @@ def test_request_not_settled_in_time_reaches_no_lane() -> None:
     asyncio.run(check())
 
 
+def test_request_that_was_given_up_keeps_its_room_until_it_is_let_go() -> None:
+    async def check() -> None:
+        app, inbox = await opened(PROMPT_WORKER_PUSH_ANSWER_SECONDS="0.3", PROMPT_WORKER_PUSH_IN_FLIGHT="1")
+        checking = asyncio.create_task(app.give_up_overdue())
+        first = asyncio.ensure_future(request(app, envelope(b"1")))
+        await asyncio.sleep(0.05)
+        held = inbox.receive(0.01)
+        assert await first == 503
+        assert await request(app, envelope(b"2")) == 429, "a lane still holds it"
+        inbox.hand_back(held)
+        await asyncio.sleep(0.05)
+        assert await request(app, envelope(b"3")) == 503
+        assert await request(app, envelope(b"4")) == 429, "it still waits for a lane"
+        assert inbox.receive(0.01) == []
+        await asyncio.sleep(0.05)
+        assert await request(app, envelope(b"5")) == 503
+        checking.cancel()
+
+    asyncio.run(check())
+
+
 def test_closed_inbox_settles_nothing_that_waits_or_comes() -> None:
     async def check() -> None:
         app, inbox = await opened()

@@ -16,9 +16,9 @@ from google.api_core.exceptions import GoogleAPIError
 
 from prompt_worker.consuming.batch import Batch, FlushReason, Limits
 from prompt_worker.consuming.breaker import Breaker
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
 from prompt_worker.consuming.rejection import DeadLetterTopic, Rejection
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.process import health
 
@@ -41,6 +41,10 @@ class Source(Protocol):
 
     def receive(self, timeout: float) -> list[Message]:
         """What comes next within `timeout` seconds, else nothing. Raises `DeploymentError` where no retry helps."""
+        ...
+
+    def is_exhausted(self) -> bool:
+        """Whether nothing comes before something is settled."""
         ...
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
@@ -84,6 +88,8 @@ class Consumer:
         self._stop = stop
         self._cancel = cancel
         self._collecting = threading.Lock()
+        # Of the last messages received, those that no longer fitted into their batch.
+        self._left: Sequence[Message] = ()
         self._settling = threading.Lock()
         # The lanes that wait for their handler.
         self._handling: set[int] = set()
@@ -112,21 +118,26 @@ class Consumer:
     def _lane(self) -> None:
         try:
             while not self._stop.is_set():
-                batch = self._collect()
-                if batch.messages:
-                    with health.in_flight():
-                        self._settle(batch.messages, self._handle(batch.messages))
+                self._work()
         except BaseException as error:
             self.failure = self.failure or error
             self._stop.set()
 
+    def _work(self) -> None:
+        # Of its own, so that a lane that waits for its next batch holds nothing of the last one.
+        batch = self._collect()
+        if batch.messages:
+            with health.in_flight():
+                self._settle(batch.messages, self._handle(batch.messages))
+
     def _collect(self) -> Batch:
         batch = Batch(self._limits, time.monotonic)
         with self._collecting:
+            self._left = batch.extend(self._left)
             while (reason := self._flush_reason(batch)) is None:
                 remaining = batch.remaining()
                 wait = IDLE_WAIT if remaining is None else max(remaining, BUSY_WAIT)
-                batch.extend(self._source.receive(wait))
+                self._left = batch.extend(self._source.receive(wait))
         if batch.messages:
             telemetry.record("batch_size", len(batch.messages), reason=reason)
         return batch
@@ -135,9 +146,11 @@ class Consumer:
         if self._stop.is_set():
             return "stop"
         reason = batch.ready()
-        # While another batch is being written, this one may grow older, unless that one hangs: fewer and larger
-        # commits when there is most to do.
-        return None if reason == "age" and self._handling and health.silence() < HANGING else reason
+        # While another batch is being written, this one may grow older, unless that one hangs or nothing more can
+        # come: fewer and larger commits when there is most to do.
+        if reason == "age" and self._handling and health.silence() < HANGING:
+            return reason if self._source.is_exhausted() else None
+        return reason
 
     def _handle(self, messages: Sequence[Message]) -> list[Outcome]:
         lane = threading.get_ident()

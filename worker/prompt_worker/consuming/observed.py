@@ -13,7 +13,7 @@ from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
 from prompt_worker.platform.telemetry.metrics import record, watch
 
 if TYPE_CHECKING:
-    from prompt_worker.consuming.subscription import Message
+    from prompt_worker.consuming.message import Message
 
 # Recording one latency costs half as much as an event. A batch is committed together, so a few are enough.
 ONE_IN = 250

@@ -56,7 +56,13 @@ def run(work_of: Callable[[Environment], Work]) -> None:
         ):
             parts = Parts(engine, publisher, topology, threading.Event())
             consumer = make_consumer(
-                Subscription(subscriber, path, ack_deadline=ACK_DEADLINE, open_pulls=settings.open_pulls),
+                Subscription(
+                    subscriber,
+                    path,
+                    ack_deadline=ACK_DEADLINE,
+                    open_pulls=settings.open_pulls,
+                    in_flight_bytes=settings.in_flight_bytes,
+                ),
                 work.make_handler(parts),
                 parts,
                 settings,

@@ -9,8 +9,8 @@ from google.api_core.exceptions import InvalidArgument
 from google.cloud.pubsub_v1 import PublisherClient
 from google.pubsub_v1.types import PubsubMessage
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Rejected
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.platform.pubsub import limits
 from prompt_worker.platform.pubsub.topic import Topic
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import psycopg2
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.platform.postgres.errors import may_pass
 
 # Positions in the batch: of a message, and of the first one with the same event.

@@ -1,7 +1,8 @@
 """A subscription: messages in, acknowledgements out. The only file that talks to the subscriber.
 
 Unary pulls stay open ahead of need and their answers wait in a queue, so that a batch can join what several pulls
-brought within its time without ever cancelling one: a cancelled pull may strand the messages it leased.
+brought within its time without ever cancelling one: a cancelled pull may strand the messages it leased. How many are
+open depends on the bytes in flight (`window`).
 """
 
 from __future__ import annotations
@@ -11,21 +12,26 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 import grpc
-import msgspec
 from google.cloud.pubsub_v1 import SubscriberClient
 from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1 import types
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from prompt_worker.consuming.leases import Leases
+from prompt_worker.consuming.message import LARGE, Message, copy, size_of
+from prompt_worker.consuming.window import Window
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.pubsub.limits import PULL_MESSAGES, SETTLE_ACK_IDS
+
+__all__ = ["Message", "Subscription", "open_client"]
 
 log = logging.getLogger(__name__)
 
@@ -60,49 +66,38 @@ def open_client() -> SubscriberClient:
     return SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
 
 
-class Message(msgspec.Struct, gc=False):
-    """One delivery. `received` is the protobuf it came in, for what is seldom needed."""
-
-    data: bytes
-    attributes: Mapping[str, str]
-    ack_id: str
-    received: Any = None
-
-    @property
-    def message_id(self) -> str:
-        return str(self.received.message.message_id)
-
-    @property
-    def publish_time(self) -> float:
-        """Unix seconds."""
-        stamp = self.received.message.publish_time
-        return float(stamp.seconds + stamp.nanos / 1e9)
-
-    @property
-    def delivery_attempt(self) -> int:
-        """0 where the subscription has no dead-letter policy."""
-        return int(self.received.delivery_attempt)
-
-
 def _is_transient(error: BaseException) -> bool:
     return isinstance(error, grpc.RpcError) and error.code() in _TRANSIENT
 
 
 class Subscription:
-    """`path` is `projects/P/subscriptions/S`; leases last `ack_deadline` seconds and are extended while held."""
+    """`path` is `projects/P/subscriptions/S`; leases last `ack_deadline` seconds and are extended while held.
 
-    def __init__(self, client: SubscriberClient, path: str, *, ack_deadline: int, open_pulls: int) -> None:
+    While `in_flight_bytes` of messages are not settled, and while they may come by pulls that are open, no further pull
+    is opened.
+    """
+
+    def __init__(
+        self,
+        client: SubscriberClient,
+        path: str,
+        *,
+        ack_deadline: int,
+        open_pulls: int,
+        in_flight_bytes: float = inf,
+    ) -> None:
         self.path = path
         self._ack_deadline = ack_deadline
         channel = client.transport.grpc_channel
-        self._pull = _stub(channel, "Pull", _PullResponse)
-        self._acknowledge = _stub(channel, "Acknowledge", Empty)
-        self._modify_ack_deadline = _stub(channel, "ModifyAckDeadline", Empty)
+        self._pull = _stub(channel, "Pull", _read_answer)
+        self._acknowledge = _stub(channel, "Acknowledge", Empty.FromString)
+        self._modify_ack_deadline = _stub(channel, "ModifyAckDeadline", Empty.FromString)
         self._request = _PullRequest(subscription=path, max_messages=PULL_MESSAGES)
         self._answers: queue.SimpleQueue[list[Message] | grpc.RpcError] = queue.SimpleQueue()
-        self._idle_pulls = threading.Semaphore(open_pulls)
-        self._open_pulls = open_pulls
-        self._leased: dict[str, float] = {}
+        self._window = Window(pulls=open_pulls, limit=in_flight_bytes)
+        # Whether a lane waits for messages.
+        self._receiving = False
+        self._leases = Leases()
         self._closing = threading.Event()
         self._extender = threading.Thread(target=self._extend_leases, name="leases", daemon=True)
         self._extender.start()
@@ -112,17 +107,23 @@ class Subscription:
 
         Raises `DeploymentError` when the broker refuses: no such subscription, no permission.
         """
-        while self._idle_pulls.acquire(blocking=False):
-            self._open_pull()
+        self._receiving = True
         try:
+            self._open_pulls()
             answer = self._answers.get(timeout=timeout)
         except queue.Empty:
             return []
-        self._idle_pulls.release()
+        finally:
+            self._receiving = False
+        self._window.read()
         if isinstance(answer, grpc.RpcError):
             self._refuse_or_wait(answer)
             return []
         return answer
+
+    def is_exhausted(self) -> bool:
+        """Whether nothing comes before something is settled: too many bytes are in flight."""
+        return not self._window.unread
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """After the commit. An acknowledgement that fails is logged: the event comes again and is a duplicate."""
@@ -143,31 +144,45 @@ class Subscription:
         """Waits for the open pulls to end and hands back all that is not settled."""
         self._closing.set()
         deadline = time.monotonic() + PULL_TIMEOUT + 0.5
-        for _ in range(self._open_pulls):
-            if self._idle_pulls.acquire(blocking=False):
-                continue
+        while self._window.unread and (remaining := deadline - time.monotonic()) > 0:
             with suppress(queue.Empty):
-                self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
-        self._hand_back(list(self._leased))
+                self._answers.get(timeout=remaining)
+                self._window.read()
+        self._hand_back(self._leases.all())
         self._extender.join()
 
-    def _open_pull(self) -> None:
-        call = self._pull.future(self._request, timeout=PULL_TIMEOUT)
-        call.add_done_callback(self._answered)
+    def _open_pulls(self) -> None:
+        while self._window.open():
+            call = self._pull.future(self._request, timeout=PULL_TIMEOUT)
+            call.add_done_callback(self._answered)
 
     def _answered(self, call: grpc.Future[Any]) -> None:
         # On gRPC's thread, so that a lease is known, and extended, from the moment it begins.
         try:
-            received_messages = call.result().received_messages
+            received, size = call.result()
         except grpc.RpcError as error:
+            self._window.answered(0)
             self._answers.put(error)
             return
+        large = size > LARGE * len(received)
+        self._answers.put(self._lease_apart(received) if large else self._lease(received, size))
+
+    def _lease(self, received: Sequence[Any], size: int) -> list[Message]:
         messages = [
-            Message((message := received.message).data, message.attributes, received.ack_id, received)
-            for received in received_messages
+            Message((message := one.message).data, message.attributes, one.ack_id, one) for one in received
         ]
-        self._leased.update(dict.fromkeys([message.ack_id for message in messages], time.monotonic()))
-        self._answers.put(messages)
+        each = size // max(1, len(messages))
+        self._leases.begin([message.ack_id for message in messages], each)
+        self._window.answered(each * len(messages))
+        return messages
+
+    def _lease_apart(self, received: Sequence[Any]) -> list[Message]:
+        messages = [copy(one) for one in received]
+        sizes = [size_of(message) for message in messages]
+        for message, size in zip(messages, sizes, strict=True):
+            self._leases.begin([message.ack_id], size)
+        self._window.answered(sum(sizes))
+        return messages
 
     def _refuse_or_wait(self, error: grpc.RpcError) -> None:
         code = error.code()
@@ -191,8 +206,9 @@ class Subscription:
             except grpc.RpcError as error:
                 telemetry.count("settle_errors", len(chunk), code=error.code().name)
                 log.warning("%d messages of %s not settled: %s", len(chunk), self.path, error.code().name)
-        for ack_id in ids:
-            self._leased.pop(ack_id, None)
+        self._window.settled(self._leases.end(ids))
+        if self._receiving:
+            self._open_pulls()
 
     def _deadline(self, ids: list[str], seconds: int) -> Any:
         return _ModifyAckDeadlineRequest(subscription=self.path, ack_ids=ids, ack_deadline_seconds=seconds)
@@ -201,22 +217,24 @@ class Subscription:
         # A third of the deadline: one failed extension still leaves time for the next.
         period = self._ack_deadline / 3
         while not self._closing.wait(period):
-            now = time.monotonic()
-            for chunk in _chunks(
-                [ack_id for ack_id, since in list(self._leased.items()) if now - since > period / 2]
-            ):
+            for chunk in _chunks(self._leases.older_than(period / 2)):
                 try:
                     self._modify_ack_deadline(self._deadline(chunk, self._ack_deadline), timeout=ACK_TIMEOUT)
                 except grpc.RpcError as error:
                     telemetry.count("settle_errors", len(chunk), code=error.code().name)
 
 
-def _stub(channel: grpc.Channel, method: str, answer: Any) -> Any:
+def _stub(channel: grpc.Channel, method: str, read: Callable[[bytes], Any]) -> Any:
     return channel.unary_unary(
         f"/google.pubsub.v1.Subscriber/{method}",
         request_serializer=lambda request: request.SerializeToString(),
-        response_deserializer=answer.FromString,
+        response_deserializer=read,
     )
+
+
+def _read_answer(answer: bytes) -> tuple[Sequence[Any], int]:
+    """What a pull received, and its bytes."""
+    return _PullResponse.FromString(answer).received_messages, len(answer)
 
 
 def _retrying() -> Retrying:

@@ -17,7 +17,7 @@ from opentelemetry.trace import Link, ProxyTracerProvider, Span, SpanKind, Statu
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 if TYPE_CHECKING:
-    from prompt_worker.consuming.subscription import Message
+    from prompt_worker.consuming.message import Message
 
 _SAMPLED = frozenset("13579bdf")  # the last digit of `traceparent` is odd
 

@@ -13,10 +13,10 @@ from sqlalchemy import Engine
 from prompt_worker.consuming.batch import Limits
 from prompt_worker.consuming.breaker import Breaker
 from prompt_worker.consuming.consumer import Consumer, Source
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.observed import Observed
 from prompt_worker.consuming.outcome import Outcome
 from prompt_worker.consuming.rejection import DeadLetterTopic
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.platform.pubsub.topology import Names, Topology
 from prompt_worker.platform.settings import ConsumerSettings
 

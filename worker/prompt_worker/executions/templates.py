@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Set
 from functools import partial
 from uuid import UUID
 
@@ -39,10 +39,9 @@ class Templates:
         return self._known.get(key_of(event))
 
     def find(
-        self, events: Sequence[ReceivedEvent], transaction: Callable[[Callable[[cursor], None]], None]
+        self, keys: Set[Key], transaction: Callable[[Callable[[cursor], None]], None]
     ) -> dict[Key, UUID | Rejected]:
-        """The template of each of `events`, or why it has none. Asks the database; for no events, it asks nothing."""
-        keys = {key_of(event) for event in events}
+        """The template of each key, or why it has none. Asks the database; for no keys, it asks nothing."""
         found: dict[Key, UUID] = {}
         if keys:
             transaction(partial(_find, keys, found))
@@ -73,7 +72,7 @@ def _rejection(key: Key, existing: set[int]) -> Rejected:
     )
 
 
-def _find(keys: set[Key], found: dict[Key, UUID], cursor: cursor) -> None:
+def _find(keys: Set[Key], found: dict[Key, UUID], cursor: cursor) -> None:
     """Adds the templates of `keys` to `found`, those that are named by id under each name that they ever had."""
     by_name = [key for key in keys if key[0] is None]
     cursor.execute(

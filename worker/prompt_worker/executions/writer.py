@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from io import BytesIO
 from operator import attrgetter
 from uuid import UUID
 
@@ -20,12 +19,13 @@ from psycopg2 import errorcodes, errors
 from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
 from prompt_worker.consuming.settling import Repeats, settle
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.event.execution import EVENT_TYPE, InvalidEventError, ReceivedEvent, now, parse
-from prompt_worker.executions.rows import HEADER, TRAILER, encode_row
-from prompt_worker.executions.templates import Templates, key_of
+from prompt_worker.executions.copy_body import PIECE, CopyBody
+from prompt_worker.executions.rows import encode_row
+from prompt_worker.executions.templates import Key, Templates, key_of
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.postgres.errors import describe, error_class
 from prompt_worker.platform.postgres.halving import Halving
@@ -57,6 +57,8 @@ class ExecutionWriter:
         self._transactions = transactions(engine, stop)
         self._templates = Templates()
         self._stored = PrimaryKey(self._transactions, "prompt_executions")
+        # One batch at a time: two would be no faster, and events that are not encoded yet are several times as large.
+        self._encoding = threading.Lock()
         self._halving: Halving[Row] = Halving(stop, attrgetter("event_id"))
         # Duplicates come in runs: while they do, they are looked up first.
         self._redelivery = False
@@ -78,44 +80,67 @@ class ExecutionWriter:
         outcomes: list[Outcome],
         repeats: Repeats,
     ) -> None:
-        first_positions: dict[int, int] = {}
-        rows: list[Row] = []
-        unresolved: list[tuple[int, ReceivedEvent]] = []
-        # An event becomes its row at once, while it is in the processor's cache, and is let go.
-        for position in positions:
-            try:
-                event = _read(messages[position], received_at)
-            except InvalidEventError as error:
-                outcomes[position] = Rejected(error.error_class, str(error))
-                continue
-            event_id = event.event_id.int
-            first = first_positions.setdefault(event_id, position)
-            if first != position:
-                repeats.append((position, first))
-            elif template_id := self._templates.get(event):
-                rows.append(Row(event_id, encode_row(event, template_id), position))
-            else:
-                unresolved.append((position, event))
-        rows += self._resolve(unresolved, outcomes)
+        rows, unresolved = self._read(messages, received_at, positions, outcomes, repeats)
+        rows += self._resolve(messages, received_at, unresolved, outcomes)
         gone = self._store(rows, outcomes)
         if gone:
             # Of templates that were deleted, and perhaps made again with another id, since they were looked up.
             self._templates.forget()
             for position in gone:
                 outcomes[position] = Verdict.RETRY
-            events = [(position, parse(messages[position].data, received_at)[0]) for position in gone]
-            self._store(self._resolve(events, outcomes), outcomes)
+            unresolved = [
+                (position, key_of(parse(messages[position].data, received_at)[0])) for position in gone
+            ]
+            self._store(self._resolve(messages, received_at, unresolved, outcomes), outcomes)
 
-    def _resolve(self, events: Sequence[tuple[int, ReceivedEvent]], outcomes: list[Outcome]) -> list[Row]:
-        """The rows of events, given by position, whose templates are not known yet."""
-        templates = self._templates.find([event for _, event in events], self._transactions.run)
-        rows = []
-        for position, event in events:
-            template_id = templates[key_of(event)]
-            if isinstance(template_id, Rejected):
-                outcomes[position] = template_id
-            else:
-                rows.append(Row(event.event_id.int, encode_row(event, template_id), position))
+    def _read(
+        self,
+        messages: Sequence[Message],
+        received_at: datetime,
+        positions: Sequence[int],
+        outcomes: list[Outcome],
+        repeats: Repeats,
+    ) -> tuple[list[Row], list[tuple[int, Key]]]:
+        """The rows of the events at these positions, and the templates that are not known, with their positions."""
+        first_positions: dict[int, int] = {}
+        rows: list[Row] = []
+        unresolved: list[tuple[int, Key]] = []
+        with self._encoding:
+            # An event becomes its row at once, while it is in the processor's cache, and is let go.
+            for position in positions:
+                try:
+                    event = _read(messages[position], received_at)
+                except InvalidEventError as error:
+                    outcomes[position] = Rejected(error.error_class, str(error))
+                    continue
+                event_id = event.event_id.int
+                first = first_positions.setdefault(event_id, position)
+                if first != position:
+                    repeats.append((position, first))
+                elif template_id := self._templates.get(event):
+                    rows.append(Row(event_id, encode_row(event, template_id), position))
+                else:
+                    unresolved.append((position, key_of(event)))
+        return rows, unresolved
+
+    def _resolve(
+        self,
+        messages: Sequence[Message],
+        received_at: datetime,
+        unresolved: Sequence[tuple[int, Key]],
+        outcomes: list[Outcome],
+    ) -> list[Row]:
+        """The rows of events whose templates were not known. They are read again: a lookup may take long."""
+        templates = self._templates.find({key for _, key in unresolved}, self._transactions.run)
+        rows: list[Row] = []
+        with self._encoding:
+            for position, key in unresolved:
+                template_id = templates[key]
+                if isinstance(template_id, Rejected):
+                    outcomes[position] = template_id
+                else:
+                    event, _ = parse(messages[position].data, received_at)
+                    rows.append(Row(event.event_id.int, encode_row(event, template_id), position))
         return rows
 
     def _store(self, rows: Sequence[Row], outcomes: list[Outcome]) -> list[int]:
@@ -166,8 +191,7 @@ def _read(message: Message, received_at: datetime) -> ReceivedEvent:
 
 def _copy(rows: Sequence[Row], cursor: cursor) -> None:
     if rows:
-        body = b"".join([HEADER, *[row.encoded for row in rows], TRAILER])
-        cursor.copy_expert(_WRITE, BytesIO(body), size=1 << 20)
+        cursor.copy_expert(_WRITE, CopyBody([row.encoded for row in rows]), size=PIECE)
 
 
 def _copy_missing(rows: Sequence[Row], cursor: cursor) -> set[int]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from prompt_worker.consuming.push import answers
@@ -12,12 +11,12 @@ from prompt_worker.consuming.push.answers import Answer, Receive, Send
 from prompt_worker.consuming.push.envelope import NotAnEnvelopeError, PushedMessage, read_envelope
 from prompt_worker.consuming.push.inbox import Inbox
 from prompt_worker.consuming.push.keys import KeysUnavailableError
-from prompt_worker.consuming.push.refusals import Refusals
+from prompt_worker.consuming.push.refusals import Refusals, RefusedError
+from prompt_worker.consuming.push.room import Place, Room
 from prompt_worker.consuming.push.settings import PushSettings
 from prompt_worker.consuming.push.threads import in_thread
 from prompt_worker.consuming.push.tokens import Tokens, UnknownSenderError, WrongSenderError
 from prompt_worker.platform.process.pages import Page, Pages
-from prompt_worker.platform.pubsub.limits import PUSHED_BYTES
 
 # Once the oldest request has waited for so long, new ones are refused.
 BEHIND_SECONDS = 5.0
@@ -25,15 +24,6 @@ BEHIND_SECONDS = 5.0
 CHECK_SECONDS = 0.5
 
 Scope = MutableMapping[str, Any]
-
-
-class RefusedError(Exception):
-    """A request that is refused. `reason` is one of a few, `detail` may be any; neither quotes the request."""
-
-    def __init__(self, answer: Answer, reason: str, detail: str = "") -> None:
-        self.answer = answer
-        self.reason = reason
-        self.detail = detail
 
 
 class App:
@@ -49,9 +39,7 @@ class App:
         self._making: dict[str, asyncio.Task[Page]] = {}
         self._settings = settings
         self._refusals = Refusals()
-        # The requests in flight, and the bytes of their bodies.
-        self._requests = 0
-        self._bytes = 0
+        self._room = Room(requests=settings.in_flight, size=settings.in_flight_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,40 +73,27 @@ class App:
         if inbox.age() > BEHIND_SECONDS:
             raise RefusedError(answers.BEHIND, f"requests wait for more than {BEHIND_SECONDS:.0f} s")
         length = headers.get(b"content-length", b"")
-        with self._room(int(length) if length.isdigit() else 0) as take:
-            body = await self._read_body(receive, take)
-            if body is None:
-                return None
-            message = _message(body)
-            del body
-            if not await inbox.put(message):
-                raise RefusedError(answers.NOT_SETTLED, "handed back, or not settled in time", scope["path"])
-            return answers.SETTLED
+        message = await self._read_message(receive, int(length) if length.isdigit() else 0)
+        if message is None:
+            return None
+        # From now on the inbox leaves its place.
+        if not await inbox.put(message):
+            raise RefusedError(answers.NOT_SETTLED, "handed back, or not settled in time", scope["path"])
+        return answers.SETTLED
 
-    @contextmanager
-    def _room(self, expected: int) -> Iterator[Callable[[int], None]]:
-        """Room for a request in flight. What it yields is called with the bytes of the body known so far."""
-        size = 0
-
-        def take(total: int) -> None:
-            nonlocal size
-            if total > PUSHED_BYTES:
-                raise RefusedError(answers.TOO_LARGE, f"a body of more than {PUSHED_BYTES:,} bytes")
-            more = max(0, total - size)
-            if self._bytes + more > self._settings.in_flight_bytes:
-                raise RefusedError(answers.FULL, "PROMPT_WORKER_PUSH_IN_FLIGHT_BYTES are in flight")
-            self._bytes += more
-            size += more
-
-        if self._requests >= self._settings.in_flight:
-            raise RefusedError(answers.FULL, "PROMPT_WORKER_PUSH_IN_FLIGHT requests are in flight")
-        take(expected)
-        self._requests += 1
+    async def _read_message(self, receive: Receive, expected: int) -> PushedMessage | None:
+        """The message, in a place of its own; None when the client left before it had sent everything."""
+        place = self._room.enter()
+        message: PushedMessage | None = None
         try:
-            yield take
+            body = await self._read_body(receive, place, expected)
+            if body is not None:
+                message = _message(body)
+                message.place = place
         finally:
-            self._requests -= 1
-            self._bytes -= size
+            if message is None:
+                place.leave()
+        return message
 
     async def _authenticate(self, authorization: bytes) -> None:
         if self._tokens is None:
@@ -132,10 +107,11 @@ class App:
         except KeysUnavailableError:
             raise RefusedError(answers.NO_KEYS, "no key to check tokens with could be fetched yet") from None
 
-    async def _read_body(self, receive: Receive, take: Callable[[int], None]) -> bytes | None:
+    async def _read_body(self, receive: Receive, place: Place, expected: int) -> bytes | None:
+        place.grow(expected)
         try:
             async with asyncio.timeout(self._settings.answer_seconds):
-                return await _read_parts(receive, take)
+                return await _read_parts(receive, place)
         except TimeoutError:
             raise RefusedError(answers.TOO_SLOW, "the body did not come in time") from None
 
@@ -159,13 +135,13 @@ def _message(body: bytes) -> PushedMessage:
         raise RefusedError(answers.NO_ENVELOPE, reason, str(error)) from None
 
 
-async def _read_parts(receive: Receive, take: Callable[[int], None]) -> bytes | None:
+async def _read_parts(receive: Receive, place: Place) -> bytes | None:
     parts: list[bytes] = []
     size = 0
     while (event := await receive())["type"] == "http.request":
         parts.append(event["body"])
         size += len(event["body"])
-        take(size)
+        place.grow(size)
         if not event.get("more_body"):
             return b"".join(parts)
     return None

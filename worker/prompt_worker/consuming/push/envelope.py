@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import field
 
-from prompt_worker.consuming.subscription import Message
+from prompt_worker.consuming.message import Message
+from prompt_worker.consuming.push.room import Place
 
 
 class _Body(msgspec.Struct, gc=False):
@@ -26,9 +27,17 @@ class _Envelope(msgspec.Struct, gc=False):
 
 
 class PushedMessage(Message, eq=False):
-    """The message of a request. `received` is its envelope, `answer` a future of whether it is settled."""
+    """The message of a request. `received` is its envelope, `answer` a future of whether it is settled.
+
+    Its `place` among those in flight is left when nothing holds it any more.
+    """
 
     answer: Any = None
+    place: Place | None = None
+
+    def let_go(self) -> None:
+        if self.place:
+            self.place.leave()
 
     @property
     def message_id(self) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import cast
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.push.envelope import PushedMessage
-from prompt_worker.consuming.subscription import Message
 
 # Requests that arrive within it wake a lane once.
 GATHER_SECONDS = 0.002
@@ -30,6 +30,7 @@ class Inbox:
         """A future of whether the message is settled; if not, Pub/Sub should send it again."""
         answer = message.answer = self._loop.create_future()
         if self._closed:
+            message.let_go()
             answer.set_result(False)
             return answer
         self._waiting[message] = self._loop.time()
@@ -55,13 +56,21 @@ class Inbox:
             messages = self._ready.get(timeout=timeout)
         except queue.Empty:
             return []
-        return [message for message in messages if not message.answer.done()]
+        waiting: list[Message] = [message for message in messages if not message.answer.done()]
+        if len(waiting) < len(messages):
+            given_up = [message for message in messages if message.answer.done()]
+            self._loop.call_soon_threadsafe(_let_go, given_up)
+        return waiting
+
+    def is_exhausted(self) -> bool:
+        """Never: requests that come are answered, if only with a refusal."""
+        return False
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        self._loop.call_soon_threadsafe(self._answer, messages, True)
+        self._loop.call_soon_threadsafe(self._settle, messages, True)
 
     def hand_back(self, messages: Sequence[Message]) -> None:
-        self._loop.call_soon_threadsafe(self._answer, messages, False)
+        self._loop.call_soon_threadsafe(self._settle, messages, False)
 
     def close(self) -> None:
         """Answers "not settled" to all that wait, and to all that come later."""
@@ -75,8 +84,18 @@ class Inbox:
         self._ready.put(self._gathered)
         self._gathered = []
 
-    def _answer(self, messages: Sequence[Message], settled: bool) -> None:
-        for message in cast(Sequence[PushedMessage], messages):
+    def _settle(self, messages: Sequence[Message], settled: bool) -> None:
+        pushed = cast(Sequence[PushedMessage], messages)
+        _let_go(pushed)
+        self._answer(pushed, settled)
+
+    def _answer(self, messages: Sequence[PushedMessage], settled: bool) -> None:
+        for message in messages:
             # Given up before, or its client left: then nobody waits.
             if self._waiting.pop(message, None) is not None and not message.answer.done():
                 message.answer.set_result(settled)
+
+
+def _let_go(messages: Sequence[PushedMessage]) -> None:
+    for message in messages:
+        message.let_go()

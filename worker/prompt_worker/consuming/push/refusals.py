@@ -6,11 +6,21 @@ import logging
 import time
 from collections import Counter
 
+from prompt_worker.consuming.push.answers import Answer
 from prompt_worker.platform import telemetry
 
 log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 60.0
+
+
+class RefusedError(Exception):
+    """A request that is refused. `reason` is one of a few, `detail` may be any; neither quotes the request."""
+
+    def __init__(self, answer: Answer, reason: str, detail: str = "") -> None:
+        self.answer = answer
+        self.reason = reason
+        self.detail = detail
 
 
 class Refusals:

@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from uuid import UUID
 
 import msgspec
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected
 from prompt_worker.guardrails.evaluation import Evaluation, evaluate
 from prompt_worker.guardrails.finding import HashKey
 from prompt_worker.guardrails.recording.active import ActiveGuardrails
 from prompt_worker.guardrails.recording.counting import count_checks
-from prompt_worker.guardrails.recording.received import Received
+from prompt_worker.guardrails.recording.received import Received, receive_again
 from prompt_worker.guardrails.recording.store import EvaluatedEvent
 from prompt_worker.guardrails.recording.templates import ServedTemplates
 from prompt_worker.guardrails.recording.violation import violations
 from prompt_worker.guardrails.registry import Evaluator
 from prompt_worker.platform.postgres.transactions import Transactions
 
-AT_ONCE = 500  # events that are evaluated together: more are no faster and use more memory
+# Events, and bytes of their messages, that are evaluated together: more are no faster and use more memory.
+AT_ONCE = 500
+BYTES_AT_ONCE = 2_000_000
 
 
 class PendingEvent(msgspec.Struct, gc=False):
-    """An event that is not evaluated yet, and the index of its message in the batch."""
+    """An event that is not evaluated yet, its message, and the index of that in the batch."""
 
     event_id: UUID
-    received: Received
+    message: Message
     position: int
+    # None where the batch has many bytes, which are several times as many once they are read: then it is read again.
+    received: Received | None
 
 
 class EventEvaluator:
@@ -53,20 +58,21 @@ class EventEvaluator:
         evaluators = self._guardrails.evaluators()
         evaluated: list[EvaluatedEvent] = []
         with self._evaluating:
-            for start in range(0, len(events), AT_ONCE):
-                evaluated += self._evaluate(events[start : start + AT_ONCE], evaluators, outcomes)
+            for together in _together(events):
+                evaluated += self._evaluate(together, evaluators, outcomes)
         return evaluated
 
     def _evaluate(
         self, events: Sequence[PendingEvent], evaluators: Sequence[Evaluator], outcomes: list[Outcome]
     ) -> list[EvaluatedEvent]:
-        keys = [event.received.template_key for event in events]
+        received = [event.received or receive_again(event.message) for event in events]
+        keys = [one.template_key for one in received]
         templates = self._templates.find([key for key in keys if key is not None])
         started = time.perf_counter()
         try:
             executions = [
-                event.received.execution(templates.get(key) if key is not None else None)
-                for event, key in zip(events, keys, strict=True)
+                one.execution(templates.get(key) if key is not None else None)
+                for one, key in zip(received, keys, strict=True)
             ]
             evaluations = evaluate(evaluators, executions, self._key)
         # An event that breaks an evaluator costs its neighbours nothing.
@@ -80,9 +86,20 @@ class EventEvaluator:
         active = {evaluator.guardrail.name: evaluator for evaluator in evaluators}
         describe_checked = lru_cache(maxsize=None)(lambda names: _checked([active[name] for name in names]))
         return [
-            _evaluated(event, evaluation, *describe_checked(evaluation.checked), milliseconds)
-            for event, evaluation in zip(events, evaluations, strict=True)
+            _evaluated(event, one, evaluation, describe_checked(evaluation.checked), milliseconds)
+            for event, one, evaluation in zip(events, received, evaluations, strict=True)
         ]
+
+
+def _together(events: Sequence[PendingEvent]) -> Iterator[Sequence[PendingEvent]]:
+    start = size = 0
+    for end, event in enumerate(events):
+        size += len(event.message.data)
+        if end > start and (end - start == AT_ONCE or size > BYTES_AT_ONCE):
+            yield events[start:end]
+            start, size = end, len(event.message.data)
+    if events:
+        yield events[start:]
 
 
 def _checked(evaluators: Sequence[Evaluator]) -> tuple[str, str]:
@@ -94,17 +111,18 @@ def _checked(evaluators: Sequence[Evaluator]) -> tuple[str, str]:
 
 def _evaluated(
     event: PendingEvent,
+    received: Received,
     evaluation: Evaluation,
-    guardrail_ids: str,
-    detector_version: str,
+    checked: tuple[str, str],
     milliseconds: float,
 ) -> EvaluatedEvent:
+    guardrail_ids, detector_version = checked
     return EvaluatedEvent(
         event.event_id,
         guardrail_ids,
         evaluation.outcome,
         detector_version,
         milliseconds,
-        violations(event.received, evaluation),
+        violations(received, evaluation),
         event.position,
     )

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, TypeVar
 import psycopg2
 from sqlalchemy import Engine
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
 from prompt_worker.consuming.settling import Repeats, settle
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.guardrails.finding import HashKey
 from prompt_worker.guardrails.recording.alerts import AlertTopic, deserves_alert
 from prompt_worker.guardrails.recording.counting import count_recorded
-from prompt_worker.guardrails.recording.evaluating import EventEvaluator, PendingEvent
+from prompt_worker.guardrails.recording.evaluating import BYTES_AT_ONCE, EventEvaluator, PendingEvent
 from prompt_worker.guardrails.recording.key import open_key
 from prompt_worker.guardrails.recording.received import receive
 from prompt_worker.guardrails.recording.store import EvaluatedEvent, find_evaluated, record
@@ -72,28 +72,43 @@ class GuardrailHandler:
         self._alerts = alerts
         self._evaluator = EventEvaluator(self._transactions, refresh_seconds=refresh_seconds, key=key)
         self._wary_until = 0.0
+        # One batch at a time: two would be no faster, and an event is several times as large as its message.
+        self._reading = threading.Lock()
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
         """One outcome for each message, in their order. Raises `DeploymentError`."""
 
         def handle(positions: Sequence[int], outcomes: list[Outcome], repeats: Repeats) -> None:
-            events: dict[int, PendingEvent] = {}
-            for position in positions:
-                received = receive(messages[position])
-                if received is None:
-                    outcomes[position] = Verdict.SKIPPED  # the execution worker dead-letters it
-                    continue
-                event = PendingEvent(received.event_id, received, position)
-                first = events.setdefault(received.event_id.int, event).position
-                if first != position:
-                    repeats.append((position, first))
-            self._handle(list(events.values()), outcomes)
+            self._handle(self._read(messages, positions, outcomes, repeats), outcomes)
 
         return settle(messages, handle)
 
     def cancel(self) -> None:
         """Ends the statements in flight, from another thread; their messages are handed back."""
         self._transactions.cancel()
+
+    def _read(
+        self,
+        messages: Sequence[Message],
+        positions: Sequence[int],
+        outcomes: list[Outcome],
+        repeats: Repeats,
+    ) -> list[PendingEvent]:
+        events: dict[int, PendingEvent] = {}
+        few_bytes = sum([len(messages[position].data) for position in positions]) <= BYTES_AT_ONCE
+        with self._reading:
+            for position in positions:
+                received = receive(messages[position])
+                if received is None:
+                    outcomes[position] = Verdict.SKIPPED  # the execution worker dead-letters it
+                    continue
+                event_id = received.event_id
+                kept = received if few_bytes else None
+                event = PendingEvent(event_id, messages[position], position, kept)
+                first = events.setdefault(event_id.int, event).position
+                if first != position:
+                    repeats.append((position, first))
+        return list(events.values())
 
     def _handle(self, events: Sequence[PendingEvent], outcomes: list[Outcome]) -> None:
         if time.monotonic() < self._wary_until:

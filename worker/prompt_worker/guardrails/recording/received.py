@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
 
-from prompt_worker.consuming.subscription import Message
+from prompt_worker.consuming.message import Message
 from prompt_worker.event.execution import EARLIEST, EVENT_TYPE, LATEST_AHEAD, Offset, now
 from prompt_worker.event.unstorable import replace_unstorable
 from prompt_worker.guardrails.fields import Execution
@@ -95,14 +95,25 @@ def receive(message: Message) -> Received | None:
     """None where nothing can be judged or recorded: no JSON, no event id, or an event of another type."""
     if message.attributes.get("ce-type", EVENT_TYPE) != EVENT_TYPE:
         return None
-    body, replaced = replace_unstorable(message.data)
+    received, replaced = _read(message.data)
     if replaced:
         telemetry.count("replaced_characters", replaced)
+    return received
+
+
+def receive_again(message: Message) -> Received:
+    """The event of a message that `receive` found one in."""
+    return cast(Received, _read(message.data)[0])
+
+
+def _read(body: bytes) -> tuple[Received | None, int]:
+    """The event, and how many characters had to be replaced."""
+    body, replaced = replace_unstorable(body)
     try:
-        return _decode(body)
+        return _decode(body), replaced
     # Errors of msgspec, wrong encodings, integers of too many digits.
     except (ValueError, RecursionError):
-        return _decode_leniently(body)
+        return _decode_leniently(body), replaced
 
 
 def _decode_leniently(body: bytes) -> Received | None:

@@ -26,6 +26,15 @@ class ConsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     open_pulls: Annotated[
         Positive, Meta(description="pull requests that are open at the same time; `run` only")
     ] = field(name="PROMPT_WORKER_OPEN_PULLS", default=4)
+    # At least two of the largest messages.
+    in_flight_bytes: Annotated[
+        int,
+        Meta(
+            ge=20_000_000,
+            description="bytes of the messages that are pulled and not settled, at least 20000000; "
+            "no more are pulled meanwhile; `run` only",
+        ),
+    ] = field(name="PROMPT_WORKER_IN_FLIGHT_BYTES", default=32_000_000)
     lanes: Annotated[
         Positive, Meta(description="batches that are written at the same time, each on its own connection")
     ] = field(name="PROMPT_WORKER_LANES", default=3)

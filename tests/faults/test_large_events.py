@@ -1,0 +1,166 @@
+"""Events near Pub/Sub's limit of 10 MB: bytes in flight are bounded over all lanes and pulls, and so is the memory."""
+
+from __future__ import annotations
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import psycopg2
+import pytest
+
+from prompt_worker.local.servers.postgres import Postgres
+from tests.support.events import bodies, body
+from tests.support.pipeline import Pipeline, wait_until
+from tests.support.pushing import Serving, Signer
+
+pytestmark = pytest.mark.embedded_only
+
+LARGE = 9_500_000
+# Bytes: the smallest container has 512 MiB.
+MOST = 300_000_000
+# Seconds, for the largest of these backlogs on a busy machine.
+PATIENCE = 240.0
+# Seconds; Cloud Run kills at 10.
+STOP_SECONDS = 8.0
+WORDS = ("water", "light", "sugar", "leaves", "oxygen", "energy", "cells", "carbon")
+
+
+@cache
+def text() -> str:
+    return " ".join(random.Random(1).choices(WORDS, k=LARGE // 5))
+
+
+def large(count: int, **fields: str) -> list[bytes]:
+    """Events of which nearly all is the prompt and the response."""
+    half = (LARGE - 1_000) // 2
+    return [
+        body(
+            **{"rendered_prompt": f"{n} {text()[:half]}", "model_response": text()[half : 2 * half]} | fields
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("consumer", ["executions", "guardrails"])
+def test_large_events_take_less_than_300_mb(pipeline: Pipeline, consumer: str) -> None:
+    published = large(40)
+    pipeline.publish(published)
+    with pipeline.command("run", consumer) as worker:
+        worker.wait_for(lambda w: sum(w.totals.values()) >= len(published), PATIENCE)
+        assert worker.peak <= MOST, f"{worker.peak / 1e6:.0f} MB"
+        assert worker.terminate()[0] == 0
+    assert worker.totals == {"written": len(published)}
+    if consumer == "executions":
+        pipeline.assert_exact(published)
+
+
+def test_large_events_of_wide_characters_take_less_than_300_mb(pipeline: Pipeline) -> None:
+    """One wide character makes a text four times as large in Python."""
+    pipeline.publish(
+        large(12, model_response="\N{GRINNING FACE}", rendered_prompt=text()[: LARGE - 1_000] + "😀")
+    )
+    for consumer in ("executions", "guardrails"):
+        with pipeline.command("run", consumer) as worker:
+            worker.wait_for(lambda w: w.totals.get("written", 0) >= 12, PATIENCE)
+            assert worker.peak <= MOST, f"{consumer}: {worker.peak / 1e6:.0f} MB"
+
+
+def test_large_small_invalid_and_repeated_events_are_all_settled(pipeline: Pipeline) -> None:
+    good, bad = large(8), large(6, status="nonsense")
+    published = good + bad + bodies(300) + good
+    random.Random(2).shuffle(published)
+    pipeline.publish(published)
+    with pipeline.worker() as worker:
+        worker.wait_for(lambda w: sum(w.totals.values()) >= len(published), PATIENCE)
+        pipeline.publish(good[:3])
+        worker.wait_for(lambda w: sum(w.totals.values()) >= len(published) + 3, PATIENCE)
+        assert worker.peak <= MOST, f"{worker.peak / 1e6:.0f} MB"
+        assert worker.terminate()[0] == 0
+    assert worker.totals == {"written": 308, "duplicate": 11, "dead-lettered": 6}
+    dead_letters = pipeline.dead_letters(6)
+    assert {message.data for message in dead_letters} == set(bad)
+    pipeline.assert_exact(published, dead_letters)
+
+
+def test_large_events_wait_for_the_database_in_bounded_memory(pipeline: Pipeline, postgres: Postgres) -> None:
+    published = large(12) + bodies(100)
+    postgres.stop()
+    with pipeline.worker() as worker:
+        pipeline.publish(published)
+        worker.wait_for(lambda w: w.messages("WARNING"))
+        time.sleep(3)
+        postgres.start()
+        worker.wait_for(lambda w: w.totals.get("written", 0) >= len(published), PATIENCE)
+        assert worker.peak <= MOST, f"{worker.peak / 1e6:.0f} MB"
+        assert worker.terminate()[0] == 0
+    pipeline.assert_exact(published)
+
+
+@pytest.mark.parametrize("locked", [True, False], ids=["hanging", "writing"])
+def test_large_events_are_handed_back_at_sigterm(pipeline: Pipeline, *, locked: bool) -> None:
+    """Also when every lane hangs and no byte more may be pulled."""
+    published = large(12)
+    locking = psycopg2.connect(pipeline.database)
+    if locked:
+        locking.cursor().execute("SELECT FROM prompt_templates FOR UPDATE")
+    with pipeline.worker() as first:
+        pipeline.publish(published)
+        first.wait_for(lambda w: len(waiting_lanes(pipeline)) >= 2 if locked else pipeline.rows())
+        code, seconds = first.terminate()
+        assert code == 0
+        assert seconds < STOP_SECONDS
+        assert first.messages("ERROR", "CRITICAL") == []
+    locking.close()
+    written = pipeline.rows()
+    assert written < len(published)
+    with pipeline.worker() as second:
+        second.wait_for(lambda w: w.totals.get("written", 0) >= len(published) - written, PATIENCE)
+        assert second.terminate()[0] == 0
+    assert second.totals == {"written": len(published) - written}
+    pipeline.assert_exact(published)
+
+
+def waiting_lanes(pipeline: Pipeline) -> list[object]:
+    return pipeline.query(
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'prompt-worker%' "
+        "AND datname = current_database()"
+    )
+
+
+def test_large_pushed_events_take_less_than_300_mb(pipeline: Pipeline) -> None:
+    published = large(24)
+    with Signer() as signer, Serving(pipeline, signer) as serving, ThreadPoolExecutor(12) as senders:
+        statuses = set(senders.map(lambda sent: push_until_settled(serving, sent), published))
+        assert statuses <= {204, 429}
+        assert serving.process.peak <= MOST, f"{serving.process.peak / 1e6:.0f} MB"
+        assert serving.process.terminate()[0] == 0
+    pipeline.assert_exact(published)
+
+
+def push_until_settled(serving: Serving, sent: bytes) -> int:
+    """As Pub/Sub does; the first status."""
+    first = status = serving.push(sent).status
+    while status != 204:
+        time.sleep(0.2)
+        status = serving.push(sent).status
+    return first
+
+
+def test_pushed_events_that_were_given_up_keep_their_room(pipeline: Pipeline, postgres: Postgres) -> None:
+    """While the database is down, each is answered 503 and sent again, and the lanes still hold the first ones."""
+    published = large(40)
+    with Signer() as signer, Serving(pipeline, signer, PROMPT_WORKER_PUSH_ANSWER_SECONDS="1") as serving:
+        assert serving.push(body()).status == 204
+        postgres.stop()
+        with ThreadPoolExecutor(4) as senders:
+            statuses = list(senders.map(lambda sent: serving.push(sent).status, published))
+        assert set(statuses) <= {429, 503}
+        assert serving.process.peak <= MOST, f"{serving.process.peak / 1e6:.0f} MB"
+        postgres.start()
+        wait_until(lambda: serving.push(body()).status == 204, 30, lambda: serving.process.output)
+        assert push_until_settled(serving, published[0]) in (204, 429, 503)
+        assert serving.process.terminate()[0] == 0
+    assert pipeline.dead_letters(0) == []
+    assert pipeline.wrong_counters() == []
