@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 
 from prompt_schema.errors import MigrationError
 from prompt_schema.folding import fold
+from prompt_schema.partitions import make_partitions
 from prompt_schema.refusal import PATIENCE, explain
 from prompt_schema.takeover.carrying_out import plan_takeover, take_over
 from prompt_schema.takeover.plan import Plan
@@ -70,6 +71,8 @@ def migrate(
             _apply(engine, migration, report)
             report(f"applied {migration.file}: {migration.description}")
             applied.append(migration.version)
+        if migrations[-1:] and folder == MIGRATIONS:
+            make_partitions(engine, report=report)
         fold(engine)
     return applied
 

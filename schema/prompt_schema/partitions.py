@@ -1,0 +1,146 @@
+"""The months of the partitioned tables: which there are, and making those to come.
+
+A month is made in two transactions, see migration 0023: the first keeps its rows out of the default partition, the second
+makes it. One that is interrupted between them is made by the next run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from prompt_schema.errors import MigrationError
+
+TABLES = ("prompt_executions", "guardrail_evaluations")
+# Months that are made after this one.
+AHEAD = 24
+
+_PATIENCE = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '500ms'; SET LOCAL search_path = public, pg_temp"
+# Of waiting for a lock half a second, after which whoever waited behind us writes.
+_ATTEMPTS = 60
+_SQL = Path(__file__).parent / "sql"
+_LISTED = text((_SQL / "partitions.sql").read_text(encoding="utf-8"))
+_UNINDEXED = text((_SQL / "unindexed.sql").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A partition of `table`; `month` is its first day, None for the default partition. `rows` is an estimate."""
+
+    table: str
+    name: str
+    month: date | None
+    rows: int
+    size: int
+
+
+def partitions(engine: Engine) -> list[Partition]:
+    """All of them, by table and month, the default partition last. Needs no right on the tables."""
+    with engine.connect() as connection:
+        return [Partition(*row) for row in connection.execute(_LISTED, {"tables": list(TABLES)})]
+
+
+def months_ahead(found: list[Partition], today: date | None = None) -> int:
+    """How many months after this one each table has a partition for, without a gap."""
+    first = _month(today)
+    made = {(partition.table, partition.month) for partition in found}
+    ahead = 0
+    while ahead < len(found) and all((table, _later(first, ahead + 1)) in made for table in TABLES):
+        ahead += 1
+    return ahead
+
+
+def make_partitions(
+    engine: Engine, ahead: int = AHEAD, report: Callable[[str], None] = lambda _: None, today: date | None = None
+) -> int:
+    """Makes the months that are missing until `ahead` months after this one; returns how many.
+
+    This month as well where a table has no row yet: else its rows are in the default partition and stay there. `report`
+    is called with a line for each table that gets months. Raises `MigrationError`, and `DBAPIError` for a login that
+    does not own the tables.
+    """
+    first = _month(today)
+    count = 0
+    for table in TABLES:
+        with engine.begin() as connection:
+            empty = connection.scalar(text(f"SELECT NOT EXISTS (SELECT FROM public.{table})"))  # noqa: S608
+        wanted = [_later(first, number) for number in range(0 if empty else 1, ahead + 1)]
+        count += len(_make(engine, table, wanted, report))
+    _index(engine, report)
+    return count
+
+
+def make_month(engine: Engine, month: date, report: Callable[[str], None] = lambda _: None) -> int:
+    """Makes one month, also one whose rows are in the default partition already: they move. Returns how many were made.
+
+    Until that is done, rows of this month wait: workers try them again. Raises as `make_partitions` does.
+    """
+    return sum(len(_make(engine, table, [_month(month)], report)) for table in TABLES)
+
+
+def _make(engine: Engine, table: str, wanted: list[date], report: Callable[[str], None]) -> list[date]:
+    for _ in range(_ATTEMPTS):
+        there = {partition.month for partition in partitions(engine) if partition.table == table}
+        missing = [month for month in wanted if month not in there]
+        if not missing:
+            return []
+        limits = {"of_table": f"public.{table}", "first": missing[0], "last": missing[-1]}
+        _patiently(engine, "SELECT public.begin_partitions(:of_table, :first, :last)", limits)
+        moved = _patiently(engine, "SELECT public.finish_partitions(:of_table, :first, :last)", limits)
+        if moved is not None:
+            months = " to ".join(sorted({f"{missing[0]:%Y-%m}", f"{missing[-1]:%Y-%m}"}))
+            report(f"{table}: made {months}" + (f", and moved {moved} rows into them" if moved else ""))
+            return missing
+    raise MigrationError(f"{table}: another session makes partitions all the time; try again")
+
+
+def _patiently(engine: Engine, statement: str, parameters: dict[str, Any]) -> Any:
+    """A transaction that waits for a lock for half a second, many times, so that nobody waits long behind it."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            with engine.begin() as connection:
+                connection.execute(text(_PATIENCE))
+                return connection.scalar(text(statement), parameters)
+        except DBAPIError as error:
+            if not isinstance(error.orig, psycopg2.errors.LockNotAvailable | psycopg2.errors.DeadlockDetected):
+                raise
+            if attempt == _ATTEMPTS - 1:
+                raise MigrationError(
+                    f"{parameters['of_table']} is in use by a long transaction: end it, and try again"
+                ) from error
+            time.sleep(0.2)
+    raise AssertionError
+
+
+def _index(engine: Engine, report: Callable[[str], None]) -> None:
+    """Builds, beside writers, the indexes of a table that its default partition lacks; one that was interrupted again."""
+    with engine.connect() as connection:
+        lacking = connection.execute(_UNINDEXED, {"tables": list(TABLES)}).all()
+    for index, partition, name, definition, broken in lacking:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if broken:
+                connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS public.{name}")
+            connection.exec_driver_sql(definition)
+        _patiently(
+            engine,
+            f"ALTER INDEX {index} ATTACH PARTITION public.{name}; SELECT 1",
+            {"of_table": partition},
+        )
+        report(f"{partition}: built {name}")
+
+
+def _month(day: date | None) -> date:
+    return (day or datetime.now(UTC).date()).replace(day=1)
+
+
+def _later(month: date, months: int) -> date:
+    number = month.year * 12 + month.month - 1 + months
+    return date(number // 12, number % 12 + 1, 1)
