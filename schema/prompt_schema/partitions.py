@@ -1,7 +1,7 @@
 """The months of the partitioned tables: which there are, and making those to come.
 
-A month is made in two transactions, see migration 0023: the first keeps its rows out of the default partition, the second
-makes it. One that is interrupted between them is made by the next run.
+Months are made in two transactions, see migration 0023: the first keeps their rows out of the default partition, the
+second makes them. What is interrupted between them is made by the next run.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ def months_ahead(found: list[Partition], today: date | None = None) -> int:
 
 
 def make_partitions(
-    engine: Engine, ahead: int = AHEAD, report: Callable[[str], None] = lambda _: None, today: date | None = None
+    engine: Engine,
+    ahead: int = AHEAD,
+    report: Callable[[str], None] = lambda _: None,
+    today: date | None = None,
 ) -> int:
     """Makes the months that are missing until `ahead` months after this one; returns how many.
 
@@ -110,7 +113,9 @@ def _patiently(engine: Engine, statement: str, parameters: dict[str, Any]) -> An
                 connection.execute(text(_PATIENCE))
                 return connection.scalar(text(statement), parameters)
         except DBAPIError as error:
-            if not isinstance(error.orig, psycopg2.errors.LockNotAvailable | psycopg2.errors.DeadlockDetected):
+            if not isinstance(
+                error.orig, psycopg2.errors.LockNotAvailable | psycopg2.errors.DeadlockDetected
+            ):
                 raise
             if attempt == _ATTEMPTS - 1:
                 raise MigrationError(
@@ -121,7 +126,7 @@ def _patiently(engine: Engine, statement: str, parameters: dict[str, Any]) -> An
 
 
 def _index(engine: Engine, report: Callable[[str], None]) -> None:
-    """Builds, beside writers, the indexes of a table that its default partition lacks; one that was interrupted again."""
+    """Builds, beside writers, the indexes that a default partition lacks; again where that was interrupted."""
     with engine.connect() as connection:
         lacking = connection.execute(_UNINDEXED, {"tables": list(TABLES)}).all()
     for index, partition, name, definition, broken in lacking:
