@@ -71,9 +71,10 @@ def migrate(
             _apply(engine, migration, report)
             report(f"applied {migration.file}: {migration.description}")
             applied.append(migration.version)
-        if migrations[-1:] and folder == MIGRATIONS:
-            make_partitions(engine, report=report)
         fold(engine)
+    # Beside other runners: an index is built while nobody holds a snapshot.
+    if folder == MIGRATIONS:
+        make_partitions(engine, report=report)
     return applied
 
 

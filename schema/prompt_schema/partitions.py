@@ -7,7 +7,8 @@ second makes them. What is interrupted between them is made by the next run.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,9 +24,11 @@ TABLES = ("prompt_executions", "guardrail_evaluations")
 # Months that are made after this one.
 AHEAD = 24
 
+_KEY = 7020100946810390
 _PATIENCE = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '500ms'; SET LOCAL search_path = public, pg_temp"
 # Of waiting for a lock half a second, after which whoever waited behind us writes.
 _ATTEMPTS = 60
+_LOCKED = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)
 _SQL = Path(__file__).parent / "sql"
 _LISTED = text((_SQL / "partitions.sql").read_text(encoding="utf-8"))
 _UNINDEXED = text((_SQL / "unindexed.sql").read_text(encoding="utf-8"))
@@ -67,15 +70,12 @@ def make_partitions(
     """Makes the months that are missing until `ahead` months after this one; returns how many.
 
     This month as well where a table has no row yet: else its rows are in the default partition and stay there. `report`
-    is called with a line for each table that gets months. Raises `MigrationError`, and `DBAPIError` for a login that
-    does not own the tables.
+    is called with a line for each table that gets months. Raises `MigrationError`.
     """
     first = _month(today)
     count = 0
     for table in TABLES:
-        with engine.begin() as connection:
-            empty = connection.scalar(text(f"SELECT NOT EXISTS (SELECT FROM public.{table})"))  # noqa: S608
-        wanted = [_later(first, number) for number in range(0 if empty else 1, ahead + 1)]
+        wanted = [_later(first, number) for number in range(0 if _is_empty(engine, table) else 1, ahead + 1)]
         count += len(_make(engine, table, wanted, report))
     _index(engine, report)
     return count
@@ -87,6 +87,10 @@ def make_month(engine: Engine, month: date, report: Callable[[str], None] = lamb
     Until that is done, rows of this month wait: workers try them again. Raises as `make_partitions` does.
     """
     return sum(len(_make(engine, table, [_month(month)], report)) for table in TABLES)
+
+
+def _is_empty(engine: Engine, table: str) -> bool:
+    return bool(_patiently(engine, f"SELECT NOT EXISTS (SELECT FROM public.{table})", {"of_table": table}))  # noqa: S608
 
 
 def _make(engine: Engine, table: str, wanted: list[date], report: Callable[[str], None]) -> list[date]:
@@ -107,39 +111,59 @@ def _make(engine: Engine, table: str, wanted: list[date], report: Callable[[str]
 
 def _patiently(engine: Engine, statement: str, parameters: dict[str, Any]) -> Any:
     """A transaction that waits for a lock for half a second, many times, so that nobody waits long behind it."""
-    for attempt in range(_ATTEMPTS):
+    for _ in range(_ATTEMPTS):
         try:
             with engine.begin() as connection:
                 connection.execute(text(_PATIENCE))
                 return connection.scalar(text(statement), parameters)
         except DBAPIError as error:
-            if not isinstance(
-                error.orig, psycopg2.errors.LockNotAvailable | psycopg2.errors.DeadlockDetected
-            ):
-                raise
-            if attempt == _ATTEMPTS - 1:
-                raise MigrationError(
-                    f"{parameters['of_table']} is in use by a long transaction: end it, and try again"
-                ) from error
+            if not isinstance(error.orig, _LOCKED):
+                raise _explained(error) from error
             time.sleep(0.2)
-    raise AssertionError
+    raise MigrationError(
+        f"{parameters['of_table']} is in use by a long transaction: end it, and run 'prompt-worker partitions'"
+    )
+
+
+def _explained(error: DBAPIError) -> MigrationError:
+    """Without the statement and its parameters, and with what to do next."""
+    diagnosis = getattr(error.orig, "diag", None)
+    what = (diagnosis and diagnosis.message_primary) or str(error.orig)
+    return MigrationError(f"partitions: {what}. Run 'prompt-worker partitions' as the owner of the tables")
 
 
 def _index(engine: Engine, report: Callable[[str], None]) -> None:
     """Builds, beside writers, the indexes that a default partition lacks; again where that was interrupted."""
-    with engine.connect() as connection:
-        lacking = connection.execute(_UNINDEXED, {"tables": list(TABLES)}).all()
-    for index, partition, name, definition, broken in lacking:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            if broken:
-                connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS public.{name}")
-            connection.exec_driver_sql(definition)
-        _patiently(
-            engine,
-            f"ALTER INDEX {index} ATTACH PARTITION public.{name}; SELECT 1",
-            {"of_table": partition},
-        )
-        report(f"{partition}: built {name}")
+    with _alone(engine):
+        with engine.connect() as connection:
+            lacking = connection.execute(_UNINDEXED, {"tables": list(TABLES)}).all()
+        for index, partition, name, definition, broken in lacking:
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                # It waits for every transaction that may still see the table without it, and nobody for it.
+                connection.exec_driver_sql("SET lock_timeout = 0")
+                try:
+                    if broken:
+                        connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS public.{name}")
+                    connection.exec_driver_sql(definition)
+                except DBAPIError as error:
+                    raise _explained(error) from error
+                connection.exec_driver_sql("RESET lock_timeout")
+            attach = f"ALTER INDEX {index} ATTACH PARTITION public.{name}; SELECT 1"
+            _patiently(engine, attach, {"of_table": partition})
+            report(f"{partition}: built {name}")
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Holds a lock of a transaction, so also behind a transaction pooler. Who waits asks again: a statement that waited
+    would hold a snapshot, for which building an index would wait."""
+    while True:
+        with engine.begin() as connection:
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            if connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _KEY}):
+                yield
+                return
+        time.sleep(0.2)
 
 
 def _month(day: date | None) -> date:

@@ -51,6 +51,7 @@ DECLARE
                  WHERE attrelid = of_table AND attnum = partattrs[0]);
     rule name := (SELECT relname || '_month_being_made' FROM pg_class WHERE oid = of_table);
 BEGIN
+    PERFORM pg_advisory_xact_lock(7020100946810391);
     EXECUTE format('ALTER TABLE %1$s DROP CONSTRAINT IF EXISTS %2$I, '
                    'ADD CONSTRAINT %2$I CHECK (%3$I < %4$L OR %3$I >= %5$L) NOT VALID',
         default_partition, rule, key, public.lowest_id(first_month::timestamp AT TIME ZONE 'UTC'),
@@ -74,10 +75,14 @@ DECLARE
     made date[];
     each date;
     leaf text;
+    lowest uuid;
+    beyond uuid;
+    late boolean;
     moved_now bigint;
     moved bigint := 0;
     command text;
 BEGIN
+    PERFORM pg_advisory_xact_lock(7020100946810391);
     SELECT array_agg(m::date ORDER BY m) INTO made
     FROM generate_series(first_month::timestamp, last_month, interval '1 month') m
     WHERE NOT EXISTS (SELECT FROM public.table_partitions(of_table) p WHERE p.month = m::date);
@@ -85,18 +90,23 @@ BEGIN
     IF made IS NULL OR NOT EXISTS (
         SELECT FROM pg_constraint WHERE conrelid = default_partition AND conname = rule)
     THEN
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', default_partition, rule);
         RETURN NULL;
     END IF;
     FOREACH each IN ARRAY made LOOP
         leaf := public.partition_name(of_table, each);
         EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING ALL)', leaf, of_table);
-        EXECUTE format(
-            'WITH moved AS (DELETE FROM %1$s WHERE %2$I >= %3$L AND %2$I < %4$L RETURNING %5$s) '
-            'INSERT INTO %6$s (%5$s) SELECT %5$s FROM moved',
-            default_partition, key, public.lowest_id(each::timestamp AT TIME ZONE 'UTC'),
-            public.lowest_id((each + interval '1 month') AT TIME ZONE 'UTC'), columns, leaf);
-        GET DIAGNOSTICS moved_now = ROW_COUNT;
-        moved := moved + moved_now;
+        lowest := public.lowest_id(each::timestamp AT TIME ZONE 'UTC');
+        beyond := public.lowest_id((each + interval '1 month') AT TIME ZONE 'UTC');
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I >= $1 AND %2$I < $2)', default_partition, key)
+        INTO late USING lowest, beyond;
+        IF late THEN
+            EXECUTE format('WITH moved AS (DELETE FROM %s WHERE %I >= $1 AND %2$I < $2 RETURNING %s) '
+                           'INSERT INTO %s (%3$s) SELECT %3$s FROM moved', default_partition, key, columns, leaf)
+            USING lowest, beyond;
+            GET DIAGNOSTICS moved_now = ROW_COUNT;
+            moved := moved + moved_now;
+        END IF;
         FOR command IN SELECT public.partition_setup(of_table, default_partition, leaf) LOOP
             EXECUTE command;
         END LOOP;
@@ -283,7 +293,8 @@ BEGIN
             OR (d.refclassid = 'pg_type'::regclass
                 AND d.refobjid IN (p.reltype, (SELECT typarray FROM pg_type WHERE oid = p.reltype)))
         WHERE d.deptype = 'n'
-          AND d.classid NOT IN ('pg_rewrite'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass)
+          AND d.classid NOT IN ('pg_rewrite'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass,
+                                'pg_publication_rel'::regclass)
           AND NOT (d.classid = 'pg_type'::regclass AND d.objid = (SELECT typarray FROM pg_type WHERE oid = p.reltype))
     LOOP
         RAISE EXCEPTION '% %', found.what, found.why USING ERRCODE = 'dependent_objects_still_exist',

@@ -61,9 +61,7 @@ class WrittenMeanwhileError(PassingError):
 class LeafGoneError(PassingError):
     """A month was detached or dropped since it was looked up: the next attempt writes to the table."""
 
-    def __init__(self, message: str, pgcode: str | None) -> None:
-        super().__init__(message)
-        self.pgcode = pgcode
+    pgcode = errorcodes.OBJECT_NOT_IN_PREREQUISITE_STATE
 
 
 def classify(error: psycopg2.Error) -> Kind:

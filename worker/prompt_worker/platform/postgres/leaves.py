@@ -15,6 +15,7 @@ from typing import TypeVar
 from psycopg2 import errors
 from psycopg2.extensions import cursor
 
+from prompt_worker.platform import telemetry
 from prompt_worker.platform.postgres.errors import LeafGoneError
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions
@@ -40,6 +41,17 @@ class Leaves:
         # Lowest ids in order; for each its month's name, and the first id beyond it.
         self._known: tuple[list[int], list[tuple[str, int]]] = ([], [])
         self._expires_at = clock()
+        self._watched = False
+
+    def months_ahead(self) -> int:
+        """How many months after this one are there, without a gap."""
+        lows, leaves = self._known
+        now = int(time.time() * 1000) << 80
+        place = bisect_right(lows, now)
+        following = lows[place:]
+        ends = [beyond for _, beyond in leaves[place:]]
+        whole = [low == end for low, end in zip(following[1:], ends, strict=False)]
+        return len(following) if all(whole) else whole.index(False) + 1
 
     def refresh(self) -> None:
         """Call it once for each batch. Raises as `Transactions.run` does."""
@@ -47,6 +59,9 @@ class Leaves:
             found = self._transactions.run(self._find)
             self._known = [low for low, _, _ in found], [(name, beyond) for _, name, beyond in found]
             self._expires_at = self._clock() + KEPT_SECONDS
+            if not self._watched:
+                self._watched = True
+                telemetry.watch("months_ahead", self.months_ahead, table=self._table)
 
     def split(self, rows: Sequence[Row], key: Callable[[Row], int]) -> Iterator[Sequence[Row]]:
         """Rows in the order of their ids, in runs of one month each: nearly always one run."""
@@ -75,12 +90,12 @@ class Leaves:
         """Around a write to `table`. Raises `LeafGoneError`, which passes, where that is no month of ours any more."""
         try:
             yield
-        except _GONE as error:
+        except _GONE:
             if table == self._table:
                 raise
             # Until they are looked up, all goes to the table.
             self._known = ([], [])
-            raise LeafGoneError(f"{table} is no month of {self._table} any more", error.pgcode) from None
+            raise LeafGoneError(f"{table} is no month of {self._table} any more") from None
 
     def _find(self, cursor: cursor) -> list[tuple[int, str, int]]:
         cursor.execute(_FIND, {"table": self._table})
