@@ -161,6 +161,26 @@ def test_what_others_built_goes_on(before: Engine, role: str) -> None:
     assert [check for check in verify(before) if not check.ok] == []
 
 
+def test_rows_that_others_refer_to_move_with_their_months(before: Engine) -> None:
+    run_script(
+        before,
+        "CREATE TABLE rated (execution_id uuid REFERENCES prompt_executions ON DELETE CASCADE);"
+        "CREATE TABLE kept (execution_id uuid REFERENCES prompt_executions);"
+        + INSERT.replace("gen_random_uuid()", "lowest(n)").replace("1, %d)", "1, 5) n")
+        .replace("lowest(n)", "(lpad(to_hex((extract(epoch FROM now() + n * interval '40 days') * 1000)::bigint), "
+                              "12, '0') || repeat('0', 20))::uuid")
+        + "INSERT INTO rated SELECT id FROM prompt_executions; INSERT INTO kept SELECT id FROM prompt_executions",
+    )  # fmt: skip
+    migrate(before)
+    assert scalar(before, "SELECT count(*) FROM prompt_executions_default") <= 1000
+    assert scalar(before, "SELECT count(*) FROM rated") == 1005
+    assert scalar(before, "SELECT count(*) FROM prompt_executions JOIN kept ON id = execution_id") == 1005
+    for table in ("rated", "kept"):
+        with pytest.raises(Exception, match="foreign key"):
+            rows(before, f"INSERT INTO {table} VALUES (gen_random_uuid())")
+    assert recount(before) == []
+
+
 @pytest.mark.parametrize(
     ("more", "named"),
     [

@@ -78,6 +78,8 @@ DECLARE
     lowest uuid;
     beyond uuid;
     late boolean;
+    keys text[];
+    dropping text[];
     moved_now bigint;
     moved bigint := 0;
     command text;
@@ -101,6 +103,17 @@ BEGIN
         EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE %I >= $1 AND %2$I < $2)', default_partition, key)
         INTO late USING lowest, beyond;
         IF late THEN
+            -- Other programs' foreign keys would delete what refers to these rows, or refuse.
+            IF keys IS NULL THEN
+                SELECT coalesce(array_agg(format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname,
+                                                 pg_get_constraintdef(oid))), '{}'),
+                       coalesce(array_agg(format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)), '{}')
+                INTO keys, dropping
+                FROM pg_constraint WHERE confrelid = of_table AND contype = 'f' AND conparentid = 0;
+                FOREACH command IN ARRAY dropping LOOP
+                    EXECUTE command;
+                END LOOP;
+            END IF;
             EXECUTE format('WITH moved AS (DELETE FROM %s WHERE %I >= $1 AND %2$I < $2 RETURNING %s) '
                            'INSERT INTO %s (%3$s) SELECT %3$s FROM moved', default_partition, key, columns, leaf)
             USING lowest, beyond;
@@ -135,6 +148,9 @@ BEGIN
         EXECUTE format('ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', of_table,
             public.partition_name(of_table, each), public.lowest_id(each::timestamp AT TIME ZONE 'UTC'),
             public.lowest_id((each + interval '1 month') AT TIME ZONE 'UTC'));
+    END LOOP;
+    FOREACH command IN ARRAY coalesce(keys, '{}') LOOP
+        EXECUTE command;
     END LOOP;
     EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', default_partition, rule);
     RETURN moved;

@@ -45,7 +45,7 @@ _IN_FUNCTION = re.compile(r"^PL/\w+", re.MULTILINE)
 # Of the rule that keeps rows of a month out of the default partition while that month is made, see migration 0023.
 _BEING_MADE = "_month_being_made"
 # Partitions of one table: events that fail alike in two months have one reason.
-_MONTH = re.compile(r"_(?:\d{4}_\d{2}|default)(?=_|$)")
+_MONTH = re.compile(r"^(prompt_executions|guardrail_evaluations)_(?:\d{4}_\d{2}|default)(?=_|$)")
 
 
 class PassingError(psycopg2.OperationalError):
@@ -113,13 +113,18 @@ def describe(error: psycopg2.Error) -> str:
         # The client library's own words; of a failed connection they are the only reason known.
         return " ".join(str(error).split()) if isinstance(error, psycopg2.OperationalError) else _words(error)
     named = [
-        f"{what} {value if what == 'column' else _MONTH.sub('', value)}"
+        f"{what} {_of_table(value)}"
         for what in ("column", "constraint", "table")
         if (
             value := getattr(error.diag, f"{what}_name", None) or (what == "column" and _copied_column(error))
         )
     ]
     return ", ".join([f"{_words(error)} ({error.pgcode})", *named])
+
+
+def _of_table(name: str) -> str:
+    """What a partition's table or key is called where the table is not partitioned."""
+    return _MONTH.sub(r"\1", name)
 
 
 def _words(error: psycopg2.Error) -> str:
