@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg2
 import pytest
@@ -20,7 +21,12 @@ from prompt_schema.errors import MigrationError
 from prompt_schema.migrate import MIGRATIONS, migrate, read
 from prompt_schema.statistics import recount
 from prompt_schema.verify import verify
+from prompt_worker.consuming.outcome import Verdict
+from prompt_worker.consuming.subscription import Message
+from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect
+from prompt_worker.platform.uuid7 import uuid7
+from tests.support.events import body
 
 NAME = "0023_partitions.sql"
 INSERT = """
@@ -275,6 +281,19 @@ def test_rows_inserted_meanwhile_are_kept_and_counted(before: Engine) -> None:
         done.set()
         total = sum(one.result() for one in inserted)
     assert scalar(before, "SELECT count(*) FROM prompt_executions") == 1000 + total
+    assert recount(before) == []
+
+
+def test_redelivery_across_the_conversion_is_a_duplicate(before: Engine) -> None:
+    handle = ExecutionWriter(before, threading.Event())
+    messages = [Message(body(event_id=str(uuid7())), {}, "") for _ in range(20)]
+    messages += [Message(body(event_id=str(uuid4())), {}, "") for _ in range(5)]
+    assert handle(messages) == [Verdict.WRITTEN] * 25
+    migrate(before)
+    later = [Message(body(event_id=str(uuid7())), {}, "") for _ in range(5)]
+    assert handle([*messages, *later]) == [Verdict.DUPLICATE] * 25 + [Verdict.WRITTEN] * 5
+    assert ExecutionWriter(before, threading.Event())([*later, *messages]) == [Verdict.DUPLICATE] * 30
+    assert scalar(before, "SELECT count(*) FROM prompt_executions") == 1030
     assert recount(before) == []
 
 

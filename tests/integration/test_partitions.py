@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, date, datetime
 from typing import Any
@@ -148,6 +149,35 @@ def test_interrupted_month_is_made_by_the_next_run(engine: Engine) -> None:
     assert scalar(engine, rule) == 0
 
 
+def test_two_runs_at_once_make_each_month_once(engine: Engine) -> None:
+    with ThreadPoolExecutor(2) as runs:
+        made = list(runs.map(lambda ahead: make_partitions(engine, ahead), (AHEAD + 3, AHEAD + 3)))
+    assert sum(made) in range(6, 13)
+    assert months_ahead(partitions(engine)) == AHEAD + 3
+    assert failed(engine) == []
+
+
+def test_each_month_one_more_is_made(engine: Engine) -> None:
+    assert make_partitions(engine, today=month(1)) == 2
+    assert months_ahead(partitions(engine), month(1)) == AHEAD
+
+
+def test_worker_may_insert_into_a_month_and_read_none(engine: Engine) -> None:
+    make_partitions(engine, AHEAD + 1)
+    for table, role in (
+        ("prompt_executions", "prompt_execution_worker"),
+        ("guardrail_evaluations", "prompt_guardrail_worker"),
+    ):
+        for ahead in (0, AHEAD + 1):
+            leaf = f"{table}_{month(ahead):%Y_%m}"
+            rights = {
+                right
+                for right in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
+                if scalar(engine, f"SELECT has_table_privilege('{role}', '{leaf}', '{right}')")
+            }
+            assert rights == {"INSERT"}
+
+
 def test_month_waits_for_a_reader_and_nobody_for_the_month(engine: Engine) -> None:
     url = engine.url.render_as_string(hide_password=False).replace("+psycopg2", "")
     with closing(psycopg2.connect(url)) as reading:
@@ -231,6 +261,20 @@ def test_command_makes_and_lists_months(
         *(f"{month(ahead):%Y-%m}" for ahead in range(-1, 27)),
         None,
     ]
+
+
+def test_command_without_the_owners_rights_says_so(
+    engine: Engine, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    login = f"somebody_{engine.url.database}"
+    rows(engine, f"CREATE ROLE {login} LOGIN IN ROLE prompt_operator")
+    try:
+        monkeypatch.setenv("DATABASE_URL", database.replace("postgres@", f"{login}@", 1))
+        assert main(["partitions", "--list"]) == 0
+        assert main(["partitions", "--ahead", "30"]) == 1
+        assert "as the owner of the tables" in capsys.readouterr().err
+    finally:
+        rows(engine, f"DROP ROLE {login}")
 
 
 def test_doctor_reports_months_ahead(
