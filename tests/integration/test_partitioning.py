@@ -197,6 +197,7 @@ def test_rows_that_others_refer_to_move_with_their_months(before: Engine) -> Non
             r"theirs\.kept",
         ),
         ("CREATE UNIQUE INDEX their_requests ON prompt_executions (request_id)", "their_requests"),
+        ("CREATE TABLE prompt_executions_default (id integer)", "prompt_executions_default"),
         ("CREATE RULE their_rule AS ON DELETE TO prompt_executions DO INSTEAD NOTHING", "their_rule"),
         ("CREATE POLICY their_policy ON guardrail_evaluations USING (true)", "their_policy"),
         ("CREATE TABLE theirs.heir () INHERITS (prompt_executions)", r"theirs\.heir"),
@@ -224,7 +225,7 @@ def test_rows_that_others_refer_to_move_with_their_months(before: Engine) -> Non
             "their_news",
         ),
     ],
-    ids=["materialized", "rule of a view", "unique", "rule", "policy", "heir", "argument", "column",
+    ids=["materialized", "rule of a view", "unique", "name", "rule", "policy", "heir", "argument", "column",
          "constraint trigger", "row trigger", "publication"],
 )  # fmt: skip
 def test_what_cannot_be_made_again_stops_it_by_name(before: Engine, more: str, named: str) -> None:

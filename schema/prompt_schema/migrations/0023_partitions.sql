@@ -281,6 +281,10 @@ BEGIN
                   SELECT FROM pg_attribute WHERE attrelid = p.oid AND attname = key AND attnum = ANY (i.indkey)))
            OR i.indisexclusion
         UNION ALL
+        SELECT format('the relation %s', to_regclass('public.' || default_partition)),
+               'has the name that the default partition gets'
+        FROM partitioned WHERE to_regclass('public.' || default_partition) IS NOT NULL
+        UNION ALL
         SELECT format('the rule %s on %s', rulename, relname), 'is not made again'
         FROM partitioned p JOIN pg_rewrite r ON r.ev_class = p.oid
         UNION ALL
