@@ -4,6 +4,8 @@
 .PHONY: help up test check unit lint bench clean
 
 PYTHON := .venv/bin/python
+# Where it is set, each of the hundreds of processes of a test run would compile every file again.
+unexport PYTHONDONTWRITEBYTECODE
 ARGS :=
 
 help: ## show this list

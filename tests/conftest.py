@@ -23,6 +23,7 @@ from prompt_worker.local.servers.emulator import Emulator
 from prompt_worker.local.servers.postgres import Postgres, find_system_postgres, server_version
 from prompt_worker.local.servers.server import Server
 from prompt_worker.platform.postgres.engine import connect
+from tests.support.memory import home_in_memory
 from tests.support.pipeline import Pipeline
 from tests.support.scheduling import Scheduling, number_of_processes
 
@@ -31,7 +32,7 @@ TEMPLATE = "migrated_template"
 # Those that wait longest first, so that no worker process is left alone with one at the end.
 FOLDERS = ("faults", "integration", "unit")
 # Tests crash servers and workers, never the machine: what is written survives without waiting for the disk.
-FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
+FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "1GB"}
 
 
 @cache
@@ -75,19 +76,21 @@ def services() -> Iterator[ExitStack]:
 
 
 @pytest.fixture(scope="session")
-def started_servers() -> dict[Path | None, Postgres]:
-    return {}
+def server_of(services: ExitStack, request: pytest.FixtureRequest) -> Callable[[Path | None], Postgres]:
+    """The server of a directory of programs (None: the embedded one): started once, it stays until the session ends."""
+
+    @cache
+    def started(bin_dir: Path | None) -> Postgres:
+        with home_in_memory():
+            return start(Postgres(bin_dir=bin_dir, settings=FAST), services, request)
+
+    return started
 
 
 @pytest.fixture(scope="session")
-def postgres(
-    request: pytest.FixtureRequest, services: ExitStack, started_servers: dict[Path | None, Postgres]
-) -> Postgres:
-    """The embedded server, then the system's; each starts once and stays until the session ends."""
-    bin_dir: Path | None = request.param
-    if bin_dir not in started_servers:
-        started_servers[bin_dir] = start(Postgres(bin_dir=bin_dir, settings=FAST), services, request)
-    return started_servers[bin_dir]
+def postgres(request: pytest.FixtureRequest, server_of: Callable[[Path | None], Postgres]) -> Postgres:
+    """The embedded server, then the system's."""
+    return server_of(request.param)
 
 
 @pytest.fixture
@@ -143,7 +146,8 @@ def url_of(server: Postgres, name: str) -> str:
 
 def new_database(server: Postgres, template: str) -> Iterator[str]:
     name = f"test_{uuid4().hex[:12]}"
-    execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    # The default strategy writes every page to the log too.
+    execute(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield url_of(server, name)
     # A test may have stopped it.
     server.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,31 @@ from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.platform.postgres.engine import connect
 from tests.conftest import FAST, execute
 from tests.support.events import bodies
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import Pipeline, connected, wait_until
+
+
+class Standby(Postgres):
+    """A copy of a running primary that follows it."""
+
+    def __init__(self, primary: Postgres) -> None:
+        super().__init__(settings=FAST)
+        self._primary = primary
+
+    def _initialise(self) -> None:
+        command = [
+            str(self._programs / "pg_basebackup"),
+            f"--dbname={self._primary.url}",
+            f"--pgdata={self.data_dir}",
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+            "--no-sync",
+        ]
+        subprocess.run(
+            self._account.command(*command) if self._account else command,
+            cwd=self.home,
+            check=True,
+            capture_output=True,
+        )
 
 
 @pytest.fixture
@@ -49,3 +74,39 @@ def test_worker_follows_the_primary_to_another_host(servers: list[Postgres], pro
     after.assert_exact(later)
     for opened in (before, after):
         opened.close()
+
+
+def test_workers_follow_the_primary_through_a_failover_under_load(project: str) -> None:
+    with Postgres(settings=FAST) as primary, Standby(primary) as standby:
+        engine = connect(primary.url, application_name="test")
+        migrate(engine)
+        engine.dispose()
+        # What is committed is on the standby too.
+        with connected(primary.url) as cursor:
+            cursor.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            cursor.execute("SELECT pg_reload_conf()")
+        both = f"postgresql://postgres@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/postgres"
+        pipeline = Pipeline(project, standby.url)
+        published = bodies(6000)
+        with (
+            pipeline.worker(DATABASE_URL=both) as executions,
+            pipeline.guardrail_worker(DATABASE_URL=both) as guardrails,
+        ):
+            workers = (executions, guardrails)
+            for start in range(0, 6000, 500):
+                pipeline.publish(published[start : start + 500])
+                if start == 2500:
+                    wait_until(lambda: written(standby) >= 1000, 30, lambda: f"{written(standby)} rows")
+                    primary.kill()
+                    with connected(standby.url) as cursor:
+                        cursor.execute("SELECT pg_promote()")
+            pipeline.wait_for_rows(6000, 60)
+            pipeline.wait_for_evaluations(6000, 60)
+            for worker in workers:
+                assert worker.terminate()[0] == 0
+        pipeline.assert_exact(published)
+        pipeline.close()
+
+
+def written(server: Postgres) -> int:
+    return int(str(execute(server, "SELECT count(*) FROM prompt_executions")[0][0]))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,15 +17,12 @@ from prompt_schema.statistics import recount
 from prompt_schema.verify import verify
 from prompt_worker.local.servers.postgres import Postgres, embedded_bin_dir
 from prompt_worker.platform.postgres.engine import connect
-from tests.conftest import FAST, start
 from tests.support.live_shapes import url_of
 
 
 @pytest.fixture
-def newest_postgres(services: ExitStack, started_servers: dict[Path | None, Postgres]) -> Postgres:
-    if None not in started_servers:
-        started_servers[None] = start(Postgres(settings=FAST), services)
-    return started_servers[None]
+def newest_postgres(server_of: Callable[[Path | None], Postgres]) -> Postgres:
+    return server_of(None)
 
 
 @pytest.fixture

@@ -57,7 +57,9 @@ def live(postgres: Postgres, templates: dict[str, str]) -> Iterator[Engine]:
                 c.cursor().execute(LIVE)
                 c.commit()
                 c.detach()
-        connection.cursor().execute(f"CREATE DATABASE {copy} TEMPLATE {templates[postgres.url]}")
+        connection.cursor().execute(
+            f"CREATE DATABASE {copy} TEMPLATE {templates[postgres.url]} STRATEGY file_copy"
+        )
         engine = connect(url_of(postgres, copy), application_name="test")
         yield engine
         engine.dispose()

@@ -193,7 +193,7 @@ def copied(postgres: Postgres, template: str) -> Iterator[Engine]:
     copy = f"live_{uuid4().hex[:12]}"
     with closing(psycopg2.connect(postgres.url)) as connection:
         connection.autocommit = True
-        connection.cursor().execute(f"CREATE DATABASE {copy} TEMPLATE {template}")
+        connection.cursor().execute(f"CREATE DATABASE {copy} TEMPLATE {template} STRATEGY file_copy")
         engine = connect(url_of(postgres, copy), application_name="test")
         try:
             yield engine

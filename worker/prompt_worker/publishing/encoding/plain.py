@@ -115,6 +115,9 @@ def _is_plain(value: Any) -> bool:
 def _simple(value: Any) -> Any:
     """`value` as a scalar of JSON, or as a new dict or list of items that are anything."""
     made: Any
+    # Most containers are of these types; asking for each kind below takes longer than a copy.
+    if type(value) in (dict, list):
+        return value.copy()
     match value:
         case None | bool():
             made = value
@@ -193,7 +196,8 @@ def _key_value(key: Any) -> Any:
 
 def _text(value: str) -> str:
     # Of a subclass, the text itself.
-    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _PAIR.sub(_join, str.__str__(value)))
+    text = str.__str__(value)
+    return text if text.isascii() else _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _PAIR.sub(_join, text))
 
 
 def _join(pair: re.Match[str]) -> str:
