@@ -25,7 +25,11 @@ TABLES = ("prompt_executions", "guardrail_evaluations")
 AHEAD = 24
 
 _KEY = 7020100946810390
-_PATIENCE = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '500ms'; SET LOCAL search_path = public, pg_temp"
+# Compiling the queries on the catalog would take longer than they do.
+_PATIENCE = """
+    SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '500ms'; SET LOCAL jit = off;
+    SET LOCAL search_path = public, pg_temp
+"""
 # Of waiting for a lock half a second, after which whoever waited behind us writes.
 _ATTEMPTS = 60
 _LOCKED = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)

@@ -205,6 +205,9 @@ $$;
 REVOKE EXECUTE ON FUNCTION public.refuse_detached, public.begin_partitions, public.finish_partitions,
     public.partition_setup FROM PUBLIC;
 
+-- Compiling these queries would take seconds, under the lock.
+SET LOCAL jit = off;
+
 -- Whoever uses the tables now waits until this is committed: a moment, however many rows there are.
 LOCK TABLE prompt_executions, guardrail_evaluations IN ACCESS EXCLUSIVE MODE;
 LOCK TABLE prompt_templates IN SHARE ROW EXCLUSIVE MODE;
