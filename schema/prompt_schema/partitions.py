@@ -133,6 +133,8 @@ def _explained(error: DBAPIError) -> MigrationError:
     """Without the statement and its parameters, and with what to do next."""
     diagnosis = getattr(error.orig, "diag", None)
     what = (diagnosis and diagnosis.message_primary) or str(error.orig)
+    if diagnosis and diagnosis.message_detail and (diagnosis.sqlstate or "")[:2] not in ("22", "23"):
+        what += f" ({diagnosis.message_detail.rstrip('.')})"
     return MigrationError(f"partitions: {what}. Run 'prompt-worker partitions' as the owner of the tables")
 
 
