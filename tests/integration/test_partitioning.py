@@ -290,6 +290,27 @@ def test_rows_inserted_meanwhile_are_kept_and_counted(before: Engine) -> None:
     assert recount(before) == []
 
 
+def test_conversion_waits_for_a_reader_and_writers_for_half_a_second(before: Engine) -> None:
+    url = before.url.render_as_string(hide_password=False).replace("+psycopg2", "")
+    with closing(psycopg2.connect(url)) as reading, ThreadPoolExecutor(1) as runner:
+        reading.cursor().execute("SELECT count(*) FROM prompt_executions")
+        migrating = runner.submit(migrate, before)
+        slowest = 0.0
+        for _ in range(40):
+            started = time.monotonic()
+            # Its lock_timeout is 3 seconds.
+            run_script(before, INSERT % 1)
+            slowest = max(slowest, time.monotonic() - started)
+            time.sleep(0.05)
+        assert not migrating.done()
+        reading.rollback()
+        assert migrating.result() == ["partitions"]
+    assert slowest > 0.1, "the migration never waited"
+    assert slowest < 2.5
+    assert scalar(before, "SELECT count(*) FROM prompt_executions") == 1040
+    assert recount(before) == []
+
+
 def test_redelivery_across_the_conversion_is_a_duplicate(before: Engine) -> None:
     handle = ExecutionWriter(before, threading.Event())
     messages = [Message(body(event_id=str(uuid7())), {}, "") for _ in range(20)]

@@ -208,9 +208,28 @@ REVOKE EXECUTE ON FUNCTION public.refuse_detached, public.begin_partitions, publ
 -- Compiling these queries would take seconds, under the lock.
 SET LOCAL jit = off;
 
--- Whoever uses the tables now waits until this is committed: a moment, however many rows there are.
-LOCK TABLE prompt_executions, guardrail_evaluations IN ACCESS EXCLUSIVE MODE;
-LOCK TABLE prompt_templates IN SHARE ROW EXCLUSIVE MODE;
+-- Whoever uses the tables now waits until this is committed: a moment, however many rows there are. Behind somebody who
+-- reads for long this waits half a second at a time, and lets those write who waited behind it.
+DO $$
+DECLARE
+    attempts CONSTANT integer := 100;
+    patience text := current_setting('lock_timeout');
+BEGIN
+    FOR attempt IN 1..attempts LOOP
+        BEGIN
+            PERFORM set_config('lock_timeout', '500ms', true);
+            LOCK TABLE prompt_executions, guardrail_evaluations IN ACCESS EXCLUSIVE MODE;
+            LOCK TABLE prompt_templates IN SHARE ROW EXCLUSIVE MODE;
+            EXIT;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            IF attempt = attempts THEN
+                RAISE;
+            END IF;
+            PERFORM pg_sleep(0.2);
+        END;
+    END LOOP;
+    PERFORM set_config('lock_timeout', patience, true);
+END $$;
 
 -- Views, other programs' triggers, publications and foreign keys follow a table, not its name: they would go on with the
 -- default partition alone. What this migration cannot make again stops it before it changes anything.
