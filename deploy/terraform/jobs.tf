@@ -1,9 +1,12 @@
-# What runs once: migrations, their verification, the doctor of the deployment and of each worker, replays.
+# What runs once: migrations, their verification, the doctor of the deployment and of each worker, replays; and each
+# month, the partitions of months to come.
 
 locals {
   jobs = {
     migrate = { args = ["migrate"], account = "migrations" }
     verify  = { args = ["verify"], account = "migrations" }
+    # Each month: only the owner of the tables may.
+    partitions = { args = ["partitions"], account = "migrations" }
     doctor  = { args = ["doctor"], account = "operator" }
     # Pub/Sub answers what an account may do to that account alone, so each worker's is asked as itself.
     doctor-executions   = { args = ["doctor", "executions"], account = "executions" }
@@ -69,4 +72,35 @@ resource "google_cloud_run_v2_job" "job" {
     ignore_changes = [template[0].template[0].containers[0].image, client, client_version]
   }
   depends_on = [google_secret_manager_secret_iam_member.reader]
+}
+
+# A few months are missed before anything happens: 24 are made ahead, and an alert comes at 2.
+resource "google_cloud_scheduler_job" "partitions" {
+  count = local.deployed ? 1 : 0
+
+  name      = "prompt-worker-partitions"
+  region    = var.region
+  schedule  = "0 4 2 * *"
+  time_zone = "Etc/UTC"
+
+  http_target {
+    http_method = "POST"
+    uri         = "https://run.googleapis.com/v2/${google_cloud_run_v2_job.job["partitions"].id}:run"
+    oauth_token {
+      service_account_email = google_service_account.scheduler.email
+    }
+  }
+}
+
+resource "google_service_account" "scheduler" {
+  account_id = "prompt-worker-scheduler"
+}
+
+resource "google_cloud_run_v2_job_iam_member" "scheduler" {
+  count = local.deployed ? 1 : 0
+
+  name     = google_cloud_run_v2_job.job["partitions"].name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = google_service_account.scheduler.member
 }

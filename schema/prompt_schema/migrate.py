@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 
 from prompt_schema.errors import MigrationError
 from prompt_schema.folding import fold
+from prompt_schema.partitions import make_partitions
 from prompt_schema.refusal import PATIENCE, explain
 from prompt_schema.takeover.carrying_out import plan_takeover, take_over
 from prompt_schema.takeover.plan import Plan
@@ -71,6 +72,9 @@ def migrate(
             report(f"applied {migration.file}: {migration.description}")
             applied.append(migration.version)
         fold(engine)
+    # Beside other runners: an index is built while nobody holds a snapshot.
+    if folder == MIGRATIONS:
+        make_partitions(engine, report=report)
     return applied
 
 

@@ -79,6 +79,10 @@ def _hint(kind: str, name: str, wanted: str, found: str | None) -> str:
     if found.endswith("(disabled)"):
         table = wanted.partition(" ON public.")[2].partition(" ")[0]
         return f"is disabled; run: ALTER TABLE {table} ENABLE TRIGGER {name}"
+    if kind == "partitions":
+        return (
+            f"{found}: 'prompt-worker partitions' builds an index; a trigger or a right, see the migrations"
+        )
     if kind == "constraint":
         return f"{found}; fix the old rows, then VALIDATE CONSTRAINT it on {table}"
     return f"is: {found or 'nothing'}; should be: {wanted or 'nothing'}. Change it back, see the migrations"

@@ -9,7 +9,7 @@ from prompt_worker.platform.postgres.statements import statement
 from tests.benchmarks.services import VoidError, session
 from tests.benchmarks.stage import Stage
 
-_TEXT = "COPY prompt_executions {}"
+_TABLE = "COPY prompt_executions ("
 
 
 @dataclass(frozen=True)
@@ -30,24 +30,30 @@ class Cost:
 
 
 def raw_copy(stage: Stage, text: bytes = b"") -> Cost:
-    """One COPY of all rows into the table with its indexes and foreign key, statistics triggers off.
+    """One COPY of all rows into their month with its indexes and foreign key, statistics triggers off.
 
     In the binary format, or in the usual one where its `text` is given.
     """
     events = len(stage.messages)
+    month = stage.database.month()
     how, body = (
-        (_TEXT.format("FROM STDIN"), text)
+        (f"COPY {month} FROM STDIN", text)
         if text
-        else (statement("prompt_worker.executions.writer", "write_executions"), stage.copy_body)
+        else (
+            statement("prompt_worker.executions.writer", "write_executions").replace(
+                _TABLE, f"COPY {month} ("
+            ),
+            stage.copy_body,
+        )
     )
     with session(stage.database.url) as loading, loading.cursor() as cursor:
-        cursor.execute("ALTER TABLE prompt_executions DISABLE TRIGGER USER")
+        cursor.execute(f"ALTER TABLE {month} DISABLE TRIGGER USER")
         start = stage.services.read()
         cursor.copy_expert(how, BytesIO(body), size=1 << 20)
         used = stage.services.read() - start
         if cursor.rowcount != events:
             raise VoidError(f"raw COPY stored {cursor.rowcount} of {events} rows")
-        cursor.execute("ALTER TABLE prompt_executions ENABLE TRIGGER USER")
+        cursor.execute(f"ALTER TABLE {month} ENABLE TRIGGER USER")
     return Cost(events, used.clock, used.postgres)
 
 
@@ -55,7 +61,7 @@ def as_text(stage: Stage) -> bytes:
     """The rows that the table holds, in the usual format of COPY."""
     body = BytesIO()
     with session(stage.database.url) as reading, reading.cursor() as cursor:
-        cursor.copy_expert(_TEXT.format("TO STDOUT"), body, size=1 << 20)
+        cursor.copy_expert("COPY (SELECT * FROM prompt_executions) TO STDOUT", body, size=1 << 20)
     return body.getvalue()
 
 

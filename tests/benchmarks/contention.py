@@ -57,8 +57,10 @@ def write(database: Database, rows: Sequence[bytes], how: str, writers: int, siz
     """Rows a second, for `SECONDS` at most. Raises `VoidError` where a row or a count is missing."""
     database.empty()
     counted = how != "no statistics"
+    month = database.month()
+    copy = HOW[how].replace("COPY prompt_executions (", f"COPY {month} (")
     if not counted:
-        database.execute("ALTER TABLE prompt_executions DISABLE TRIGGER USER")
+        database.execute(f"ALTER TABLE {month} DISABLE TRIGGER USER")
     batches = iter(range(0, len(rows) - size + 1, size))
     taking, written = threading.Lock(), [0] * writers
     engine = connect(database.url, application_name="bench contention", pool_size=writers + 1)
@@ -72,7 +74,7 @@ def write(database: Database, rows: Sequence[bytes], how: str, writers: int, siz
             if start is None:
                 break
             body = BytesIO(b"".join([HEADER, *rows[start : start + size], TRAILER]))
-            cursor.copy_expert(HOW[how], body, size=1 << 20)  # type: ignore[attr-defined]
+            cursor.copy_expert(copy, body, size=1 << 20)  # type: ignore[attr-defined]
             connection.commit()
             written[writer] += size
         connection.close()
@@ -85,7 +87,7 @@ def write(database: Database, rows: Sequence[bytes], how: str, writers: int, siz
         seconds = time.perf_counter() - started
     engine.dispose()
     if not counted:
-        database.execute("ALTER TABLE prompt_executions ENABLE TRIGGER USER")
+        database.execute(f"ALTER TABLE {month} ENABLE TRIGGER USER")
     database.check(sum(written), exact_statistics=counted)
     return sum(written) / seconds
 

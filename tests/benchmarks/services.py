@@ -49,6 +49,13 @@ class Database:
         engine.dispose()
         return self
 
+    def month(self) -> str:
+        """The partition that rows of now belong to, which workers write to."""
+        [(name,)] = self.execute(
+            "SELECT public.partition_name('prompt_executions', (now() AT TIME ZONE 'UTC')::date)"
+        )
+        return str(name)
+
     def execute(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         with session(self.url) as opened, opened.cursor() as cursor:
             cursor.execute(statement, values or None)

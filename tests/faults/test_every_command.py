@@ -49,6 +49,7 @@ ON_THE_DATABASE = {
     "verify": ["verify"],
     "verify --statistics": ["verify", "--statistics"],
     "rebuild-statistics": ["rebuild-statistics"],
+    "partitions": ["partitions"],
     "list": ["dead-letters", "list"],
     "list --json": ["dead-letters", "list", "--json"],
     "summary": ["dead-letters", "summary"],

@@ -9,7 +9,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg2
 import pytest
@@ -71,6 +71,23 @@ def test_violation_row_has_every_column_and_no_matched_text(guarding: Guarding) 
         "false_positive_by": None,
         "false_positive_at": None,
     }
+
+
+def test_evaluations_go_to_their_month_once(guarding: Guarding) -> None:
+    guarding.add_guardrail()
+    now, old = body(model_response=WORD), body(event_id=str(uuid4()))
+    assert guarding.handle(now, old) == [Verdict.WRITTEN] * 2
+    assert guarding.handle(old, now) == [Verdict.DUPLICATE] * 2
+    guarding.pipeline.query(
+        f"ALTER TABLE guardrail_evaluations DETACH PARTITION guardrail_evaluations_{datetime.now(UTC):%Y_%m}"
+    )
+    later = body()
+    assert guarding.handle(later) == [Verdict.WRITTEN]
+    stored = guarding.pipeline.query(
+        "SELECT event_id::text, tableoid::regclass::text FROM guardrail_evaluations"
+    )
+    default = "guardrail_evaluations_default"
+    assert dict(stored) == {str(id_of(old)): default, str(id_of(later)): default}
 
 
 def test_evaluation_row_names_guardrails_and_outcome(guarding: Guarding) -> None:

@@ -26,19 +26,22 @@ def newest_postgres(server_of: Callable[[Path | None], Postgres]) -> Postgres:
 
 
 @pytest.fixture
-def target(newest_postgres: Postgres) -> Iterator[Engine]:
-    """An empty database of the newest PostgreSQL there is, in which the roles are known."""
-    name = f"restored_{uuid4().hex[:12]}"
+def targets(newest_postgres: Postgres) -> Iterator[list[Engine]]:
+    """Two empty databases of the newest PostgreSQL there is, in which the roles are known."""
+    engines = []
     with closing(psycopg2.connect(newest_postgres.url)) as connection:
         connection.autocommit = True
-        connection.cursor().execute(f"CREATE DATABASE {name} TEMPLATE template0")
-        engine = connect(url_of(newest_postgres, name), application_name="test")
-        yield engine
-        engine.dispose()
-        connection.cursor().execute(f"DROP DATABASE {name} WITH (FORCE)")
+        for _ in range(2):
+            name = f"restored_{uuid4().hex[:12]}"
+            connection.cursor().execute(f"CREATE DATABASE {name} TEMPLATE template0")
+            engines.append(connect(url_of(newest_postgres, name), application_name="test"))
+        yield engines
+        for engine in engines:
+            engine.dispose()
+            connection.cursor().execute(f"DROP DATABASE {engine.url.database} WITH (FORCE)")
 
 
-def test_restored_database_verifies(engine: Engine, target: Engine, tmp_path: Path) -> None:
+def test_restored_database_verifies(engine: Engine, targets: list[Engine], tmp_path: Path) -> None:
     rows(
         engine,
         "INSERT INTO prompt_executions (template_id, template_name, template_version, input_variables, "
@@ -48,8 +51,8 @@ def test_restored_database_verifies(engine: Engine, target: Engine, tmp_path: Pa
     dump = tmp_path / "dump"
     tools = embedded_bin_dir()
     before = engine.url.render_as_string(hide_password=False).replace("+psycopg2", "")
-    after = target.url.render_as_string(hide_password=False).replace("+psycopg2", "")
-    for _ in range(2):  # a dump of what was restored spells some rules another way again
+    for target in targets:  # a dump of what was restored spells some rules another way again
+        after = target.url.render_as_string(hide_password=False).replace("+psycopg2", "")
         subprocess.run([tools / "pg_dump", "--format=custom", f"--file={dump}", before], check=True)
         subprocess.run(
             [tools / "pg_restore", "--clean", "--if-exists", f"--dbname={after}", dump], check=True

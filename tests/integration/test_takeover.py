@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -105,7 +106,12 @@ def test_empty_and_live_database_get_the_same_schema(live: Engine, engine: Engin
         "SELECT relname, relkind::text, reloptions::text FROM pg_class WHERE relnamespace = 'public'::regnamespace "
         "ORDER BY 1",
     ):
-        assert rows(live, query) == rows(engine, query)
+        assert without_months(rows(live, query)) == without_months(rows(engine, query))
+
+
+def without_months(found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """A database that is taken over has this month's rows in its default partition, and a new one has a month."""
+    return [row for row in found if not re.search(r"_\d{4}_\d{2}(?=_|$)", str(row[0]))]
 
 
 def test_averages_come_from_the_values_that_are_present(live: Engine) -> None:
@@ -156,7 +162,7 @@ def test_times_keep_their_moments_without_a_table_rewrite(live: Engine) -> None:
     live.dispose()
     migrate(live, silent)
     assert rows(live, "SELECT id, executed_at FROM prompt_executions ORDER BY id") == before
-    assert scalar(live, "SELECT pg_relation_filenode('prompt_executions')") == file
+    assert scalar(live, "SELECT pg_relation_filenode('prompt_executions_default')") == file
 
 
 def test_seed_keeps_its_owners_changes(live: Engine) -> None:

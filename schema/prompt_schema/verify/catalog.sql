@@ -34,7 +34,7 @@ FROM contract_tables
 JOIN pg_constraint ON conrelid = contract_tables.oid AND contype IN ('p', 'u', 'f', 'c')
 UNION ALL
 SELECT 'index', indexrelid::regclass::text,
-       pg_get_indexdef(indexrelid) || CASE WHEN indisvalid THEN '' ELSE ' (invalid)' END
+       replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') || CASE WHEN indisvalid THEN '' ELSE ' (invalid)' END
 FROM contract_tables
 JOIN pg_index ON indrelid = contract_tables.oid
 WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
@@ -57,7 +57,41 @@ WHERE pronamespace = 'public'::regnamespace
                   'count_guardrail_evaluations', 'count_guardrail_violations', 'count_false_positives',
                   'resolve_written_dead_letters', 'resolve_dead_letters', 'sweep_dead_letters',
                   'add_template_statistics', 'add_ab_test_statistics', 'add_guardrail_statistics',
-                  'count_guardrails', 'defers_statistics', 'fold_statistics', 'lock_rebuild')
+                  'count_guardrails', 'defers_statistics', 'fold_statistics', 'lock_rebuild',
+                  'lowest_id', 'table_partitions', 'partition_name', 'partition_setup', 'begin_partitions',
+                  'finish_partitions', 'refuse_detached')
+UNION ALL
+-- Months come and go: what is compared is that each has what its table has.
+SELECT 'partitions', relname, coalesce(string_agg(found.partition || ' lacks ' || found.lacking, ', ' ORDER BY 1),
+                                       'each is like its table')
+FROM contract_tables
+LEFT JOIN LATERAL (
+    SELECT p.partition::text, t.tgname::text AS lacking
+    FROM pg_inherits, pg_trigger t, LATERAL (SELECT inhrelid::regclass AS partition) p
+    WHERE inhparent = contract_tables.oid AND t.tgrelid = contract_tables.oid AND NOT t.tgisinternal
+      AND NOT EXISTS (SELECT FROM pg_trigger o WHERE o.tgrelid = inhrelid AND o.tgname = t.tgname
+                      AND o.tgfoid = t.tgfoid AND o.tgtype = t.tgtype AND o.tgenabled = t.tgenabled)
+    UNION ALL
+    SELECT inhrelid::regclass::text, 'trigger_refuse_detached' FROM pg_inherits
+    WHERE inhparent = contract_tables.oid
+      AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = inhrelid AND tgname = 'trigger_refuse_detached')
+    UNION ALL
+    SELECT h.inhrelid::regclass::text, x.indexrelid::regclass::text
+    FROM pg_inherits h, pg_index x
+    WHERE h.inhparent = contract_tables.oid AND x.indrelid = contract_tables.oid
+      AND NOT EXISTS (SELECT FROM pg_index o JOIN pg_inherits a ON a.inhrelid = o.indexrelid
+                      WHERE o.indrelid = h.inhrelid AND a.inhparent = x.indexrelid)
+    UNION ALL
+    SELECT inhrelid::regclass::text, format('%s for %s', privilege_type, grantee::regrole)
+    FROM pg_inherits, aclexplode(contract_tables.relacl) g
+    WHERE inhparent = contract_tables.oid AND privilege_type = 'INSERT' AND grantee IN (SELECT oid FROM roles)
+      AND NOT has_table_privilege(grantee, inhrelid, 'INSERT')
+    UNION ALL
+    SELECT contract_tables.oid::regclass::text, 'a default partition'
+    WHERE NOT EXISTS (SELECT FROM pg_partitioned_table WHERE partrelid = contract_tables.oid AND partdefid <> 0)
+) AS found (partition, lacking) ON true
+WHERE relkind = 'p'
+GROUP BY relname
 UNION ALL
 SELECT 'view', relname,
        (SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)

@@ -58,7 +58,8 @@ def groups() -> Iterator[Group]:
 
     pubsub = "topics, run, serve, dead-letters replay, seek, snapshot, doctor"
     database = (
-        "migrate, verify, rebuild-statistics, run, serve, dead-letters, guardrails, seek, snapshot, doctor"
+        "migrate, partitions, verify, rebuild-statistics, run, serve, dead-letters, guardrails, seek, "
+        "snapshot, doctor"
     )
     yield _group(settings.DatabaseSettings, database)
     yield _group(settings.PubSubSettings, pubsub)

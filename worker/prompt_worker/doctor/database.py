@@ -10,6 +10,7 @@ import psycopg2
 from psycopg2.extensions import cursor
 from sqlalchemy.exc import DBAPIError
 
+from prompt_schema.partitions import months_ahead, partitions
 from prompt_schema.verify import Check, verify
 from prompt_worker.doctor.rights import Worker
 from prompt_worker.platform.failures import DeploymentError, SettingsError
@@ -20,6 +21,8 @@ from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.settings import DatabaseSettings, read
 
 OLDEST_VERSION = 150000
+# Ahead: enough to notice, and to act on a working day.
+FEWEST_MONTHS = 2
 
 _LAG = statement(__name__, "lag")
 _PUBLIC_SCHEMA = statement(__name__, "public_schema")
@@ -92,6 +95,7 @@ def _examine_contents(session: Session, worker: Worker | None) -> Iterator[Check
     yield from failed
     if not failed:
         yield Check("database schema", True, "")
+        yield _months(session)
     if not failed and worker is None:
         yield from _examine_guardrails(session)
         yield _lag(session)
@@ -111,6 +115,15 @@ def _examine_guardrails(session: Session) -> Iterator[Check]:
             refused += 1
             yield Check(f"guardrail {guardrail.name}", False, f"not applied: {reason}")
     yield Check(f"guardrails: {len(guardrails) - refused} of {len(guardrails)} are applied", True, "")
+
+
+def _months(session: Session) -> Check:
+    ahead = months_ahead(partitions(session.engine))
+    return Check(
+        f"partitions: {ahead} months ahead",
+        ahead >= FEWEST_MONTHS,
+        "run 'prompt-worker partitions' as the owner of the tables, each month",
+    )
 
 
 def _lag(session: Session) -> Check:

@@ -1,7 +1,7 @@
 """The handler of the execution worker: messages → rows of `prompt_executions`, exactly once.
 
-A batch is one COPY straight into the table; the primary key is the idempotency key. A duplicate fails the COPY, and
-only then are the stored ids looked up and left out, so the usual batch pays nothing for idempotency.
+A batch is one COPY straight into its month of the table; the primary key is the idempotency key. A duplicate fails the
+COPY, and only then are the stored ids looked up and left out, so the usual batch pays nothing for idempotency.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from operator import attrgetter
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from prompt_worker.executions.templates import Key, Templates, key_of
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.postgres.errors import describe, error_class
 from prompt_worker.platform.postgres.halving import Halving
+from prompt_worker.platform.postgres.leaves import Leaves
 from prompt_worker.platform.postgres.primary_key import PrimaryKey
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions
@@ -56,6 +57,7 @@ class ExecutionWriter:
     ) -> None:
         self._transactions = transactions(engine, stop)
         self._templates = Templates()
+        self._leaves = Leaves(self._transactions, "prompt_executions")
         self._stored = PrimaryKey(self._transactions, "prompt_executions")
         # One batch at a time: two would be no faster, and events that are not encoded yet are several times as large.
         self._encoding = threading.Lock()
@@ -158,23 +160,44 @@ class ExecutionWriter:
             outcomes[row.position] = Rejected(error_class(error), describe(error))
 
         # In the order of the ids: two workers that hold the same events then cannot deadlock.
-        self._halving(sorted(rows, key=attrgetter("event_id")), write, refuse)
+        rows = sorted(rows, key=attrgetter("event_id"))
+        self._leaves.refresh()
+        for month in self._leaves.split(rows, attrgetter("event_id")):
+            self._halving(month, write, refuse)
         return gone
 
     def _write(self, rows: Sequence[Row]) -> set[int]:
         """Writes the rows in one transaction; the ids of those that were stored before it."""
         if not self._redelivery:
             try:
-                self._transactions.once(lambda cursor: _copy(rows, cursor))
+                self._transactions.once(lambda cursor: self._copy(rows, cursor))
             except errors.UniqueViolation as error:
                 if not self._stored.refused(error):
                     raise
                 self._redelivery = True
             else:
                 return set()
-        stored = self._stored.write_missing(rows, _copy_missing)
+        stored = self._stored.write_missing(rows, self._copy_missing)
         self._redelivery = bool(stored)
         return stored
+
+    def _copy(self, rows: Sequence[Row], cursor: cursor) -> None:
+        if rows:
+            table = self._leaves.table_for(rows[0].event_id, rows[-1].event_id)
+            body = CopyBody([row.encoded for row in rows])
+            with self._leaves.writing_to(table):
+                cursor.copy_expert(_write_into(table), body, size=PIECE)
+
+    def _copy_missing(self, rows: Sequence[Row], cursor: cursor) -> set[int]:
+        cursor.execute(_STORED, {"ids": [str(UUID(int=row.event_id)) for row in rows]})
+        stored = {event_id.int for (event_id,) in cursor}
+        self._copy([row for row in rows if row.event_id not in stored], cursor)
+        return stored
+
+
+@cache
+def _write_into(table: str) -> str:
+    return _WRITE.replace("COPY prompt_executions (", f"COPY {table} (")
 
 
 def _read(message: Message, received_at: datetime) -> ReceivedEvent:
@@ -187,15 +210,3 @@ def _read(message: Message, received_at: datetime) -> ReceivedEvent:
     if replaced:
         telemetry.count("replaced_characters", replaced)
     return event
-
-
-def _copy(rows: Sequence[Row], cursor: cursor) -> None:
-    if rows:
-        cursor.copy_expert(_WRITE, CopyBody([row.encoded for row in rows]), size=PIECE)
-
-
-def _copy_missing(rows: Sequence[Row], cursor: cursor) -> set[int]:
-    cursor.execute(_STORED, {"ids": [str(UUID(int=row.event_id)) for row in rows]})
-    stored = {event_id.int for (event_id,) in cursor}
-    _copy([row for row in rows if row.event_id not in stored], cursor)
-    return stored

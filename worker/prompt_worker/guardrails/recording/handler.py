@@ -28,6 +28,7 @@ from prompt_worker.guardrails.recording.received import receive
 from prompt_worker.guardrails.recording.store import EvaluatedEvent, find_evaluated, record
 from prompt_worker.platform.postgres.errors import describe, error_class
 from prompt_worker.platform.postgres.halving import Halving
+from prompt_worker.platform.postgres.leaves import Leaves
 from prompt_worker.platform.postgres.primary_key import PrimaryKey
 from prompt_worker.platform.postgres.transactions import Transactions
 from prompt_worker.platform.pubsub.topic import Topic
@@ -68,6 +69,7 @@ class GuardrailHandler:
     ) -> None:
         self._transactions = transactions(engine, stop)
         self._recorded = PrimaryKey(self._transactions, "guardrail_evaluations")
+        self._leaves = Leaves(self._transactions, "guardrail_evaluations")
         self._halving: Halving[EvaluatedEvent] = Halving(stop, attrgetter("event_id"))
         self._alerts = alerts
         self._evaluator = EventEvaluator(self._transactions, refresh_seconds=refresh_seconds, key=key)
@@ -145,7 +147,9 @@ class GuardrailHandler:
 
     def _record(self, evaluated: Sequence[EvaluatedEvent], outcomes: list[Outcome]) -> None:
         def write(events: Sequence[EvaluatedEvent]) -> None:
-            before = self._transactions.retrying(record, events, self._transactions, self._recorded)
+            before = self._transactions.retrying(
+                record, events, self._transactions, self._recorded, self._leaves
+            )
             self._mark_repeats([one for one in events if one.event_id in before], outcomes)
             written = [one for one in events if one.event_id not in before]
             for one in written:
@@ -155,4 +159,6 @@ class GuardrailHandler:
         def refuse(event: EvaluatedEvent, error: psycopg2.Error) -> None:
             outcomes[event.position] = Rejected(error_class(error), describe(error))
 
-        self._halving(evaluated, write, refuse)
+        self._leaves.refresh()
+        for month in self._leaves.split(evaluated, lambda one: one.event_id.int):
+            self._halving(month, write, refuse)

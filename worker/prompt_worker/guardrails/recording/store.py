@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from io import StringIO
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.guardrails.evaluation import Decision
 from prompt_worker.guardrails.recording.violation import Violation, to_json
+from prompt_worker.platform.postgres.leaves import Leaves
 from prompt_worker.platform.postgres.primary_key import PrimaryKey
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions
@@ -39,35 +41,44 @@ def find_evaluated(event_ids: Iterable[UUID], cursor: cursor) -> set[UUID]:
     return {UUID(event_id) for (event_id,) in cursor}
 
 
-def record(events: Sequence[EvaluatedEvent], transactions: Transactions, recorded: PrimaryKey) -> set[UUID]:
+def record(
+    events: Sequence[EvaluatedEvent], transactions: Transactions, recorded: PrimaryKey, leaves: Leaves
+) -> set[UUID]:
     """Records all of them in one transaction; returns the ids of those that were recorded before.
 
-    `recorded` is the primary key of `guardrail_evaluations`. Raises `DeploymentError`, or the `psycopg2.Error` of the
-    only attempt: then none is recorded.
+    `recorded` is the primary key of `guardrail_evaluations`, `leaves` are its months. Raises `DeploymentError`, or the
+    `psycopg2.Error` of the only attempt: then none is recorded.
     """
     try:
-        transactions.once(lambda cursor: _write(events, cursor))
+        transactions.once(lambda cursor: _write(events, leaves, cursor))
     except psycopg2.errors.UniqueViolation as error:
         if not recorded.refused(error):
             raise
-        return recorded.write_missing(events, _write_missing)
+        return recorded.write_missing(events, lambda events, cursor: _write_missing(events, leaves, cursor))
     return set()
 
 
-def _write_missing(events: Sequence[EvaluatedEvent], cursor: cursor) -> set[UUID]:
+def _write_missing(events: Sequence[EvaluatedEvent], leaves: Leaves, cursor: cursor) -> set[UUID]:
     before = find_evaluated([event.event_id for event in events], cursor)
-    _write([event for event in events if event.event_id not in before], cursor)
+    _write([event for event in events if event.event_id not in before], leaves, cursor)
     return before
 
 
-def _write(events: Sequence[EvaluatedEvent], cursor: cursor) -> None:
+def _write(events: Sequence[EvaluatedEvent], leaves: Leaves, cursor: cursor) -> None:
     if not events:
         return
     lines = [
         f"{one.event_id}\t{one.guardrail_ids}\t{one.outcome}\t{one.detector_version}\t{one.milliseconds:.4g}\n"
         for one in events
     ]
-    cursor.copy_expert(_WRITE_EVALUATIONS, StringIO("".join(lines)), size=1 << 20)
+    table = leaves.table_for(events[0].event_id.int, events[-1].event_id.int)
+    with leaves.writing_to(table):
+        cursor.copy_expert(_write_into(table), StringIO("".join(lines)), size=1 << 20)
     violations = [violation for event in events for violation in event.violations]
     if violations:
         cursor.execute(_WRITE_VIOLATIONS, {"violations": to_json(violations)})
+
+
+@cache
+def _write_into(table: str) -> str:
+    return _WRITE_EVALUATIONS.replace("COPY guardrail_evaluations (", f"COPY {table} (")

@@ -43,10 +43,26 @@ _UNSENT = (psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.NotSupportedE
 _IN_FUNCTION = re.compile(r"^PL/\w+", re.MULTILINE)
 
 
-class WrittenMeanwhileError(psycopg2.OperationalError):
+# Of the rule that keeps rows of a month out of the default partition while that month is made, see migration 0023.
+_BEING_MADE = "_month_being_made"
+# Partitions of one table: events that fail alike in two months have one reason.
+_MONTH = re.compile(r"^(prompt_executions|guardrail_evaluations)_(?:\d{4}_\d{2}|default)(?=_|$)")
+
+
+class PassingError(psycopg2.OperationalError):
+    """Whatever its SQLSTATE says: the next attempt finds another state."""
+
+
+class WrittenMeanwhileError(PassingError):
     """Another worker committed some of the same rows between two statements: the next attempt finds them stored."""
 
     pgcode = errorcodes.UNIQUE_VIOLATION
+
+
+class LeafGoneError(PassingError):
+    """A month was detached or dropped since it was looked up: the next attempt writes to the table."""
+
+    pgcode = errorcodes.OBJECT_NOT_IN_PREREQUISITE_STATE
 
 
 def classify(error: psycopg2.Error) -> Kind:
@@ -56,9 +72,11 @@ def classify(error: psycopg2.Error) -> Kind:
     `unknown`: the rows or the server, which only other rows can show.
     """
     sqlstate, sqlstate_class = error.pgcode, (error.pgcode or "")[:2]
-    if sqlstate is None or isinstance(error, WrittenMeanwhileError):
+    if sqlstate is None or isinstance(error, PassingError):
         # The client library's own is a connection that broke, or a value that it cannot send.
         return "unknown" if isinstance(error, _UNSENT) else "transient"
+    if sqlstate == errorcodes.CHECK_VIOLATION and _is_partitioning(error):
+        return "transient"
     if sqlstate_class in _EVENT:
         return "unknown" if _IN_FUNCTION.search(error.diag.context or "") else "event"
     if sqlstate_class in _DEPLOYMENT:
@@ -67,6 +85,12 @@ def classify(error: psycopg2.Error) -> Kind:
     if sqlstate not in _UNKNOWN_STATES and (passes or error.diag.source_file in _STORAGE):
         return "transient"
     return "unknown"
+
+
+def _is_partitioning(error: psycopg2.Error) -> bool:
+    """A month is being made, or was made just now: the bounds of a partition have no constraint's name."""
+    constraint = error.diag.constraint_name
+    return constraint.endswith(_BEING_MADE) if constraint else bool(error.diag.table_name)
 
 
 def error_class(error: psycopg2.Error) -> str:
@@ -90,13 +114,18 @@ def describe(error: psycopg2.Error) -> str:
         # The client library's own words; of a failed connection they are the only reason known.
         return " ".join(str(error).split()) if isinstance(error, psycopg2.OperationalError) else _words(error)
     named = [
-        f"{what} {value}"
+        f"{what} {_of_table(value)}"
         for what in ("column", "constraint", "table")
         if (
             value := getattr(error.diag, f"{what}_name", None) or (what == "column" and _copied_column(error))
         )
     ]
     return ", ".join([f"{_words(error)} ({error.pgcode})", *named])
+
+
+def _of_table(name: str) -> str:
+    """What a partition's table or key is called where the table is not partitioned."""
+    return _MONTH.sub(r"\1", name)
 
 
 def _words(error: psycopg2.Error) -> str:

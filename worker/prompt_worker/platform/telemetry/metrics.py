@@ -29,7 +29,7 @@ Counter = Literal[
     "settle_errors",
 ]
 Histogram = Literal["batch_size", "handling", "write", "end_to_end"]
-Gauge = Literal["oldest_in_hand", "messages_in_hand", "unsent_events", "spool"]
+Gauge = Literal["oldest_in_hand", "messages_in_hand", "unsent_events", "spool", "months_ahead"]
 Metric = Counter | Histogram | Gauge
 
 
@@ -77,6 +77,7 @@ ABOUT: dict[Metric, About] = {
     "messages_in_hand": About("messages that are being handled", "{message}", ("subscription",)),
     "unsent_events": About("events that wait in a publisher's memory", "{event}"),
     "spool": About("events that wait in a publisher's spool, on disk", "By"),
+    "months_ahead": About("months to come that have a partition", "{month}", ("table",)),
 }
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21_600)
