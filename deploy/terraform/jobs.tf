@@ -7,7 +7,7 @@ locals {
     verify  = { args = ["verify"], account = "migrations" }
     # Each month: only the owner of the tables may.
     partitions = { args = ["partitions"], account = "migrations" }
-    doctor  = { args = ["doctor"], account = "operator" }
+    doctor     = { args = ["doctor"], account = "operator" }
     # Pub/Sub answers what an account may do to that account alone, so each worker's is asked as itself.
     doctor-executions   = { args = ["doctor", "executions"], account = "executions" }
     doctor-guardrails   = { args = ["doctor", "guardrails"], account = "guardrails" }

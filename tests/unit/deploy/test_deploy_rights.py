@@ -77,6 +77,9 @@ OTHERS: Rights = {
             "var.project",
         ),
     },
+    "google_service_account.scheduler": {
+        ("roles/run.invoker", 'google_cloud_run_v2_job.job["partitions"].name')
+    },
     "local.pubsub_agent": {
         ("roles/pubsub.publisher", "google_pubsub_topic.dead_letters.name"),
         (
