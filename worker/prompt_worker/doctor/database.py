@@ -9,6 +9,7 @@ import psycopg2
 from psycopg2.extensions import cursor
 from sqlalchemy.exc import DBAPIError
 
+from prompt_schema.errors import MigrationError
 from prompt_schema.partitions import months_ahead, partitions
 from prompt_schema.verify import Check, verify
 from prompt_worker.platform.failures import DeploymentError, SettingsError
@@ -46,7 +47,7 @@ def examine_database() -> Iterator[Check]:
     )
     try:
         yield from _examine_contents(session)
-    except DeploymentError as error:
+    except (DeploymentError, MigrationError) as error:
         yield Check("database readable", False, str(error))
     except DBAPIError as error:
         yield Check("database readable", False, str(explain(cast(psycopg2.Error, error.orig))))
