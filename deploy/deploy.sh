@@ -9,6 +9,6 @@ done
 for consumer in executions guardrails; do
     gcloud run services update "prompt-worker-push-$consumer" --region="$REGION" --image="$image"
 done
-for job in partitions doctor replay; do
+for job in partitions doctor doctor-executions doctor-guardrails doctor-dead-letters replay; do
     gcloud run jobs update "prompt-worker-$job" --region="$REGION" --image="$image"
 done

@@ -1,4 +1,5 @@
-# What runs once: migrations, their verification, the doctor, replays; and each month, the partitions of months to come.
+# What runs once: migrations, their verification, the doctor of the deployment and of each worker, replays; and each
+# month, the partitions of months to come.
 
 locals {
   jobs = {
@@ -7,6 +8,10 @@ locals {
     # Each month: only the owner of the tables may.
     partitions = { args = ["partitions"], account = "migrations" }
     doctor     = { args = ["doctor"], account = "operator" }
+    # Pub/Sub answers what an account may do to that account alone, so each worker's is asked as itself.
+    doctor-executions   = { args = ["doctor", "executions"], account = "executions" }
+    doctor-guardrails   = { args = ["doctor", "guardrails"], account = "guardrails" }
+    doctor-dead-letters = { args = ["doctor", "dead-letters"], account = "dead-letters" }
     # A dry run. To send: --args=dead-letters,replay,--yes,--by=NAME
     replay = { args = ["dead-letters", "replay"], account = "operator" }
   }

@@ -63,6 +63,7 @@ resource "google_service_account" "scaler" {
   account_id = "prompt-worker-scaler"
 }
 
+# On the project: backlogs are metrics, which belong to it alone, and the provider cannot grant on a single parameter.
 resource "google_project_iam_member" "scaler" {
   for_each = toset(["roles/parametermanager.parameterViewer", "roles/monitoring.viewer"])
   project  = var.project
@@ -71,15 +72,15 @@ resource "google_project_iam_member" "scaler" {
 }
 
 resource "google_cloud_run_v2_worker_pool_iam_member" "scaler" {
-  for_each = google_cloud_run_v2_worker_pool.consumer
-  name     = each.value.name
-  location = each.value.location
+  for_each = local.scaled
+  name     = google_cloud_run_v2_worker_pool.consumer[each.key].name
+  location = var.region
   role     = "roles/run.developer"
   member   = google_service_account.scaler.member
 }
 
 resource "google_service_account_iam_member" "scaler_acts_as" {
-  for_each           = local.backlogs
+  for_each           = local.scaled
   service_account_id = google_service_account.runs[each.key].name
   role               = "roles/iam.serviceAccountUser"
   member             = google_service_account.scaler.member

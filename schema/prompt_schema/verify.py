@@ -19,11 +19,12 @@ _EXERCISES = Path(__file__).parent / "verify" / "exercises"
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report; `hint` says what to do when it is not ok."""
+    """One line of the report; `hint` says what to do when it is not ok, or what to know where it is a `warning`."""
 
     name: str
     ok: bool
     hint: str
+    warning: bool = False
 
 
 def verify(engine: Engine, *, exercise: bool = True) -> Iterator[Check]:
@@ -107,6 +108,8 @@ def _what_failed(error: DBAPIError) -> str:
         return f"the connection failed: {error.orig}"
     if diagnosis.sqlstate == "42501":
         return f"{diagnosis.message_primary}: verify as the owner of the tables"
+    if diagnosis.sqlstate == "25006":
+        return f"{diagnosis.message_primary}: verify on the primary"
     if diagnosis.sqlstate in ("55P03", "57014"):
         return f"{diagnosis.message_primary}: another session holds a lock; verify again"
     return str(diagnosis.message_primary)

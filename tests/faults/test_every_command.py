@@ -1,6 +1,6 @@
 """Every command under what befalls commands: an honest exit code, one sentence at most, never a traceback.
 
-The workers (`run`, `serve`) and `up` run until they are stopped; they have tests of their own.
+The workers (`run`, `serve`) and `up` run until they are stopped: test_every_worker.py does the same to them.
 """
 
 from __future__ import annotations

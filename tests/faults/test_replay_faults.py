@@ -212,3 +212,24 @@ def test_edited_dead_letter_is_written_as_corrected(pipeline: Pipeline, prompt_w
         (str(UUID(refused["event_id"])), 5)
     ]
     assert statuses(pipeline) == {"discarded": 1, "resolved": 1}
+
+
+def test_dry_run_of_one_event_with_an_unknown_error_answers(
+    pipeline: Pipeline, prompt_worker: Command
+) -> None:
+    """Alone it does not show whether the error is its own, and a dry run must not wait for another one to show it."""
+    pipeline.query(
+        "CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
+        "CREATE TRIGGER theirs BEFORE INSERT ON prompt_executions FOR EACH ROW WHEN (NEW.user_id = 'poison') "
+        "EXECUTE FUNCTION theirs()"
+    )
+    reason = "raise exception (P0001)"
+    store(pipeline.database, [letter(body(user_id="poison"), "unknown_error", reason)])
+    printed = prompt_worker("dead-letters", "replay")
+    assert f"would fail again, unless the server is what fails: unknown_error: {reason}" in printed
+    assert "1 events: 1 would fail again. Dry run: nothing sent" in printed
+    # Beside one that is written it is known.
+    store(pipeline.database, [letter(body())])
+    printed = prompt_worker("dead-letters", "replay")
+    assert "would fail again, for the same reason" in printed
+    assert "2 events: 1 would be written, 1 would fail again" in printed

@@ -67,6 +67,7 @@ def test_only_bad_events_stop_the_worker_before_dead_lettering(pipeline: Pipelin
         PROMPT_WORKER_LANES="1",
     ) as worker:
         assert worker.wait() == 70
+        assert (worker.ending["severity"], worker.ending["exit_code"]) == ("CRITICAL", 70)
         assert "of the last 100 events were rejected (unknown_template: 100)" in worker.output
         assert "prompt-worker doctor" in worker.output
         assert "Traceback" not in worker.output
@@ -82,7 +83,8 @@ def test_worker_without_its_tables_ends_with_advice(empty_database: str, project
     pipeline.publish(bodies(10))
     with pipeline.worker() as worker:
         assert worker.wait() == 69
-        assert "prompt-worker migrate" in worker.output
+        assert (worker.ending["severity"], worker.ending["exit_code"]) == ("CRITICAL", 69)
+        assert "prompt-worker migrate" in worker.ending["message"]
         assert "Traceback" not in worker.output
     assert pipeline.dead_letters(0) == []
     assert len(pipeline.unsettled(seconds=5)) == 10, "handed back"
@@ -109,7 +111,8 @@ def test_wrong_settings_are_all_named_at_once() -> None:
     ) as worker:
         assert worker.wait() == 78
         for name in ("DATABASE_URL", "PUBSUB_PROJECT_ID", "PROMPT_WORKER_LANES"):
-            assert name in worker.output
+            assert name in worker.ending["message"]
+        assert (worker.ending["severity"], worker.ending["exit_code"]) == ("CRITICAL", 78)
         assert "Traceback" not in worker.output
 
 

@@ -198,7 +198,7 @@ sys.exit(main(["run", "executions"]))
 def test_missing_exporter_names_its_extra(pipeline: Pipeline, endpoint: Endpoint) -> None:
     with pipeline.worker_program(WITHOUT_EXTRA, **endpoint.settings) as worker:
         assert worker.wait() == 78
-    assert "pip install 'prompt-worker[telemetry]'" in worker.output
+    assert "pip install 'prompt-worker[telemetry]'" in worker.ending["message"]
 
 
 @pytest.mark.parametrize(
@@ -212,4 +212,4 @@ def test_missing_exporter_names_its_extra(pipeline: Pipeline, endpoint: Endpoint
 def test_wrong_telemetry_setting_is_named(pipeline: Pipeline, setting: str, value: str) -> None:
     with pipeline.worker(**{setting: value}) as worker:
         assert worker.wait() == 78
-    assert setting in worker.output
+    assert setting in worker.ending["message"]

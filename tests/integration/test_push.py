@@ -73,7 +73,9 @@ def test_breaker_ends_the_service_and_its_requests_get_503(pipeline: Pipeline, s
         assert set(answered) <= {503, 204, 0}
         assert 503 in answered
         assert serving.process.wait() == 70
-        assert "PROMPT_WORKER_BREAKER_WINDOW" in serving.process.output
+        ending = serving.process.ending
+        assert (ending["severity"], ending["exit_code"]) == ("CRITICAL", 70)
+        assert "PROMPT_WORKER_BREAKER_WINDOW" in ending["message"]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_missing_push_settings_are_named_at_start_all_at_once(pipeline: Pipeline
             "PROMPT_WORKER_PUSH_AUDIENCE is not set",
             "PROMPT_WORKER_PUSH_SERVICE_ACCOUNT is not set",
         ):
-            assert name in serving.output
+            assert name in serving.ending["message"]
 
 
 def test_push_without_token_works_only_on_the_emulator(pipeline: Pipeline) -> None:
@@ -203,7 +205,7 @@ def test_taken_push_port_is_named(pipeline: Pipeline, signer: Signer) -> None:
         port = str(taken.getsockname()[1])
         with pipeline.command("serve", "executions", PORT=port, **signer.settings) as serving:
             assert serving.wait() == 69
-            assert f"PORT: cannot listen on port {port}" in serving.output
+            assert f"PORT: cannot listen on port {port}" in serving.ending["message"]
 
 
 def test_requests_get_503_while_keys_cannot_be_fetched(pipeline: Pipeline, signer: Signer) -> None:

@@ -88,9 +88,13 @@ def test_demo_is_counted_and_adds_up() -> None:
 
 
 def test_kept_database_is_reused(data_dir: Path) -> None:
+    """The second time by a user without a name, on a terminal for ASCII alone, with standard input closed."""
     command = [*UP, "--demo", "40", "--once", "--data", str(data_dir)]
-    for _ in range(2):
-        subprocess.run(command, capture_output=True, check=True, timeout=120)
+    subprocess.run(command, capture_output=True, check=True, timeout=120)
+    odd = ["bash", "-c", 'unset LOGNAME USER LNAME USERNAME HOME; PYTHONIOENCODING=ascii "$@" <&-', "bash"]
+    again = subprocess.run([*odd, *command], capture_output=True, check=True, timeout=120)
+    assert again.stdout.isascii()
+    assert again.stderr == b""
     with Postgres(data_dir) as kept:
         connection = psycopg2.connect(kept.url)
         with connection.cursor() as cursor:

@@ -72,6 +72,12 @@ class WorkerProcess:
         """Resident memory in bytes."""
         return int(psutil.Process(self.pid).memory_info().rss)
 
+    @property
+    def ending(self) -> dict[str, Any]:
+        """Why it ended: its last line, of the kind that all its lines are."""
+        assert [line for line in self._lines if not line.startswith("{")] == []
+        return next((entry for entry in self.logs[-1:] if entry.get("event") == "ended"), {})
+
     def messages(self, *severities: str) -> list[str]:
         return [entry["message"] for entry in self.logs if not severities or entry["severity"] in severities]
 

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.telemetry import configure_logs
+from prompt_worker.platform.telemetry.logs import configure_last_logs, stack_trace
 
 log = logging.getLogger("prompt_worker.test")
 
@@ -65,6 +66,47 @@ def test_logged_exception_is_named_and_not_quoted(capsys: pytest.CaptureFixture[
         line = capsys.readouterr().err
         assert "ValueError" in line
         assert "what somebody wrote" not in line
+
+
+def fail_twice() -> None:
+    try:
+        {}["what somebody wrote"]
+    except KeyError:
+        raise ValueError("what somebody wrote") from None
+
+
+def fail_of_a_cause() -> None:
+    try:
+        fail_twice()
+    except ValueError as error:
+        raise RuntimeError("what somebody wrote") from error
+
+
+def test_stack_trace_names_each_cause_and_quotes_none() -> None:
+    with pytest.raises(RuntimeError) as raised:
+        fail_of_a_cause()
+    stack = stack_trace(raised.value)
+    # A line of the code is shown, as Python does: the text of an event is never one.
+    assert stack.count("Traceback (most recent call last):") == 2
+    assert [line for line in stack.splitlines() if line.endswith("Error")] == ["ValueError", "RuntimeError"]
+    assert ": what somebody wrote" not in stack
+    raised.value.__cause__ = raised.value
+    assert stack_trace(raised.value).count("Traceback") == 1
+
+
+def test_last_logs_are_written_in_spite_of_wrong_settings(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMPT_WORKER_LOG_FORMAT", "loud")
+    configure_last_logs()
+    log.critical("why")
+    monkeypatch.setenv("PROMPT_WORKER_LOG_FORMAT", "text")
+    configure_last_logs()
+    log.critical("why", extra={"fields": {"stack_trace": "where"}})
+    as_json, as_text, stack = capsys.readouterr().err.splitlines()
+    assert json.loads(as_json)["message"] == "why"
+    assert as_text.endswith("CRITICAL why")
+    assert stack == "where"
 
 
 def test_log_level_is_a_setting_that_an_argument_overrides(

@@ -14,7 +14,7 @@ from prompt_worker.commands.printable import printable
 
 
 class Check(Protocol):
-    """One thing that was checked; `hint` says what to do when it failed."""
+    """One thing that was checked; `hint` says what to do when it failed, or when it is a `warning`."""
 
     @property
     def name(self) -> str: ...
@@ -22,18 +22,26 @@ class Check(Protocol):
     def ok(self) -> bool: ...
     @property
     def hint(self) -> str: ...
+    @property
+    def warning(self) -> bool: ...
 
 
 def print_checks(checks: Iterable[Check]) -> int:
-    """Prints a line for each check as it comes; the exit code is 1 when any failed."""
+    """Prints a line for each check as it comes; the exit code is 1 when any failed. Warnings are counted apart."""
     console = open_console()
-    failed = total = 0
+    failed = passed = warnings = 0
     for check in checks:
-        total += 1
-        failed += not check.ok
-        mark = Text("ok    ", "green") if check.ok else Text("FAILED", "bold red")
-        console.print(mark, Text(check.name if check.ok else f"{check.name}: {check.hint}"))
-    console.print(f"{failed} of {total} checks failed" if failed else f"all {total} checks passed")
+        if not check.ok:
+            failed += 1
+            console.print(Text("FAILED", "bold red"), Text(f"{check.name}: {check.hint}"))
+        elif check.warning:
+            warnings += 1
+            console.print(Text("warn  ", "yellow"), Text(f"{check.name}: {check.hint}"))
+        else:
+            passed += 1
+            console.print(Text("ok    ", "green"), Text(check.name))
+    end = f"{failed} of {failed + passed} checks failed" if failed else f"all {passed} checks passed"
+    console.print(f"{end}, {warnings} warning{'s' * (warnings > 1)}" if warnings else end)
     return 1 if failed else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from prompt_worker.commands.command import Commands, add_command
 
@@ -19,6 +20,8 @@ def add(commands: Commands) -> None:
 
 
 def _up(options: argparse.Namespace) -> int:
+    from prompt_worker.commands.console import PlainConsole
     from prompt_worker.local.up import up
 
-    return up(demo=options.demo, once=options.once, data_dir=options.data)
+    console = PlainConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
+    return up(console, demo=options.demo, once=options.once, data_dir=options.data)

@@ -1,8 +1,9 @@
-"""Checks of the database: its settings, its version, its schema, its guardrails, and how old its newest row is."""
+"""Checks of the database: its settings, version and schema, who may create in it, guardrails, the newest row's age."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import cast
 
 import psycopg2
@@ -12,9 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from prompt_schema.errors import MigrationError
 from prompt_schema.partitions import months_ahead, partitions
 from prompt_schema.verify import Check, verify
+from prompt_worker.doctor.rights import Worker
 from prompt_worker.platform.failures import DeploymentError, SettingsError
 from prompt_worker.platform.postgres.engine import connect
-from prompt_worker.platform.postgres.errors import explain
+from prompt_worker.platform.postgres.errors import READ_ONLY, explain
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.settings import DatabaseSettings, read
@@ -24,10 +26,17 @@ OLDEST_VERSION = 150000
 FEWEST_MONTHS = 2
 
 _LAG = statement(__name__, "lag")
+_PUBLIC_SCHEMA = statement(__name__, "public_schema")
+_HAS_ROLE = statement(__name__, "has_role")
+_ROLES: dict[Worker, str] = {
+    "executions": "prompt_execution_worker",
+    "guardrails": "prompt_guardrail_worker",
+    "dead-letters": "prompt_dead_letter_worker",
+}
 
 
-def examine_database() -> Iterator[Check]:
-    """What depends on a failed check is left out."""
+def examine_database(worker: Worker | None = None) -> Iterator[Check]:
+    """With a `worker`, its role instead of guardrails and lag. What depends on a failed check is left out."""
     try:
         session = Session(connect(read(DatabaseSettings).url, application_name="prompt-worker doctor"))
     except SettingsError as error:
@@ -46,18 +55,48 @@ def examine_database() -> Iterator[Check]:
         f"PostgreSQL {version // 10000} is too old: 15 to 18 are supported",
     )
     try:
-        yield from _examine_contents(session)
+        yield session.once(_writable)
+        yield session.once(_public_schema)
+        if worker:
+            yield session.once(partial(_has_role, _ROLES[worker]))
+        yield from _examine_contents(session, worker)
     except (DeploymentError, MigrationError) as error:
         yield Check("database readable", False, str(error))
     except DBAPIError as error:
         yield Check("database readable", False, str(explain(cast(psycopg2.Error, error.orig))))
 
 
-def _examine_contents(session: Session) -> Iterator[Check]:
+def _writable(cursor: cursor) -> Check:
+    cursor.execute("SHOW transaction_read_only")
+    return Check("database writable", cursor.fetchall() == [("off",)], READ_ONLY)
+
+
+def _public_schema(cursor: cursor) -> Check:
+    cursor.execute(_PUBLIC_SCHEMA)
+    for everybody, owner in cursor:
+        if everybody:
+            return Check(
+                "schema public",
+                True,
+                "everybody may create tables, functions and operators in it. As an administrator, or as its owner "
+                f"{owner}, run: REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+                warning=True,
+            )
+    return Check("schema public: not everybody may create in it", True, "")
+
+
+def _has_role(role: str, cursor: cursor) -> Check:
+    cursor.execute(_HAS_ROLE, {"role": role})
+    ((login, granted),) = cursor.fetchall()
+    return Check(f"login {login} has the role {role}", granted, f'no: GRANT {role} TO "{login}"')
+
+
+def _examine_contents(session: Session, worker: Worker | None) -> Iterator[Check]:
     failed = [check for check in verify(session.engine, exercise=False) if not check.ok]
     yield from failed
     if not failed:
         yield Check("database schema", True, "")
+    if not failed and worker is None:
         yield _months(session)
         yield from _examine_guardrails(session)
         yield _lag(session)

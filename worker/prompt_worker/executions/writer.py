@@ -7,7 +7,7 @@ COPY, and only then are the stored ids looked up and left out, so the usual batc
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache, partial
 from io import BytesIO
@@ -50,7 +50,10 @@ class ExecutionWriter:
     """Writes batches; safe to call from several threads. Setting `stop` ends all retrying."""
 
     def __init__(
-        self, engine: Engine, stop: threading.Event, transactions: type[Transactions] = Transactions
+        self,
+        engine: Engine,
+        stop: threading.Event,
+        transactions: Callable[[Engine, threading.Event], Transactions] = Transactions,
     ) -> None:
         self._transactions = transactions(engine, stop)
         self._templates = Templates()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -41,7 +40,7 @@ class Stopped(Exception):  # noqa: N818 - not an error
     """A signal came while something was starting."""
 
 
-def up(*, demo: int, once: bool, data_dir: str | None) -> int:
+def up(console: Console, *, demo: int, once: bool, data_dir: str | None) -> int:
     """Runs until Ctrl-C or SIGTERM, with `once` until `demo` events are counted; 1 when they do not add up.
 
     Raises `ServerError` when something needed is missing: its message says how to get it.
@@ -51,7 +50,6 @@ def up(*, demo: int, once: bool, data_dir: str | None) -> int:
     # Before anything starts: what is missing is an error that says how to install it.
     find_java()
     find_jar()
-    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
     with stopped_by_signal() as stop, ExitStack() as services:
         try:
             kept = Path(data_dir) if data_dir else None

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -93,4 +94,6 @@ class WorkerProcess:
                 continue
             self._last_lines.append(f"  {entry.get('message')}")
             if entry.get("severity") in ("WARNING", "ERROR", "CRITICAL"):
-                self._report(f"{self.consumer}: {entry.get('message')}")
+                # Where nobody can read it any more, the main thread notices.
+                with suppress(OSError):
+                    self._report(f"{self.consumer}: {entry.get('message')}")

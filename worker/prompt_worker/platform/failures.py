@@ -17,7 +17,7 @@ EXIT_CODES = {
     65: "the given content is not valid",
     66: "what the command works on does not exist or cannot be read",
     69: "the database, Pub/Sub or a local server is unavailable or lacks something",
-    70: "the breaker opened: nearly all events were rejected, so the worker stopped",
+    70: "the worker stopped: the breaker opened, since nearly all events were rejected, or the program itself failed",
     74: "a file or a standard stream cannot be read or written, as with a full disk",
     78: "settings are missing or wrong, or an extra is not installed",
     130: "interrupted",

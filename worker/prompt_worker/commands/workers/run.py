@@ -6,6 +6,7 @@ import argparse
 
 from prompt_worker.commands.command import Commands, add_command
 from prompt_worker.commands.workers.consumers import CONSUMERS
+from prompt_worker.commands.workers.ending import ends_in_log
 from prompt_worker.commands.workers.log_level import add_log_level
 from prompt_worker.platform.process.signals import exit_while_starting
 
@@ -14,7 +15,7 @@ def add(commands: Commands) -> None:
     run = add_command(
         commands,
         "run",
-        _run,
+        ends_in_log(_run),
         "run a worker that pulls events",
         details="It runs until SIGTERM or SIGINT, then finishes or hands back what is in flight, and ends with exit "
         "code 0 within 8 seconds.",

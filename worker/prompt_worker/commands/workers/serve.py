@@ -6,6 +6,7 @@ import argparse
 
 from prompt_worker.commands.command import Commands, add_command
 from prompt_worker.commands.workers.consumers import CONSUMERS, PUSHED
+from prompt_worker.commands.workers.ending import ends_in_log
 from prompt_worker.commands.workers.log_level import add_log_level
 from prompt_worker.platform.process.signals import exit_while_starting
 
@@ -14,7 +15,7 @@ def add(commands: Commands) -> None:
     serve = add_command(
         commands,
         "serve",
-        _serve,
+        ends_in_log(_serve),
         "run a service that Pub/Sub pushes events to",
         details="It accepts requests on POST /push/executions and POST /push/guardrails until SIGTERM or SIGINT, then "
         "answers those in flight, and ends with exit code 0 within 8 seconds.",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+import psycopg2
 from psycopg2.errors import InsufficientPrivilege
 from psycopg2.extensions import cursor
 from sqlalchemy import Engine
@@ -22,6 +23,7 @@ from prompt_worker.deadletters.replay.provenance import Provenance
 from prompt_worker.deadletters.replay.selection import BATCH, DeadLetter, Selection
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.failures import DeploymentError
+from prompt_worker.platform.postgres.errors import classify, describe, error_class, explain
 from prompt_worker.platform.postgres.session import ATTEMPTS, Session
 from prompt_worker.platform.postgres.transactions import Transactions
 
@@ -44,10 +46,14 @@ class Fate:
 
 
 class RolledBack(Transactions):
-    """Transactions of which nothing is kept; each is tried a few times against locks."""
+    """Transactions of which nothing is kept; each is tried a few times against locks.
+
+    `failure` is the last error that was not an event's.
+    """
 
     def __init__(self, engine: Engine, stop: threading.Event) -> None:
         super().__init__(engine, stop)
+        self.failure: psycopg2.Error | None = None
         self._retrying = self._retrying.copy(stop=stop_after_attempt(ATTEMPTS))
 
     def once(self, work: Callable[[cursor], Returned]) -> Returned:
@@ -63,8 +69,13 @@ class RolledBack(Transactions):
                 ) from None
             raise _Enough
 
-        with suppress(_Enough):
-            super().once(rehearse)
+        try:
+            with suppress(_Enough):
+                super().once(rehearse)
+        except psycopg2.Error as error:
+            if classify(error) != "event":
+                self.failure = error
+            raise
         return returned[0]
 
 
@@ -78,6 +89,7 @@ class Rehearsal:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._handlers: dict[WorkerName, Handler] = {}
+        self._transactions: dict[WorkerName, RolledBack] = {}
 
     def run(self, selection: Selection) -> Iterator[list[tuple[DeadLetter, Fate]]]:
         """Yields each dead letter with its fate, a batch at a time."""
@@ -95,21 +107,27 @@ class Rehearsal:
         for consumer in sorted({letter.consumer for letter in letters}):
             own = [letter for letter in letters if letter.consumer == consumer]
             outcomes = self._handler(consumer)([_message(letter) for letter in own])
-            fates += [(letter, _fate(letter, outcome)) for letter, outcome in zip(own, outcomes, strict=True)]
+            failure = self._transactions[consumer].failure
+            fates += [
+                (letter, _fate(letter, outcome, failure))
+                for letter, outcome in zip(own, outcomes, strict=True)
+            ]
         return fates
 
     def _handler(self, consumer: WorkerName) -> Handler:
         if consumer not in self._handlers:
             open_handler = _execution_handler if consumer == "executions" else _guardrail_handler
-            self._handlers[consumer] = open_handler(self._session.engine)
+            transactions = RolledBack(self._session.engine, threading.Event())
+            self._transactions[consumer] = transactions
+            self._handlers[consumer] = open_handler(self._session.engine, transactions)
         return self._handlers[consumer]
 
 
-def _execution_handler(engine: Engine) -> Handler:
-    return ExecutionWriter(engine, threading.Event(), RolledBack)
+def _execution_handler(engine: Engine, transactions: RolledBack) -> Handler:
+    return ExecutionWriter(engine, threading.Event(), lambda *_: transactions)
 
 
-def _guardrail_handler(engine: Engine) -> Handler:
+def _guardrail_handler(engine: Engine, transactions: RolledBack) -> Handler:
     try:
         from prompt_worker.guardrails.recording.alerts import Unannounced
         from prompt_worker.guardrails.recording.handler import GuardrailHandler
@@ -120,7 +138,7 @@ def _guardrail_handler(engine: Engine) -> Handler:
         ) from None
     stop = threading.Event()
     return GuardrailHandler(
-        engine, Unannounced(), stop, refresh_seconds=30, key=None, transactions=RolledBack
+        engine, Unannounced(), stop, refresh_seconds=30, key=None, transactions=lambda *_: transactions
     )
 
 
@@ -130,7 +148,8 @@ def _message(letter: DeadLetter) -> Message:
     return Message(letter.payload, attributes, "")
 
 
-def _fate(letter: DeadLetter, outcome: Outcome) -> Fate:
+def _fate(letter: DeadLetter, outcome: Outcome, failure: psycopg2.Error | None) -> Fate:
+    """`failure` is what left events without an outcome. Raises `DeploymentError` where that is the database's."""
     cause = f"{letter.error_class}: {general_reason(letter.reason)}"
     named = cause if letter.consumer == "executions" else f"{letter.consumer}: {cause}"
     if isinstance(outcome, Rejected):
@@ -138,9 +157,16 @@ def _fate(letter: DeadLetter, outcome: Outcome) -> Fate:
         again = "would fail again" + (", for the same reason" if why == cause else f": {why}")
         return Fate(named, "would fail again", again)
     if outcome is Verdict.RETRY:
-        raise DeploymentError(
-            "The database became unavailable, or fails on an event by an error that is not known to be the event's. "
-            "Run the command again."
+        if failure is None:
+            raise DeploymentError("The database left an event without an outcome. Run the command again.")
+        if classify(failure) != "unknown":
+            raise explain(failure)
+        # In a dry run of other events as well, one that is written would show whose error it is.
+        why = f"{error_class(failure)}: {describe(failure)}"
+        return Fate(
+            named,
+            "would fail again",
+            f"would fail again, unless the server is what fails: {why}",
         )
     return Fate(named, *_PROSPECTS[outcome])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -65,7 +65,7 @@ class GuardrailHandler:
         *,
         refresh_seconds: float,
         key: HashKey | None,
-        transactions: type[Transactions] = Transactions,
+        transactions: Callable[[Engine, threading.Event], Transactions] = Transactions,
     ) -> None:
         self._transactions = transactions(engine, stop)
         self._recorded = PrimaryKey(self._transactions, "guardrail_evaluations")

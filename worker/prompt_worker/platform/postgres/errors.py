@@ -33,6 +33,7 @@ _TRANSIENT = {
 }
 # Passes on another connection: after a failover this one may still lead to the old primary.
 _TRANSIENT_STATES = {errorcodes.LOCK_NOT_AVAILABLE, errorcodes.READ_ONLY_SQL_TRANSACTION}
+READ_ONLY = "the database is read-only: a standby, or a server that protects a full disk"
 # A statement timeout: the batch may be too large, one event may be, or the server is slow.
 _UNKNOWN_STATES = {errorcodes.QUERY_CANCELED}
 # Where PostgreSQL writes to its disk: what fails there is an "internal error" if errno has no SQLSTATE of its own.
@@ -143,6 +144,10 @@ def explain(error: psycopg2.Error) -> DeploymentError:
         return DeploymentError(
             f"The database refuses: {describe(error)}. Run 'prompt-worker migrate', then 'prompt-worker verify'; "
             "a login that runs commands needs the role prompt_operator."
+        )
+    if error.pgcode == errorcodes.READ_ONLY_SQL_TRANSACTION:
+        return DeploymentError(
+            f"T{READ_ONLY[1:]}. Completed work is kept; run the command again where DATABASE_URL leads to the primary."
         )
     return DeploymentError(
         f"The database failed: {describe(error)}. Completed work is kept; run the command again."

@@ -13,7 +13,7 @@ from psycopg2 import errors
 from prompt_schema.migrate import read
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
-from prompt_worker.platform.postgres.errors import describe
+from prompt_worker.platform.postgres.errors import READ_ONLY, describe
 from prompt_worker.platform.postgres.statements import statement
 
 log = logging.getLogger(__name__)
@@ -62,9 +62,8 @@ class Readiness:
         finally:
             self._engine.dispose()
         if read_only:
-            problem = "the database is read-only: a standby, or a server that protects a full disk"
-            log.warning("not ready: %s", problem)
-            return problem
+            log.warning("not ready: %s", READ_ONLY)
+            return READ_ONLY
         missing = [version for version in self._needed if version not in applied]
         if not missing:
             return None

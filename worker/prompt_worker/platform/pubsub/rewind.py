@@ -155,7 +155,10 @@ class Rewind:
                 f"{names.writer}, {names.guardrails} and {names.dead_letter_store}"
             ) from None
         except GoogleAPIError as error:
-            needs = "Seeking and snapshots need roles/pubsub.editor."
+            needs = (
+                "Seeking needs roles/pubsub.subscriber and roles/pubsub.viewer on the subscription, and a snapshot the "
+                "permissions pubsub.snapshots.* on the project."
+            )
             raise unanswered(error, self._topology.project, needs) from error
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import traceback
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -13,6 +14,7 @@ import msgspec
 from msgspec import Meta, field
 from opentelemetry.trace import get_current_span
 
+from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.settings import read
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -46,7 +48,18 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 def configure_logs(level: Level | None = None) -> None:
     """Logs to standard error, from `level` or else the level that is set. Raises `SettingsError`."""
-    settings = read(LogSettings)
+    _configure(read(LogSettings), level)
+
+
+def configure_last_logs(level: Level | None = None) -> None:
+    """As `configure_logs`, but with the defaults where the settings are wrong, which may be what is to be logged."""
+    try:
+        configure_logs(level)
+    except SettingsError:
+        _configure(LogSettings(), level)
+
+
+def _configure(settings: LogSettings, level: Level | None) -> None:
     handler = logging.StreamHandler(sys.stderr)
     terminal = sys.stderr.isatty()
     if (settings.format or ("text" if terminal else "json")) == "json":
@@ -54,6 +67,22 @@ def configure_logs(level: Level | None = None) -> None:
     else:
         handler.setFormatter(TextFormatter(colours=terminal and "NO_COLOR" not in os.environ))
     logging.basicConfig(level=level or settings.level, handlers=[handler], force=True)
+
+
+def stack_trace(error: BaseException) -> str:
+    """Where the error and its causes were raised, as Python prints it; each by its class alone.
+
+    An error's message may quote an event.
+    """
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "\n\n".join(
+        f"Traceback (most recent call last):\n{''.join(traceback.format_tb(one.__traceback__))}{type(one).__name__}"
+        for one in reversed(chain)
+    )
 
 
 class JsonFormatter(logging.Formatter):
@@ -92,7 +121,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people. An exception is named, never quoted."""
+    """A line for people, with the stack trace where there is one. An exception is named, never quoted."""
 
     def __init__(self, *, colours: bool) -> None:
         super().__init__()
@@ -104,4 +133,7 @@ class TextFormatter(logging.Formatter):
             level = f"\033[{colour}m{level}\033[0m"
         line = f"{datetime.fromtimestamp(record.created):%H:%M:%S} {level} {record.getMessage()}"  # noqa: DTZ006
         exception = record.exc_info and record.exc_info[0]
-        return f"{line} ({exception.__name__})" if exception else line
+        if exception:
+            line = f"{line} ({exception.__name__})"
+        stack = getattr(record, "fields", {}).get("stack_trace")
+        return f"{line}\n{stack}" if stack else line
