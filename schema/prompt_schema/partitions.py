@@ -50,9 +50,15 @@ class Partition:
 
 
 def partitions(engine: Engine) -> list[Partition]:
-    """All of them, by table and month, the default partition last. Needs no right on the tables."""
-    with engine.connect() as connection:
-        return [Partition(*row) for row in connection.execute(_LISTED, {"tables": list(TABLES)})]
+    """All of them, by table and month, the default partition last. Needs no right on the tables.
+
+    Raises `MigrationError`.
+    """
+    try:
+        with engine.connect() as connection:
+            return [Partition(*row) for row in connection.execute(_LISTED, {"tables": list(TABLES)})]
+    except DBAPIError as error:
+        raise _explained(error) from error
 
 
 def months_ahead(found: list[Partition], today: date | None = None) -> int:
@@ -135,7 +141,11 @@ def _explained(error: DBAPIError) -> MigrationError:
     what = (diagnosis and diagnosis.message_primary) or str(error.orig)
     if diagnosis and diagnosis.message_detail and (diagnosis.sqlstate or "")[:2] not in ("22", "23"):
         what += f" ({diagnosis.message_detail.rstrip('.')})"
-    return MigrationError(f"partitions: {what}. Run 'prompt-worker partitions' as the owner of the tables")
+    lacks_schema = diagnosis and diagnosis.sqlstate in ("42P01", "42883")
+    advice = (
+        "'prompt-worker migrate'" if lacks_schema else "'prompt-worker partitions' as the owner of the tables"
+    )
+    return MigrationError(f"partitions: {what}. Run {advice}")
 
 
 def _index(engine: Engine, report: Callable[[str], None]) -> None:

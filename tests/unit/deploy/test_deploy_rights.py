@@ -77,6 +77,7 @@ OTHERS: Rights = {
             "var.project",
         ),
     },
+    # It starts one job, each month.
     "google_service_account.scheduler": {
         ("roles/run.invoker", 'google_cloud_run_v2_job.job["partitions"].name')
     },

@@ -10,6 +10,7 @@ import psycopg2
 from psycopg2.extensions import cursor
 from sqlalchemy.exc import DBAPIError
 
+from prompt_schema.errors import MigrationError
 from prompt_schema.partitions import months_ahead, partitions
 from prompt_schema.verify import Check, verify
 from prompt_worker.doctor.rights import Worker
@@ -59,7 +60,7 @@ def examine_database(worker: Worker | None = None) -> Iterator[Check]:
         if worker:
             yield session.once(partial(_has_role, _ROLES[worker]))
         yield from _examine_contents(session, worker)
-    except DeploymentError as error:
+    except (DeploymentError, MigrationError) as error:
         yield Check("database readable", False, str(error))
     except DBAPIError as error:
         yield Check("database readable", False, str(explain(cast(psycopg2.Error, error.orig))))
@@ -95,8 +96,8 @@ def _examine_contents(session: Session, worker: Worker | None) -> Iterator[Check
     yield from failed
     if not failed:
         yield Check("database schema", True, "")
-        yield _months(session)
     if not failed and worker is None:
+        yield _months(session)
         yield from _examine_guardrails(session)
         yield _lag(session)
 
