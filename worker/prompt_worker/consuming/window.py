@@ -6,7 +6,8 @@ import threading
 
 from prompt_worker.platform.pubsub.limits import MESSAGE_BYTES
 
-# After each answer the next one is expected to be at least so large, beside the last one: sizes vary.
+# The next answer is expected to be as large as the last one, and at least this part of what was expected before it:
+# sizes vary.
 FADING = 0.9
 
 
