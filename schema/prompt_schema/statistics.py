@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import Engine, Row, text
 
 from prompt_schema.errors import MigrationError
 from prompt_schema.folding import fold
-from prompt_schema.migrate import pending, read
+from prompt_schema.ledger import REBUILD_DUE, pending, read, rebuild_is_due
 
 _RECOUNT = (Path(__file__).parent / "verify" / "recount.sql").read_text(encoding="utf-8")
 _REBUILD = {
@@ -38,8 +38,14 @@ class Difference:
 def recount(engine: Engine) -> list[Difference]:
     """Every counter that differs from a recount; empty when the statistics are exact.
 
-    Reads all executions and evaluations once. Raises `MigrationError` where the schema is not up to date.
+    Reads all executions and evaluations once. Raises `MigrationError` where the schema is not up to date, or a recount
+    of what a takeover found is still due.
     """
+    if rebuild_is_due(engine):
+        raise MigrationError(
+            "the counters lack what was written before the takeover, which was interrupted: "
+            "run 'prompt-worker migrate' again"
+        )
     differences = _differences(engine)
     fold(engine)
     return [Difference(row.in_table, row.key, row.counter, row.stored, row.counted) for row in differences]
@@ -57,6 +63,17 @@ def rebuild(engine: Engine) -> int:
             connection.execute(_REBUILD[table], {"id": row_id})
             connection.commit()
     return len(wrong)
+
+
+def catch_up(engine: Engine, report: Callable[[str], None]) -> None:
+    """The rebuild that migrations left out for a database in use. Raises `MigrationError` as `rebuild` does."""
+    corrected = rebuild(engine)
+    with engine.begin() as connection:
+        connection.execute(
+            text("DELETE FROM public.schema_migrations WHERE version = :due AND checksum IS NULL"),
+            {"due": REBUILD_DUE},
+        )
+    report(f"counters: {corrected} recounted from the rows, beside writers")
 
 
 def _differences(engine: Engine) -> Sequence[Row[Any]]:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
-
-import psycopg2
 
 from prompt_schema.migrate import migrate
 from prompt_worker.platform.postgres.engine import connect
 from tests.benchmarks.services import Database, Services, session
 from tests.benchmarks.stage import Report
 from tests.benchmarks.table import Row
+from tests.support.live_service import Service
 from tests.support.live_shapes import live_database
 
 GOAL = 1.0
 PATTERN = 10_000
 STEP = 10  # patterns in one statement
 LIVE, COPY = "bench_live", "bench_taken_over"
-PAUSE_BETWEEN_INSERTS = 0.002
 LONGEST = 8
 # The pattern's rows under new ids, each about as large as a usual event's: phase 1's own text is a few words.
 _FILL = """
@@ -33,47 +29,6 @@ _FILL = """
            token_count, cost_usd, status, error_type, guardrail_violations, guardrail_action, executed_at, environment
     FROM (SELECT * FROM prompt_executions LIMIT %s) pattern, generate_series(1, %s)
 """
-# As phase 1's service does it: one row, its columns as they were, of a template in an experiment or of another one.
-_INSERT = """
-    INSERT INTO prompt_executions (template_id, template_name, template_version, ab_test_group, input_variables,
-        rendered_prompt, execution_time_ms, token_count, cost_usd, status)
-    SELECT id, name, version, CASE WHEN name = 'educational_script_generation' THEN coalesce(ab_test_group, 'control')
-           END, '{}', 'while it is taken over', 100, 50, 0.001, 'success'
-    FROM prompt_templates WHERE name IN ('educational_script_generation', 'nlu_topic_extraction')
-    ORDER BY id OFFSET %s LIMIT 1
-"""
-
-
-@dataclass
-class Service:
-    """Inserts one row after the other until it is stopped; each wait as (seconds, when it began, when it ended)."""
-
-    url: str
-    waits: list[tuple[float, float, float]] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def inserting(self) -> Iterator[Service]:
-        stop = threading.Event()
-        thread = threading.Thread(target=self._insert, args=(stop,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            stop.set()
-            thread.join()
-
-    def _insert(self, stop: threading.Event) -> None:
-        with session(self.url) as opened, opened.cursor() as cursor:
-            while not stop.wait(PAUSE_BETWEEN_INSERTS):
-                began = monotonic()
-                try:
-                    cursor.execute(_INSERT, (len(self.waits) % 4,))
-                except psycopg2.Error as error:
-                    self.refused.append(str(error).partition("\n")[0])
-                    continue
-                ended = monotonic()
-                self.waits.append((ended - began, began, ended))
 
 
 @dataclass(frozen=True)
