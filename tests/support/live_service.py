@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 import psycopg2
+from psycopg2.extensions import connection
 
 PAUSE_BETWEEN_INSERTS = 0.002
 # As phase 1's service does it: one row, its columns as they were, of a template in an experiment or of another one.
@@ -33,17 +34,18 @@ class Service:
     @contextmanager
     def inserting(self) -> Iterator[Service]:
         stop = threading.Event()
-        thread = threading.Thread(target=self._insert, args=(stop,))
-        thread.start()
-        try:
-            yield self
-        finally:
-            stop.set()
-            thread.join()
-
-    def _insert(self, stop: threading.Event) -> None:
-        with closing(psycopg2.connect(self.url)) as opened, opened.cursor() as cursor:
+        with closing(psycopg2.connect(self.url)) as opened:
             opened.autocommit = True
+            thread = threading.Thread(target=self._insert, args=(opened, stop))
+            thread.start()
+            try:
+                yield self
+            finally:
+                stop.set()
+                thread.join()
+
+    def _insert(self, opened: connection, stop: threading.Event) -> None:
+        with opened.cursor() as cursor:
             while not stop.wait(PAUSE_BETWEEN_INSERTS):
                 began = monotonic()
                 try:
