@@ -84,7 +84,12 @@ class MigrationPlan:
         for line in self.takeover.lines() if self.takeover else ():
             yield f"takeover, {line}"
         for file in self.files:
-            yield f"migration {file}" + (", outside a transaction:" if file in self.steps else "")
+            how = (
+                "outside a transaction:"
+                if file in self.steps
+                else "one transaction (locks what it changes for a moment)"
+            )
+            yield f"migration {file}, {how}"
             for number, step in enumerate(self.steps.get(file, ()), 1):
                 yield f"  step {number}: {step}"
         if self.recounts:

@@ -21,6 +21,7 @@ from prompt_schema.statistics import recount
 from prompt_schema.verify import verify
 from prompt_schema.waiting import LOCK_TIMEOUT_MS
 from prompt_worker.platform.postgres.engine import connect
+from tests.support.pipeline import wait_until
 
 NEXT = f"{len(read()) + 1:04}_alters.sql"
 ALTER = "-- Alters\nALTER TABLE prompt_executions ADD COLUMN extra integer;"
@@ -162,3 +163,33 @@ def test_experiment_is_recounted_while_its_row_is_locked_by_nobody(engine: Engin
     assert rows(
         engine, "SELECT total_executions, control_executions, variant_executions FROM ab_test_experiments"
     ) == [(4, 1, {"a": 2, "b": 1, "gone": 0})]
+
+
+@pytest.mark.embedded_only
+def test_migration_does_not_wait_until_autovacuum_is_done(engine: Engine, folder: Path) -> None:
+    """Autovacuum gives way after a second of waiting only: the migration waits where no writer queues behind it."""
+    slow = "autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_limit = 1"
+    run_script(
+        engine,
+        "INSERT INTO prompt_executions (template_id, template_name, template_version, input_variables, "
+        "rendered_prompt, status) SELECT id, name, version, '{}', repeat('text', 200), 'success' "
+        "FROM prompt_templates, generate_series(1, 2000) WHERE name = 'nlu_topic_extraction';"
+        "UPDATE prompt_executions SET environment = 'e';"
+        f"ALTER TABLE prompt_executions SET ({slow}, autovacuum_vacuum_cost_delay = 100)",
+    )
+    with closing(psycopg2.connect(engine.url.set(drivername="postgresql").render_as_string())) as admin:
+        admin.autocommit = True
+        cursor = admin.cursor()
+        cursor.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
+        cursor.execute("SELECT pg_reload_conf()")
+        try:
+            vacuuming = (
+                "SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 'prompt_executions'::regclass"
+            )
+            wait_until(lambda: scalar(engine, vacuuming), 60, lambda: "no autovacuum")
+            began = monotonic()
+            assert migrate(engine, folder=folder) == ["alters"]
+            assert monotonic() - began < 10
+        finally:
+            cursor.execute("ALTER SYSTEM RESET autovacuum_naptime")
+            cursor.execute("SELECT pg_reload_conf()")

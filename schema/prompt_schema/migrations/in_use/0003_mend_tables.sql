@@ -11,14 +11,18 @@ AS $$
         52, 1), 53, 1), 'hex')::uuid
 $$;
 
--- defaults of ids (locks each table for a moment)
+-- the default of its id (locks prompt_executions for a moment)
 ALTER TABLE public.prompt_executions ALTER id SET DEFAULT uuid_v7();
+-- the default of its id (locks prompt_templates for a moment)
 ALTER TABLE public.prompt_templates ALTER id SET DEFAULT uuid_v7();
+-- the default of its id (locks prompt_guardrails for a moment)
 ALTER TABLE public.prompt_guardrails ALTER id SET DEFAULT uuid_v7();
+-- the default of its id (locks ab_test_experiments for a moment)
 ALTER TABLE public.ab_test_experiments ALTER id SET DEFAULT uuid_v7();
 
 -- unique_active_template goes: it allowed one inactive version per test group (locks prompt_templates for a moment)
 ALTER TABLE public.prompt_templates DROP CONSTRAINT IF EXISTS unique_active_template;
+-- nor as an index (locks prompt_templates for a moment)
 DROP INDEX IF EXISTS public.unique_active_template;
 
 -- the columns that the event brings (locks prompt_executions for a moment)
@@ -50,11 +54,11 @@ BEGIN
         FOREIGN KEY (control_template_id) REFERENCES public.prompt_templates ON DELETE RESTRICT NOT VALID;
 END $$;
 
--- foreign keys of old rows (no writer waits)
+-- the foreign key of old executions (no writer waits)
 ALTER TABLE public.prompt_executions VALIDATE CONSTRAINT prompt_executions_template_id_fkey;
--- foreign keys of old rows (no writer waits)
+-- the foreign key of old templates (no writer waits)
 ALTER TABLE public.prompt_templates VALIDATE CONSTRAINT prompt_templates_parent_version_id_fkey;
--- foreign keys of old rows (no writer waits)
+-- the foreign key of old experiments (no writer waits)
 ALTER TABLE public.ab_test_experiments VALIDATE CONSTRAINT ab_test_experiments_control_template_id_fkey;
 
 -- known values only, for new rows (locks prompt_executions and the other tables for a moment)
