@@ -60,16 +60,17 @@ def _outside(opened: connection, migration: Migration, sql: str, report: Callabl
     statements = list(split(sql))
     for number, statement in enumerate(statements, 1):
         step = f"{migration.file}, step {number} of {len(statements)}"
-        if statement.alone:
-            _alone(opened, statement, step, report)
-        else:
-            _in_short(opened, statement, step, report)
-        _report_warnings(opened, report)
+        execute(opened, statement, step, report)
         report(f"{step}: {statement.why}")
 
 
-def _in_short(opened: connection, statement: Statement, step: str, report: Callable[[str], None]) -> None:
-    patiently(opened, step, statement.sql, lambda own: own.execute(statement.sql), report, kept=_KEPT)
+def execute(opened: connection, statement: Statement, step: str, report: Callable[[str], None]) -> None:
+    """Executes it in a transaction of its own, or in none where it needs that. Raises `MigrationError`."""
+    if statement.alone:
+        _alone(opened, statement, step, report)
+    else:
+        patiently(opened, step, statement.sql, lambda own: own.execute(statement.sql), report, kept=_KEPT)
+    _report_warnings(opened, report)
 
 
 def _alone(opened: connection, statement: Statement, step: str, report: Callable[[str], None]) -> None:

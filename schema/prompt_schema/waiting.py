@@ -28,7 +28,7 @@ BEGINNING = """
 """
 _NAMED = """
     SELECT c.oid::regclass::text FROM pg_class c
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname = ANY (%s)
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname = ANY (%s)
       AND pg_has_role(c.relowner, 'USAGE')
     ORDER BY c.relname
 """

@@ -1,4 +1,4 @@
-"""A takeover on an engine: its plan, and all of its steps in one transaction."""
+"""A takeover on an engine: its plan, what reads all rows, and all of its other steps in one transaction."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import psycopg2
 from psycopg2.extensions import connection, cursor
 from sqlalchemy import Engine
 
+from prompt_schema.applying import execute
 from prompt_schema.errors import MigrationError
 from prompt_schema.in_use import FIRST_LOCK
 from prompt_schema.refusal import explain
+from prompt_schema.script import Statement
 from prompt_schema.takeover.plan import Plan, carry_out
 from prompt_schema.takeover.taking_over import make_plan
 from prompt_schema.waiting import BEGINNING, patiently
@@ -25,7 +27,7 @@ def plan_takeover(engine: Engine) -> Plan:
 
 
 def take_over(engine: Engine, report: Callable[[str], None]) -> None:
-    """Carries the plan out, a line for each step. Raises `MigrationError`, and then nothing was changed."""
+    """Carries the plan out, a line for each step. Raises `MigrationError`; kept is then what went before alone."""
     with closing(engine.raw_connection()) as pooled:
         opened = cast(connection, pooled.driver_connection)
         with opened.cursor() as reading:
@@ -36,6 +38,8 @@ def take_over(engine: Engine, report: Callable[[str], None]) -> None:
                 "this database cannot be taken over yet; nothing was changed:\n- "
                 + "\n- ".join(plan.refusals)
             )
+        for step in plan.before:
+            execute(opened, Statement(step.sql, step.why), f"the takeover, {step.why}", report)
         sql = ";".join(step.sql for step in plan.steps)
 
         def transaction(own: cursor) -> None:
