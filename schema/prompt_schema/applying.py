@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from time import sleep
 from typing import cast
 
@@ -85,14 +85,28 @@ def _alone(opened: connection, statement: Statement, step: str, report: Callable
     opened.rollback()
     opened.autocommit = True
     try:
-        with opened.cursor() as own:
-            own.execute("SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = warning")
-        again_while_busy(opened, step, attempt, report, kept=_KEPT)
+        with _without_limits(opened):
+            again_while_busy(opened, step, attempt, report, kept=_KEPT)
     finally:
         if not opened.closed:
-            with opened.cursor() as own:
-                own.execute("RESET statement_timeout; RESET lock_timeout; RESET client_min_messages")
             opened.autocommit = False
+
+
+@contextmanager
+def _without_limits(opened: connection) -> Iterator[None]:
+    """For the session, where it is ours: behind a pooler it is shared, and what we set would stay with others."""
+    with opened.cursor() as own:
+        own.execute("SELECT pg_backend_pid()")
+        [(pid,)] = own.fetchall()
+        # A pooler announces another one.
+        ours = pid == opened.info.backend_pid
+        if ours:
+            own.execute("SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = warning")
+        try:
+            yield
+        finally:
+            if ours and not opened.closed:
+                own.execute("RESET statement_timeout; RESET lock_timeout; RESET client_min_messages")
 
 
 def _drop_unfinished(own: cursor, name: str, table: str) -> None:

@@ -144,25 +144,49 @@ def test_counters_are_due_until_a_rebuild_has_caught_up(
     assert recount(live) == []
 
 
-def test_experiment_is_recounted_while_its_row_is_locked_by_nobody(engine: Engine, database: str) -> None:
-    """An insert that counts for it does not wait for the counting: the row is locked only to add what is missing."""
-    definition = scalar(engine, "SELECT pg_get_functiondef('rebuild_ab_test_statistics'::regproc)")
-    assert "FOR NO KEY UPDATE" not in definition
+EXPERIMENT = """
+    INSERT INTO ab_test_experiments (name, template_name, status, control_template_id, variant_template_ids,
+        traffic_allocation, primary_metric, actual_start_date)
+    SELECT 'e', name, 'active', id, ARRAY[id], '{}', 'm', now() - interval '1 day'
+    FROM prompt_templates WHERE name = 'nlu_topic_extraction'
+"""
+IN_GROUP = """
+    INSERT INTO prompt_executions (template_id, template_name, template_version, ab_test_group, input_variables,
+        rendered_prompt, status)
+    SELECT id, name, version, one_group, '{}', '-', 'success'
+    FROM prompt_templates, unnest(ARRAY['control', 'a', 'a', 'b']) one_group WHERE name = 'nlu_topic_extraction'
+"""
+COUNTED = "SELECT total_executions, control_executions, variant_executions FROM ab_test_experiments"
+WRONG = """
+    UPDATE ab_test_experiments
+    SET total_executions = 77, control_executions = 9, variant_executions = '{"a": 5, "gone": 3}'
+"""
+REBUILD = "SELECT rebuild_ab_test_statistics(id) FROM ab_test_experiments"
+
+
+def test_insert_does_not_wait_for_the_recount_of_its_experiment(engine: Engine) -> None:
+    """The recount takes two seconds here; what is inserted meanwhile is counted once."""
+    run_script(engine, f"{EXPERIMENT}; {IN_GROUP}; {WRONG}")
+    recount_of = scalar(engine, "SELECT pg_get_viewdef('v_ab_test_recount')")
     run_script(
         engine,
-        "INSERT INTO ab_test_experiments (name, template_name, status, control_template_id, variant_template_ids, "
-        "traffic_allocation, primary_metric, actual_start_date) SELECT 'e', name, 'active', id, ARRAY[id], '{}', 'm', "
-        "now() - interval '1 day' FROM prompt_templates WHERE name = 'nlu_topic_extraction';"
-        "INSERT INTO prompt_executions (template_id, template_name, template_version, ab_test_group, input_variables, "
-        "rendered_prompt, status) SELECT id, name, version, g, '{}', '-', 'success' FROM prompt_templates, "
-        "unnest(ARRAY['control', 'a', 'a', 'b']) g WHERE name = 'nlu_topic_extraction';"
-        "UPDATE ab_test_experiments SET total_executions = 77, control_executions = 9, "
-        'variant_executions = \'{"a": 5, "gone": 3}\'',
+        f"CREATE OR REPLACE VIEW v_ab_test_recount AS SELECT r.* FROM ({recount_of.rstrip(';')}) r, "
+        "LATERAL (SELECT pg_sleep(2) WHERE r.id IS NOT NULL OFFSET 0) slow",
     )
-    rows(engine, "SELECT rebuild_ab_test_statistics(id) FROM ab_test_experiments")
-    assert rows(
-        engine, "SELECT total_executions, control_executions, variant_executions FROM ab_test_experiments"
-    ) == [(4, 1, {"a": 2, "b": 1, "gone": 0})]
+    with ThreadPoolExecutor(1) as pool:
+        rebuilding = pool.submit(rows, engine, REBUILD)
+        wait_until(
+            lambda: scalar(engine, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"),
+            10,
+            lambda: "no recount",
+        )
+        began = monotonic()
+        run_script(engine, IN_GROUP)
+        waited = monotonic() - began
+        assert not rebuilding.done()
+        rebuilding.result(timeout=30)
+    assert waited < 1.0
+    assert rows(engine, COUNTED) == [(8, 2, {"a": 4, "b": 2, "gone": 0})]
 
 
 @pytest.mark.embedded_only
