@@ -21,7 +21,9 @@ LONGEST_PAUSE_S = 5.0
 _VACUUM_TIMEOUT_MS = 5_000
 _BUSY = ("55P03", "40P01")  # lock_not_available, deadlock_detected
 
+# Compiling queries on the catalog takes seconds, and they run while tables are locked.
 BEGINNING = """
+    SET LOCAL jit = off;
     SET LOCAL statement_timeout = 0;
     SET LOCAL client_min_messages = warning;
     SET LOCAL search_path = public, pg_temp;

@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION public.rebuild_ab_test_statistics(experiment uuid) RE
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    key CONSTANT bigint := 7020100946810391;
+    key CONSTANT bigint := 7020100946810392;
     missing record;
 BEGIN
     PERFORM public.lock_ab_test_statistics(alone => false);
