@@ -139,7 +139,7 @@ def test_counters_are_due_until_a_rebuild_has_caught_up(
         recount(live)
     lines: list[str] = []
     assert migrate(live, lines.append) == []
-    assert "recounted from the rows" in lines[-1]
+    assert any("recounted from the rows" in line for line in lines)
     assert [check for check in verify(live) if not check.ok] == []
     assert recount(live) == []
 
@@ -192,14 +192,12 @@ def test_insert_does_not_wait_for_the_recount_of_its_experiment(engine: Engine) 
 @pytest.mark.embedded_only
 def test_migration_does_not_wait_until_autovacuum_is_done(engine: Engine, folder: Path) -> None:
     """Autovacuum gives way after a second of waiting only: the migration waits where no writer queues behind it."""
+    (folder / NEXT).write_text("-- Alters\nALTER TABLE vacuumed ADD COLUMN extra integer;")
     slow = "autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_limit = 1"
     run_script(
         engine,
-        "INSERT INTO prompt_executions (template_id, template_name, template_version, input_variables, "
-        "rendered_prompt, status) SELECT id, name, version, '{}', repeat('text', 200), 'success' "
-        "FROM prompt_templates, generate_series(1, 2000) WHERE name = 'nlu_topic_extraction';"
-        "UPDATE prompt_executions SET environment = 'e';"
-        f"ALTER TABLE prompt_executions SET ({slow}, autovacuum_vacuum_cost_delay = 100)",
+        "CREATE TABLE vacuumed AS SELECT n, repeat('text', 300) FROM generate_series(1, 3000) n; DELETE FROM vacuumed;"
+        f"ALTER TABLE vacuumed SET ({slow}, autovacuum_vacuum_cost_delay = 100)",
     )
     with closing(psycopg2.connect(engine.url.set(drivername="postgresql").render_as_string())) as admin:
         admin.autocommit = True
@@ -207,9 +205,7 @@ def test_migration_does_not_wait_until_autovacuum_is_done(engine: Engine, folder
         cursor.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
         cursor.execute("SELECT pg_reload_conf()")
         try:
-            vacuuming = (
-                "SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 'prompt_executions'::regclass"
-            )
+            vacuuming = "SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 'vacuumed'::regclass"
             wait_until(lambda: scalar(engine, vacuuming), 60, lambda: "no autovacuum")
             began = monotonic()
             assert migrate(engine, folder=folder) == ["alters"]
