@@ -134,7 +134,7 @@ def test_counters_are_due_until_a_rebuild_has_caught_up(
         patch.setattr("prompt_schema.migrate.catch_up", interrupted)
         with pytest.raises(KeyboardInterrupt):
             migrate(live)
-    assert [check.name for check in verify(live) if not check.ok] == ["counters count what a takeover found"]
+    assert "counters count what a takeover found" in [check.name for check in verify(live) if not check.ok]
     with pytest.raises(MigrationError, match="run 'prompt-worker migrate' again"):
         recount(live)
     lines: list[str] = []
