@@ -1,25 +1,23 @@
-"""What a database refused of a migration, in a sentence; and how patient a migration is."""
+"""What a database refused of a migration, in a sentence."""
 
 from __future__ import annotations
 
 import psycopg2
 
-# Long work is expected; a long wait for a lock would make every writer queue behind us.
-PATIENCE = """
-    SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';
-    SET LOCAL client_min_messages = warning; SET LOCAL search_path = public, pg_temp;
-"""
 _NEXT = {
     "2BP01": "Drop what depends on it, migrate again, and create it again.",
     "0A000": "Drop the view that uses it, migrate again, and create it again.",
     "42501": "Migrate as the owner of the tables.",
     "42P07": "Is this a database of phase 1? Then its schema_migrations lacks 'enterprise_prompt_system_phase1'.",
-    "55P03": "Another session holds the table: let it end, or stop the writers, and migrate again.",
+    "55P03": "Another session has held the table all this time: let it end, or end it, and migrate again.",
 }
 
 
-def explain(what: str, error: psycopg2.Error) -> str:
-    """A failure of `what`, a file or a step, and what to do next; holds nothing of a row."""
+def explain(what: str, error: psycopg2.Error, *, kept: str = "") -> str:
+    """A failure of `what`, a file or a step, and what to do next; holds nothing of a row.
+
+    `kept` says what stays, where it is not nothing.
+    """
     diagnosis = error.diag
     if not diagnosis.message_primary or not diagnosis.sqlstate:
         return f"{what}: the connection failed: {error}"
@@ -32,5 +30,5 @@ def explain(what: str, error: psycopg2.Error) -> str:
     if not hint or "CASCADE" in hint:
         hint = _NEXT.get(diagnosis.sqlstate, "Fix the cause and migrate again.")
     parts.append(hint)
-    parts.append("Nothing of this migration was kept.")
+    parts.append(kept or "Nothing of this migration was kept.")
     return " ".join(parts)

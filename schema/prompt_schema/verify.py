@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from prompt_schema.catalog import Catalog, actual, expected
 from prompt_schema.errors import MigrationError
-from prompt_schema.migrate import pending, read
+from prompt_schema.ledger import pending, read, rebuild_is_due
 
 _EXERCISES = Path(__file__).parent / "verify" / "exercises"
 
@@ -42,6 +42,11 @@ def verify(engine: Engine, *, exercise: bool = True) -> Iterator[Check]:
     yield Check("migrations", not missing, f"not applied: {files}; run 'prompt-worker migrate'")
     if missing:
         return
+    yield Check(
+        "counters count what a takeover found",
+        not rebuild_is_due(engine),
+        "the takeover was interrupted before their recount; run 'prompt-worker migrate'",
+    )
     with engine.connect() as connection:
         found = actual(connection)
         connection.rollback()

@@ -34,6 +34,7 @@ from tests.benchmarks import (
     services,
     short_backlog,
     storing,
+    takeover,
     write_path,
 )
 from tests.benchmarks.broker import Backlog
@@ -137,6 +138,8 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
         yield long_drain(running, database, options.memory_events, report)
     if options.rows:
         yield growth.measure(running, database, options.events, options.rows, report)
+    if options.takeover_rows:
+        yield takeover.measure(running, options.takeover_rows, options.turns, report)
 
 
 def on_stage(stage: Stage, only: set[str], turns: int) -> Iterator[Row]:
@@ -169,15 +172,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--turns", type=int, default=3, metavar="N", help="repetitions whose median is shown (3)")
     add(
         "--only",
-        type=lambda text: text.split(","),
+        type=lambda text: text.split(",") if text else [],
         default=list(PARTS),
         metavar="PART,…",
-        help=", ".join(PARTS),
+        help=f"{', '.join(PARTS)}; none of them: ''",
     )
     add("--latency-seconds", type=float, default=22.0, metavar="S", help="at 100 events/s (22)")
     add("--calls", type=int, default=3_000, metavar="N", help="calls of publish() (3,000)")
     add("--memory-events", type=int, metavar="N", help="also: memory while N events drain, such as 1,000,000")
     add("--rows", type=int, metavar="N", help="also: the rate with N rows in the table, such as 5,000,000")
+    add(
+        "--takeover-rows",
+        type=int,
+        metavar="N",
+        help="also: inserts beside the takeover of a live database of N rows, such as 1,000,000",
+    )
     add(
         "--stock-broker", action="store_true", help="the emulator as Google's command starts it, not as we do"
     )

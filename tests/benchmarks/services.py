@@ -13,7 +13,7 @@ import psycopg2
 from psycopg2.extensions import connection
 
 from prompt_schema.migrate import migrate
-from prompt_schema.statistics import recount
+from prompt_schema.statistics import Difference, recount
 from prompt_worker.local.servers.emulator import Emulator
 from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.platform.postgres.engine import connect
@@ -83,11 +83,15 @@ class Database:
             raise VoidError(f"{stored} rows instead of {rows}")
         if not exact_statistics:
             return
-        engine = connect(self.url, application_name="bench recount", statement_timeout_ms=0)
-        differences = recount(engine)
-        engine.dispose()
-        if differences:
+        if differences := self.wrong_counters():
             raise VoidError(f"{len(differences)} counters are wrong, first {differences[0]}")
+
+    def wrong_counters(self) -> list[Difference]:
+        engine = connect(self.url, application_name="bench recount", statement_timeout_ms=0)
+        try:
+            return recount(engine)
+        finally:
+            engine.dispose()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from prompt_schema.errors import MigrationError
 from prompt_schema.migrate import migrate
 from prompt_schema.statistics import recount
+from prompt_schema.takeover.carrying_out import plan_takeover
 from prompt_schema.verify import verify
 from prompt_worker.local.servers.postgres import Postgres
 from tests.support.live_shapes import (
@@ -107,4 +108,22 @@ def test_execution_whose_template_is_gone_gets_one(live: Engine) -> None:
         "SELECT DISTINCT name, is_active, template_text FROM prompt_templates WHERE created_by = 'takeover'"
     )
     assert rows(live, made) == [("nlu_topic_extraction", False, "")]
+    assert recount(live) == []
+
+
+def test_executions_get_keys_and_not_null_beside_writers(live: Engine) -> None:
+    """What reads all of them is done before the transaction that locks them, and done again after an interruption."""
+    run_script(
+        live,
+        "ALTER TABLE prompt_executions DROP CONSTRAINT prompt_executions_pkey, ALTER id DROP NOT NULL, "
+        "ALTER template_id DROP NOT NULL",
+    )
+    planned = plan_takeover(live)
+    assert not any("prompt_executions while" in line for line in planned.lines())
+    before = [line for line in planned.lines() if line.startswith("before: ")]
+    assert len(before) == 5
+    assert sum("no writer waits" in line for line in before) == 3
+    run_script(live, next(step.sql for step in planned.before))
+    migrate(live)
+    assert [check for check in verify(live) if not check.ok] == []
     assert recount(live) == []

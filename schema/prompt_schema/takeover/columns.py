@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import cursor
 
-from prompt_schema.takeover.plan import MOMENT, REWRITE, SCAN, Plan
+from prompt_schema.takeover.plan import MOMENT, REWRITE, SCAN, WRITTEN, Plan
 from prompt_schema.takeover.shape import Column, Shape
 
 # 0002 and 0003 set the defaults of times and ids themselves, whatever they are.
@@ -134,7 +134,28 @@ class _Column:
                 f"UPDATE public.{table} SET {name} = {wanted.default} WHERE {name} IS NULL",  # noqa: S608
                 lock=f"those rows of {table}",
             )
+        elif table == WRITTEN:
+            self._require_beside_writers()
+            return
         self._alter(f"{table}.{name} lacks NOT NULL: set", "SET NOT NULL", SCAN)
+
+    def _require_beside_writers(self) -> None:
+        """A check that is validated proves it, so that NOT NULL needs to read nothing."""
+        table, name = self.table, self.name
+        alter, check = f"ALTER TABLE public.{table}", f"{table[:20]}_{name[:20]}_is_not_null"
+        self.plan.add_before(
+            f"{table}.{name} lacks NOT NULL: a check, for new rows",
+            f"{alter} DROP CONSTRAINT IF EXISTS {check}, ADD CONSTRAINT {check} CHECK ({name} IS NOT NULL) NOT VALID",
+            lock=f"{table} {MOMENT}",
+        )
+        self.plan.add_before(
+            f"the check holds for old rows of {table}", f"{alter} VALIDATE CONSTRAINT {check}"
+        )
+        self.plan.add(
+            f"{table}.{name} lacks NOT NULL: set, the check proves it",
+            f"{alter} ALTER COLUMN {name} SET NOT NULL; {alter} DROP CONSTRAINT {check}",
+            lock=f"{table} {MOMENT}",
+        )
 
 
 def _same_type(wanted: str, found: str) -> bool:

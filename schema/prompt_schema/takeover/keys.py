@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg2.extensions import cursor
 
-from prompt_schema.takeover.plan import SCAN, Plan
+from prompt_schema.takeover.plan import MOMENT, SCAN, WRITTEN, Plan
 from prompt_schema.takeover.shape import Key, Shape, Table
 
 
@@ -32,6 +32,18 @@ def _bring(cursor: cursor, table: str, key: Key, there: Table, plan: Plan) -> No
         )
         return
     if key.columns != ("name", "version") and not _unique(cursor, table, key, plan):
+        return
+    if table == WRITTEN:
+        index = f"{table}_takeover_{'pkey' if key.kind == 'p' else 'key'}"
+        plan.add_before(
+            f"{table} lacks {kind} ({columns}): its index",
+            f"CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS {index} ON public.{table} ({columns})",
+        )
+        plan.add(
+            f"{table} lacks {kind} ({columns}): added, with that index",
+            f"ALTER TABLE public.{table} ADD {kind} USING INDEX {index}",
+            lock=f"{table} {MOMENT}",
+        )
         return
     plan.add(
         f"{table} lacks {kind} ({columns}): added",

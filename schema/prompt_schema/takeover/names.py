@@ -22,6 +22,15 @@ TRIGGERS = (
     "trigger_update_ab_test_statistics",
     "trigger_enforce_single_active_template",
 )
+# Migration 0004 keeps those that are right, and builds the others beside writers.
+_BUILT_BESIDE_WRITERS = (
+    "idx_prompt_executions_template",
+    "idx_prompt_executions_user",
+    "idx_prompt_executions_request",
+    "idx_prompt_executions_errors",
+    "idx_prompt_executions_guardrails",
+    "idx_prompt_executions_ab_test",
+)
 _OLD_TABLES = {*TABLES, "schema_migrations", "prompt_template_names"}
 
 
@@ -30,13 +39,14 @@ def plan_names(cursor: cursor, catalog: Catalog, plan: Plan) -> None:
     tables = {name.partition(".")[0] for name in catalog["column"]} - _OLD_TABLES
     indexes = set(catalog["index"])
     _relations(cursor, tables | set(catalog["view"]), indexes, plan)
+    _others_of_times(cursor, indexes, plan)
     _routines(cursor, {name.partition("(")[0] for name in catalog["function"]}, plan)
     _triggers(cursor, set(catalog["trigger"]), plan)
 
 
 def _relations(cursor: cursor, own: Collection[str], indexes: Collection[str], plan: Plan) -> None:
     cursor.execute(query("relations"), {"names": [*own, *indexes]})
-    for name, relkind, table, constraint in cursor.fetchall():
+    for name, relkind, table, constraint, of_times in cursor.fetchall():
         rename = f"ALTER TABLE public.{name} RENAME TO …"
         if name in VIEWS and relkind == "v":
             continue
@@ -52,12 +62,22 @@ def _relations(cursor: cursor, own: Collection[str], indexes: Collection[str], p
                 f"ALTER TABLE public.{table} RENAME CONSTRAINT {constraint} TO {constraint[:58]}_key",
                 lock=f"{table} {MOMENT}",
             )
-        else:
+        elif table != "prompt_executions" or name not in _BUILT_BESIDE_WRITERS or of_times:
             plan.add(
                 f"the index {name} is made again by the migrations",
                 f"DROP INDEX public.{name}",
                 lock=f"{table} {MOMENT}",
             )
+
+
+def _others_of_times(cursor: cursor, ours: Collection[str], plan: Plan) -> None:
+    """A time that gets its zone keeps its bytes, but an index over it is built again, under the lock of the change."""
+    cursor.execute(query("indexes_of_times"), {"ours": list(ours)})
+    for name, definition in cursor.fetchall():
+        plan.notes.append(
+            f"the index {name} holds executed_at: 0002 builds it again, and prompt_executions is locked until that is "
+            f"done. To avoid this drop it now, and create it CONCURRENTLY afterwards: {definition}"
+        )
 
 
 def _routines(cursor: cursor, names: Collection[str], plan: Plan) -> None:

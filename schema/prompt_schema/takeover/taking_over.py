@@ -34,6 +34,7 @@ def make_plan(cursor: cursor) -> Plan:
     _check_dependents(cursor, found, columns, plan)
     plan.refusals += columns.refusals
     plan.notes += columns.notes
+    plan.before += columns.before
     plan.steps += _with_views_aside(cursor, columns.steps)
     rows = Plan(refusals=list(plan.refusals))
     plan_rows(cursor, contract, found, rows)

@@ -17,8 +17,8 @@ def add(commands: Commands) -> None:
         "migrate",
         _migrate,
         "apply the schema to an empty or an already live database",
-        details="A live database is taken over without losing a row. Each migration is one transaction, applied once; "
-        "run it again at any time.",
+        details="A live database is taken over without losing a row, and writers go on meanwhile. Each migration is "
+        "applied once; after an interruption run it again, and it goes on.",
     )
     migrate.add_argument(
         "--plan",
@@ -43,12 +43,11 @@ def _print_plan(engine: Engine) -> int:
     from prompt_schema.migrate import plan
 
     planned = plan(engine)
-    for line in planned.takeover.lines() if planned.takeover else ():
-        print(f"takeover, {line}")
-    for file in planned.files:
-        print(f"migration {file}")
+    for line in planned.lines():
+        print(line)
     if planned.takeover and planned.takeover.refusals:
         print("nothing would be changed: do what is said above, and plan again")
         return 1
-    print(f"{len(planned.files)} migrations would be applied" if planned.files else "nothing to do")
+    if planned.files or not planned.recounts:
+        print(f"{len(planned.files)} migrations would be applied" if planned.files else "nothing to do")
     return 0
