@@ -134,12 +134,7 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
         yield observing.measure(
             running, database, min(options.events, OBSERVED_EVENTS), options.turns, report
         )
-    if options.memory_events:
-        yield long_drain(running, database, options.memory_events, report)
-    if options.rows:
-        yield growth.measure(running, database, options.events, options.rows, report)
-    if options.takeover_rows:
-        yield takeover.measure(running, options.takeover_rows, options.turns, report)
+    yield from of_large_sizes(running, database, options, report)
 
 
 def on_stage(stage: Stage, only: set[str], turns: int) -> Iterator[Row]:
@@ -152,6 +147,18 @@ def on_stage(stage: Stage, only: set[str], turns: int) -> Iterator[Row]:
         yield scaling.measure(stage, turns)
     if "contention" in only:
         yield from contention.measure(stage, turns)
+
+
+def of_large_sizes(
+    running: Services, database: Database, options: argparse.Namespace, report: Report
+) -> Iterator[Row]:
+    """Where they are asked for."""
+    if options.memory_events:
+        yield long_drain(running, database, options.memory_events, report)
+    if options.rows:
+        yield growth.measure(running, database, options.events, options.rows, report)
+    if options.takeover_rows:
+        yield takeover.measure(running, options.takeover_rows, options.turns, report)
 
 
 def long_drain(running: Services, database: Database, number: int, report: Report) -> Row:

@@ -64,8 +64,8 @@ def measure(services: Services, rows: int, turns: int, report: Report) -> Row:
     refused = sum(len(one.refused) for one in taken)
     return Row(
         f"an insert of phase 1's service while {rows:,} rows are taken over: its longest wait",
-        f"{min(pauses):.2f}\N{EN DASH}{max(pauses):.2f} s, worst in {worst.waits[0][1].partition(':')[0]}; the takeover "
-        f"{min(seconds):.0f}\N{EN DASH}{max(seconds):.0f} s; {inserted:,} inserted meanwhile, "
+        f"{min(pauses):.2f}\N{EN DASH}{max(pauses):.2f} s, worst in {worst.waits[0][1].partition(':')[0]}; "
+        f"the takeover {min(seconds):.0f}\N{EN DASH}{max(seconds):.0f} s; {inserted:,} inserted meanwhile, "
         f"{refused} refused, {lost} rows lost, {wrong} counters wrong",
         f"\N{LESS-THAN OR EQUAL TO} {GOAL:.0f} s, 0 lost, 0 wrong",
         worst.pause <= GOAL and not refused and not lost and not wrong,
