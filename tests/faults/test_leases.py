@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from google.pubsub_v1 import PublisherClient as GapicPublisherClient
+from google.pubsub_v1.types import PubsubMessage
 
 from prompt_worker.consuming.subscription import Message, Subscription, open_client
 from prompt_worker.local.servers.postgres import Postgres
@@ -57,4 +61,30 @@ def test_messages_handed_back_or_left_come_again_at_once(project: str) -> None:
         lambda: f"{len(again)} of 200",
     )
     assert again == {message.data for message in held[100:]}
+    pipeline.close()
+
+
+@pytest.mark.parametrize("size", [100, 100_000])
+def test_message_has_its_id_time_and_attributes_at_any_size(project: str, size: int) -> None:
+    """Large ones are copied out of the answer that they came in."""
+    pipeline = Pipeline(project, "no database")
+    sent = PubsubMessage(data=b"x" * size, attributes={"ce-type": "t", "other": "é"})
+    topic = pipeline.topology.topic_path(pipeline.topology.names.topic)
+    before = time.time()
+    [message_id] = GapicPublisherClient.publish(pipeline.publisher, topic=topic, messages=[sent]).message_ids
+    client = open_client()
+    subscription = Subscription(client, pipeline.writer, ack_deadline=60, open_pulls=1)
+    held: list[Message] = []
+    wait_until(lambda: held.extend(subscription.receive(0.2)) or held, 10, lambda: "no message")
+    [message] = held
+    assert (message.data, message.attributes, message.message_id) == (
+        sent.data,
+        sent.attributes,
+        message_id,
+    )
+    assert before - 1 < message.publish_time < time.time() + 1
+    assert message.delivery_attempt == 1
+    subscription.acknowledge(held)
+    subscription.close()
+    client.close()
     pipeline.close()
