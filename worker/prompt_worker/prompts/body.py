@@ -21,18 +21,18 @@ Rendering = tuple[str, list[dict[str, Any]] | None]
 class Body:
     """Raises `TemplateFaultError` for a text that cannot be compiled; `part` names the texts in it."""
 
-    def __init__(self, text: Translation, lookup: Lookup, part: str = "") -> None:
+    def __init__(self, text: Translation, lookup: Lookup, ref: str, part: str = "") -> None:
         self._part = part
         self._text: Template | None = None
         self._messages: list[tuple[str, Template | None]] = []
         if isinstance(text, str):
-            self._text = _compiled(text, lookup, part)
+            self._text = _compiled(text, lookup, ref, part)
             return
         for at, message in enumerate(text):
             if message.history is not None:
                 self._messages.append((message.history, None))
             else:
-                content = _compiled(message.content or "", lookup, _message_part(part, at))
+                content = _compiled(message.content or "", lookup, ref, _message_part(part, at))
                 self._messages.append((message.role or "", content))
 
     def templates(self) -> Iterator[tuple[str, Template]]:
@@ -70,9 +70,9 @@ def _message_part(part: str, at: int) -> str:
     return f"{part or 'messages'}[{at}]"
 
 
-def _compiled(text: str, lookup: Lookup, part: str) -> Template:
+def _compiled(text: str, lookup: Lookup, ref: str, part: str) -> Template:
     try:
-        return compile_template(text, lookup)
+        return compile_template(text, lookup, ref)
     except TemplateFaultError as error:
         raise TemplateFaultError(error.fault, part) from None
 

@@ -26,7 +26,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     history: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.history is None) == (self.role is None or self.content is None):
+        given = self.role is not None, self.content is not None, self.history is not None
+        if given not in ((True, True, False), (False, False, True)):
             raise ValueError("expected role and content, or history")
 
 

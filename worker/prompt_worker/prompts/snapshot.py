@@ -16,7 +16,7 @@ from prompt_worker.prompts.errors import (
     short,
 )
 from prompt_worker.prompts.languages import chain
-from prompt_worker.prompts.prompt import Prompt, Source
+from prompt_worker.prompts.prompt import Prompt, Source, make_ref
 from prompt_worker.prompts.template.including import Fragment, Lookup
 from prompt_worker.prompts.version import CompiledVersion, Stored
 
@@ -136,7 +136,7 @@ class Resolver:
         def lookup(reference: str) -> Fragment | None:
             stored = self._stored(reference)
             text = _text(stored.content, language) if stored else None
-            return None if stored is None or text is None else Fragment(stored.name, text, stored.sha256)
+            return None if stored is None or text is None else Fragment(_ref(stored), text, stored.sha256)
 
         return lookup
 
@@ -144,6 +144,10 @@ class Resolver:
         if (pinned := _PINNED.fullmatch(reference)) is not None:
             return self._versions.get((pinned["name"], int(pinned["version"])))
         return self._active.get(reference)
+
+
+def _ref(stored: Stored) -> str:
+    return make_ref(stored.name, stored.version, None)
 
 
 def _text(content: Content, language: str | None) -> str | None:

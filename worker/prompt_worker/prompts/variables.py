@@ -116,7 +116,12 @@ class Declared:
                 )
         if invalid:
             raise VariablesError(label, invalid=invalid)
-        return plain, {**self._absent, **plain}
+        complete = {**self._absent, **plain}
+        for name, value in self._absent.items():
+            # Null says of an optional variable what leaving it out says.
+            if complete[name] is None:
+                complete[name] = value
+        return plain, complete
 
     def trial(self, value: Any) -> dict[str, Any]:
         """`value` for every variable that may have it, for the others one of their kind."""

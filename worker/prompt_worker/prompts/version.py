@@ -39,7 +39,8 @@ class CompiledVersion:
         self.stored = stored
         self._lookup_for = lookup_for
         bodies = {
-            language: Body(text, lookup_for(language), part) for part, language, text in texts(stored.content)
+            language: Body(text, lookup_for(language), make_ref(stored.name, stored.version, None), part)
+            for part, language, text in texts(stored.content)
         }
         declared = Declared.of(
             stored.content.variables, [used for body in bodies.values() for used in body.usages()]

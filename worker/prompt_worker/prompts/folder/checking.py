@@ -53,8 +53,8 @@ def check(folder: Path, *, update: bool = False) -> Checked:
             faults.append(FileFault(named.path, Fault(found.fault, found.line, found.column)))
         else:
             hashes[named] = found.sha256 or ""
-    if update and not faults:
-        return _updated(folder, hashes, lock or {})
+    if update:
+        return Checked(len(files), faults, 0) if faults else _updated(folder, hashes, lock or {})
     return Checked(len(files), faults + list(_lock_faults(folder, hashes, files, lock)), 0)
 
 

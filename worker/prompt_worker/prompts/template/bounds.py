@@ -11,7 +11,7 @@ from jinja2.runtime import Context, Undefined
 OUTPUT_LIMIT = 4_000_000
 # Units of work: one is a character that is made or read, `NODE` a step of the template or an item of a list.
 WORK_LIMIT = 20_000_000
-NODE = 10
+NODE = 20
 # Integers beyond it take ever more time.
 INTEGER_LIMIT = 10**18
 

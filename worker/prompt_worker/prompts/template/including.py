@@ -18,9 +18,9 @@ DEPTH_LIMIT = 5
 
 @dataclass(frozen=True)
 class Fragment:
-    """What an include resolves to: the text of one version of another prompt."""
+    """What an include resolves to: the text of one version of another prompt, and its ref."""
 
-    name: str
+    ref: str
     text: str
     sha256: str
 
@@ -39,8 +39,11 @@ class Expansion:
     tags: int = 0
     size: int = 0
 
-    def tree(self, source: str, around: tuple[str, ...] = ()) -> nodes.Template:
-        """The tree of `source` without any include. Raises `TemplateFaultError`."""
+    def tree(self, source: str, around: tuple[str, ...]) -> nodes.Template:
+        """The tree of `source` without any include; `around` are the refs of what it is in, and its own.
+
+        Raises `TemplateFaultError`.
+        """
         parsing, tags = parser(self.environment, source)
         self.tags += tags
         self.size += len(source.encode(errors="replace"))
@@ -73,14 +76,14 @@ class _Including(NodeTransformer):
         fragment = self._expansion.lookup(reference)
         if fragment is None:
             raise fault_at(place, f"it includes {short(reference)}, which does not exist or is a chat")
-        if fragment.name in self._around:
-            circle = " → ".join(map(short, [*self._around, fragment.name]))
+        if fragment.ref in self._around:
+            circle = " → ".join(map(short, [*self._around, fragment.ref]))
             raise fault_at(place, f"includes form a circle: {circle}")
-        if len(self._around) >= DEPTH_LIMIT:
+        if len(self._around) > DEPTH_LIMIT:
             raise fault_at(place, f"includes are more than {DEPTH_LIMIT} deep")
         self._expansion.included[reference] = fragment.sha256
         try:
-            return self._expansion.tree(fragment.text, (*self._around, fragment.name))
+            return self._expansion.tree(fragment.text, (*self._around, fragment.ref))
         except TemplateFaultError as error:
-            inner = f"in the included {short(fragment.name)}: {error.fault}"
+            inner = f"in the included {short(fragment.ref)}: {error.fault}"
             raise TemplateFaultError(Fault(inner, int(place), getattr(place, "column", 1))) from None

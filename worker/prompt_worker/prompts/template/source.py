@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from jinja2 import TemplateSyntaxError
 from jinja2.environment import Environment
@@ -75,7 +76,7 @@ def _tokens(environment: Environment, source: str) -> Iterator[tuple[Place, str,
 def _refuse_lookalikes(tokens: list[tuple[Place, str, str]], source: str) -> None:
     """JSON whose braces would be read as tags. Raises `TemplateFaultError`."""
     lines = source.split("\n")
-    for (place, kind, _), (_, following, _) in zip(tokens, [*tokens[1:], tokens[-1]], strict=True):
+    for (place, kind, _), (_, following, _) in pairwise(tokens):
         if kind == "variable_begin" and following == "string":
             raise fault_at(place, _JSON)
         if kind == "comment_begin" and lines[place - 1][: place.column - 1].strip():

@@ -54,11 +54,11 @@ class Template:
         return f" (line {line})" if line else ""
 
 
-def compile_template(source: str, lookup: Lookup = lambda _: None) -> Template:
-    """Raises `TemplateFaultError`, which says where and why."""
+def compile_template(source: str, lookup: Lookup = lambda _: None, ref: str = "") -> Template:
+    """`ref` is its own, so that it does not include itself. Raises `TemplateFaultError`, which says where and why."""
     expansion = Expansion(_environment, lookup)
     try:
-        tree = expansion.tree(source)
+        tree = expansion.tree(source, (ref,))
         Rewriting().visit(tree)
         used = usage(tree)
         code = _environment.compile(tree)
