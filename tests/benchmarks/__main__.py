@@ -26,6 +26,7 @@ from tests.benchmarks import (
     latency,
     long_backlog,
     observing,
+    prompting,
     publishing,
     pushing,
     replaying,
@@ -50,6 +51,7 @@ PARTS = (
     "short-drain",
     "latency",
     "publisher",
+    "prompts",
     "guardrails",
     "push",
     "replay",
@@ -117,6 +119,9 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
     if "publisher" in only:
         report("the publisher")
         yield publishing.measure(database, options.calls)
+    if "prompts" in only:
+        report("prompts")
+        yield from prompting.measure()
     if "guardrails" in only:
         yield from guarding.measure(running, database, options.events, report)
     if "push" in only:

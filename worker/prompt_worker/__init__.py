@@ -18,8 +18,9 @@ def __getattr__(name: str) -> Any:
     try:
         from prompt_worker.prompts.service import PromptTemplateService
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("jinja2", "markupsafe"):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("jinja2", "markupsafe"):
             raise
-        message = f"{error.name} is not installed: pip install 'prompt-worker[prompts]'"
+        message = f"{missing} is not installed: pip install 'prompt-worker[prompts]'"
         raise ModuleNotFoundError(message, name=error.name) from None
     return PromptTemplateService

@@ -65,11 +65,11 @@ def test_hash_of_a_vector_never_changes(content: Content, canonical: str, sha256
     assert content.sha256 == sha256
 
 
-@pytest.mark.parametrize("seed", range(100))
-def test_order_of_keys_and_form_of_numbers_change_no_hash(seed: int) -> None:
-    chance = random.Random(seed)
-    value = random_json(chance)
-    assert canonical_json(shuffled(value, chance)) == canonical_json(value)
+def test_order_of_keys_and_form_of_numbers_change_no_hash() -> None:
+    chance = random.Random(1)
+    for _ in range(300):
+        value = random_json(chance)
+        assert canonical_json(shuffled(value, chance)) == canonical_json(value)
 
 
 def shuffled(value: Any, chance: random.Random) -> Any:

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from prompt_worker.prompts.errors import RenderError, VariablesError
-from tests.support.prompts import rendered
+from prompt_worker.prompts.snapshot import Snapshot
+from tests.support.prompts import rendered, stored
 
 SYNTAX = ("{{", "}}", "{%", "%}", "{#", "#}", "{% raw %}", "{{ 7 * 7 }}", "{% include 'x' %}", "{{ self }}")
 PIECES = (*SYNTAX, "\\", "\n", "\r\n", "\t", "&", "<", ">", '"', "'", "é", "😀", "\u2028", "\x00", "$&", "%s")
@@ -40,34 +41,40 @@ def random_json(chance: random.Random, depth: int = 3) -> Any:
     return chance.choice(scalars)
 
 
-@pytest.mark.parametrize("seed", range(300))
-def test_random_value_is_printed_byte_for_byte(seed: int) -> None:
-    chance = random.Random(seed)
-    # Without line ends of other systems, which a template's own text does not keep.
-    before, after = (random_text(chance).replace("\r\n", "\n") for _ in range(2))
-    value = random_text(chance)
-    text = f"{{% raw %}}{before}{{% endraw %}}{{{{ value }}}}{{% raw %}}{after}{{% endraw %}}"
-    assert rendered(text, {"value": value}) == f"{before}{value}{after}"
+def test_random_value_is_printed_byte_for_byte() -> None:
+    chance = random.Random(1)
+    for _ in range(150):
+        # Without line ends of other systems, which a template's own text does not keep.
+        before, after = (random_text(chance).replace("\r\n", "\n") for _ in range(2))
+        value = random_text(chance)
+        text = f"{{% raw %}}{before}{{% endraw %}}{{{{ value }}}}{{% raw %}}{after}{{% endraw %}}"
+        assert rendered(text, {"value": value}) == f"{before}{value}{after}"
 
 
-@pytest.mark.parametrize("seed", range(300))
-def test_random_value_is_never_rendered_again(seed: int) -> None:
+def test_random_value_is_never_rendered_again() -> None:
     """Through filters, loops, concatenation and JSON."""
-    chance = random.Random(seed)
-    first, second = random_text(chance), random_text(chance)
-    text = (
-        "{{ a | trim }}|{{ [a, b] | join('-') }}|{{ a ~ b }}|"
-        "{% for x in [a, b] %}<{{ x }}>{% endfor %}|{{ a if b else a }}"
-    )
-    shown = rendered(text, {"a": first, "b": second})
-    joined = f"{first}-{second}|{first}{second}|<{first}><{second}>|{first}"
-    assert shown == f"{first.strip()}|{joined}"
+    chance = random.Random(2)
+    template = Snapshot.build(
+        [
+            stored(
+                "a",
+                "{{ a | trim }}|{{ [a, b] | join('-') }}|{{ a ~ b }}|{{ a + b }}|"
+                "{% for x in [a, b] %}<{{ x }}>{% endfor %}|{{ a if b else a }}",
+            )
+        ]
+    ).active("a")
+    for _ in range(1_000):
+        a, b = random_text(chance), random_text(chance)
+        shown = template.render({"a": a, "b": b}).text
+        assert shown == f"{a.strip()}|{a}-{b}|{a}{b}|{a}{b}|<{a}><{b}>|{a}"
 
 
-@pytest.mark.parametrize("seed", range(200))
-def test_random_json_reads_back_as_it_was_given(seed: int) -> None:
-    value = random_json(random.Random(seed))
-    assert json.loads(rendered("{{ value | tojson }}", {"value": value})) == value
+def test_random_json_reads_back_as_it_was_given() -> None:
+    chance = random.Random(3)
+    template = Snapshot.build([stored("a", "{{ value | tojson }}")]).active("a")
+    for _ in range(1_000):
+        value = random_json(chance)
+        assert json.loads(template.render({"value": value}).text) == value
 
 
 @pytest.mark.parametrize("value", ['3 < 4 & "é"', r"C:\new\1 \x", "{{a}}", "{% if %}", "\u2028 </script>"])
