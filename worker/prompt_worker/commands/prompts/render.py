@@ -62,10 +62,8 @@ def _render(options: argparse.Namespace) -> int:
     snapshot = Snapshot.build(read.stored, refused=read.refused)
     prompt = snapshot.find(options.name, options.version, options.language)
     rendered = prompt.render(dict(options.var))
-    # Bytes, so that no terminal or platform changes a line's end.
-    text = rendered.text if rendered.messages is None else _as_json(rendered.messages)
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode())
+    # Not `print`: the text ends where it ends.
+    sys.stdout.write(rendered.text if rendered.messages is None else _as_json(rendered.messages))
     return 0
 
 

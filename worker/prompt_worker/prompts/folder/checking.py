@@ -74,7 +74,9 @@ def _compiled(folder: Path, number: int) -> Iterator[Found]:
 def _lines(folder: Path, start: int) -> Iterator[Found]:
     command = [sys.executable, "-m", "prompt_worker.prompts.folder.child", str(folder), str(start)]
     try:
-        ran = subprocess.run(command, stdout=subprocess.PIPE, timeout=_SECONDS, check=False)
+        ran = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=_SECONDS, check=False
+        )
         printed = ran.stdout
     except subprocess.TimeoutExpired as error:
         printed = error.stdout or b""
