@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from prompt_worker import PromptTemplateService
 from prompt_worker.prompts.content import Message
 from prompt_worker.prompts.errors import TemplateFaultError
 from prompt_worker.prompts.folder.checking import Checked, check
@@ -65,7 +67,7 @@ def test_chat_and_translations_are_in_the_front_matter() -> None:
         (b"+++\ncategory = 1\n+++\n", 2, 1, "expected `str | null`, got `int`"),
         (b"+++\n\nmodel = 'x'\n+++\n", 3, 1, "unknown field `model`"),
         (b"+++\n[model_config]\nday = 2026-01-01\n+++\n", 2, 2, "model_config holds a date"),
-        (b"+++\n[model_config]\nx = nan\n+++\n", 2, 2, "model_config holds a date, or a number"),
+        (b"+++\n[model_config]\nx = nan\n+++\n", 2, 2, "model_config holds a date, or something"),
         (b"+++\n[[messages]]\nrole = 'secret'\ncontent = ''\n+++\n", 2, 3, "the roles are"),
         (b"+++\n[[messages]]\nrole = 'user'\n+++\n", 2, 3, "expected role and content, or history"),
         (b"+++\nmessages = []\n+++\ntext", 4, 1, "nothing may follow"),
@@ -83,6 +85,21 @@ def test_file_of_another_form_is_refused_with_its_line(
     assert (fault.line, fault.column if column is not None else None) == (line, column)
     assert said in fault.message
     assert "secret" not in str(caught.value)
+
+
+LONG_KEYS = [
+    "variables" + ".a" * 450_000 + " = 1",
+    "[variables" + ".a" * 5_000 + "]",
+    "variables = {a=" * 3_000,
+]
+
+
+@pytest.mark.parametrize("front", LONG_KEYS, ids=["dotted key", "table", "inline tables"])
+def test_deep_front_matter_is_refused_at_once(front: str) -> None:
+    started = time.process_time()
+    with pytest.raises(TemplateFaultError):
+        read_file(f"+++\n{front}\n+++\n".encode())
+    assert time.process_time() - started < 0.5
 
 
 # --- the check ---
@@ -160,6 +177,26 @@ def test_older_version_beside_the_active_one_never_changes(tmp_path: Path) -> No
         (fault,) = lines(check(tmp_path, update=update), tmp_path)
         assert fault == "a@3.prompt: version 3 was served and never changes: restore the file"
     assert versions(tmp_path) == {"a": 4, "a@1": 1, "a@3": 3}
+
+
+def test_active_version_may_have_a_file_as_an_older_one(tmp_path: Path) -> None:
+    """As whoever is about to change it makes one."""
+    write_prompts(tmp_path, {"a": "one"})
+    write_prompts(tmp_path, {"a@1": "one"})
+    prompts = PromptTemplateService.offline(tmp_path)
+    assert [prompts.get("a", version=version).version for version in (None, 1)] == [1, 1]
+    write_prompts(tmp_path, {"a": "two"})
+    prompts = PromptTemplateService.offline(tmp_path)
+    assert [prompts.get("a", version=version).render().text for version in (None, 1, 2)] == [
+        "two",
+        "one",
+        "two",
+    ]
+    write(tmp_path, **{"a@2": "three"})
+    for update in (False, True):
+        assert (
+            "version 2 is the active one, and differs" in lines(check(tmp_path, update=update), tmp_path)[-1]
+        )
 
 
 @pytest.mark.parametrize(

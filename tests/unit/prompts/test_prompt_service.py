@@ -130,6 +130,8 @@ def test_exception_of_the_block_is_a_failure_and_raised_on(
     [
         (NAME, {"qeury": "q"}, {}, VariablesError),
         (NAME, {}, {}, VariablesError),
+        (NAME, None, {}, VariablesError),
+        (NAME, ["query"], {}, VariablesError),
         (NAME, {"query": ["a"]}, {}, RenderError),
         ("tutor/none", {"query": "q"}, {}, UnknownPromptError),
         ("n" * 300, {"query": "q"}, {}, UnknownPromptError),
@@ -144,7 +146,7 @@ def test_exception_of_the_block_is_a_failure_and_raised_on(
     ],
 )
 def test_wrong_request_is_an_error_before_the_model_is_called(
-    tmp_path: Path, name: str, variables: dict[str, Any], choice: dict[str, Any], error: type[PromptError]
+    tmp_path: Path, name: str, variables: Any, choice: dict[str, Any], error: type[PromptError]
 ) -> None:
     publisher = RecordingPublisher()
     prompts = PromptTemplateService.offline(write_prompts(tmp_path, VERSIONS), publisher=publisher)

@@ -36,6 +36,9 @@ from tests.support.prompts import rendered, stored
         ("{% set x = a %}{{ x }}", {"a"}, set()),
         ("{% if a %}x{% elif b %}{{ b }}{% endif %}", set(), {"a", "b"}),
         ("{% for i in range(n) %}{% endfor %}", {"n"}, set()),
+        ("{% set a = a | default('x') %}{{ a }}", set(), {"a"}),
+        ("{% for a in b %}{{ a }}{% endfor %}{% if a %}{{ a }}{% endif %}", {"b"}, {"a"}),
+        ("{% for a, b in c %}{{ a }}{{ b }}{% else %}{{ a }}{% endfor %}", {"a", "c"}, set()),
         ("no variables", set(), set()),
     ],
 )

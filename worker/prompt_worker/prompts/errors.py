@@ -68,7 +68,7 @@ class VariablesError(PromptError):
             *([f"unexpected: {names(self.unexpected)}"] if self.unexpected else ()),
             *self.invalid[:_NAMES],
         ]
-        super().__init__(f"{prompt} cannot be rendered with these variables: {'; '.join(found)}")
+        super().__init__(f"{short(prompt)} cannot be rendered with these variables: {'; '.join(found)}")
 
 
 class RenderError(PromptError):

@@ -55,7 +55,11 @@ class Snapshot:
         A prompt whose active version cannot be compiled keeps the one of `previous`. `refused`: names that the source
         could not give, with the reason; they are quarantined too.
         """
-        found = {(each.name, each.version): each for each in stored}
+        found: dict[tuple[str, int], Stored] = {}
+        for each in stored:
+            # The active version may have a file of its own as an older one, too.
+            if each.is_active or (each.name, each.version) not in found:
+                found[each.name, each.version] = each
         resolver = Resolver(found)
         versions: dict[tuple[str, int], CompiledVersion] = {}
         active: dict[str, CompiledVersion] = {}

@@ -96,6 +96,8 @@ class Declared:
 
     def checked(self, label: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """What was given as plain JSON; and with what takes the place of the rest. Raises `VariablesError`."""
+        if not isinstance(variables, Mapping):
+            raise VariablesError(label, invalid=["expected an object of names and values"])
         given = variables.keys()
         if given != self._known and not self.required <= given <= self._known:
             raise VariablesError(

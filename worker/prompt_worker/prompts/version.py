@@ -97,7 +97,10 @@ class CompiledVersion:
 def texts(content: Content) -> Iterator[tuple[str, str | None, Translation]]:
     """Part, language, and the text or the messages, of each. Raises `TemplateFaultError` for an unusable language."""
     yield "", None, content.template_text if content.messages is None else content.messages
+    languages = [language.lower() for language in content.translations]
     for language, text in content.translations.items():
+        if languages.count(language.lower()) > 1:
+            raise TemplateFaultError(Fault(f"{short(language)} has two translations"))
         if not is_language(language):
             raise TemplateFaultError(
                 Fault(f"{short(language)} is no language: expected one such as de or de-AT")

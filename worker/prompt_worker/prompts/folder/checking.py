@@ -11,13 +11,12 @@ from typing import NamedTuple
 import msgspec
 
 from prompt_worker.prompts.errors import Fault, FolderError
-from prompt_worker.prompts.folder.child import Found
+from prompt_worker.prompts.folder.child import EXPENSIVE, Found
 from prompt_worker.prompts.folder.lock import NAME, REMOVED, Lock, Locked, read_lock, write_lock
 from prompt_worker.prompts.folder.reading import Named, prompt_files
 
 # A wall clock's, for a child that the machine keeps waiting; its own limit is on processor time.
-_SECONDS = 60.0
-_EXPENSIVE = "it takes too much processor time or memory to compile or to render"
+_SECONDS = 600.0
 _UPDATE = "run it with --update"
 
 
@@ -60,34 +59,35 @@ def check(folder: Path, *, update: bool = False) -> Checked:
 
 def _compiled(folder: Path, number: int) -> Iterator[Found]:
     """What was found of each file, in their order. A child that a file ends is followed by another for the rest."""
-    at = 0
+    at, skipped = 0, set[int]()
     while at < number:
-        for found in _lines(folder, at):
-            if found.done:
+        lines = _lines(folder, at, skipped)
+        for found in lines:
+            if found.step == "done":
                 yield found
                 at = found.at + 1
-        if at < number:
-            yield Found(at, True, None, _EXPENSIVE)
-            at += 1
+        last = lines[-1]
+        if last.step == "reading" and last.at not in skipped:
+            skipped.add(last.at)
+        elif last.step == "compiling":
+            yield Found(last.at, "done", None, EXPENSIVE)
+            at = last.at + 1
 
 
-def _lines(folder: Path, start: int) -> Iterator[Found]:
-    command = [sys.executable, "-m", "prompt_worker.prompts.folder.child", str(folder), str(start)]
+def _lines(folder: Path, start: int, skipped: set[int]) -> list[Found]:
+    """What one child wrote. Raises `FolderError` when it failed through no fault of a file's."""
+    places = ",".join(map(str, skipped))
+    command = [sys.executable, "-m", "prompt_worker.prompts.folder.child", str(folder), str(start), places]
     try:
         ran = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=_SECONDS, check=False
         )
-        printed = ran.stdout
-    except subprocess.TimeoutExpired as error:
-        printed = error.stdout or b""
-        ran = None
-    found = [msgspec.json.decode(line, type=Found) for line in printed.splitlines()]
-    if not found:
-        raise FolderError("the process that checks the prompts could not start")
-    # It failed and was not ended by a signal: no file is to blame.
-    if ran is not None and ran.returncode > 0:
+    except subprocess.TimeoutExpired:
+        raise FolderError(f"the process that checks the prompts did not end in {_SECONDS:.0f} s") from None
+    found = [msgspec.json.decode(line, type=Found) for line in ran.stdout.splitlines()]
+    if not found or ran.returncode > 0:
         raise FolderError("the process that checks the prompts failed; what it printed says why")
-    return iter(found)
+    return found
 
 
 def _lock_faults(
@@ -104,11 +104,21 @@ def _lock_faults(
             yield FileFault(named.path, Fault(f"{NAME} has version {locked.version} for it: {_UPDATE}"))
         elif locked.sha256 != sha256:
             yield FileFault(named.path, Fault(_changed(named, locked)))
+    yield from _conflicts(hashes, lock)
     for key in sorted(lock.keys() - {named.key for named in files}):
         if lock[key].sha256 != REMOVED:
             yield FileFault(
                 folder / NAME, Fault(f"{key} has no file: restore it, or if it is to go {_UPDATE}")
             )
+
+
+def _conflicts(hashes: dict[Named, str], lock: Lock) -> Iterator[FileFault]:
+    """Files of an older version that is the active one, with another content."""
+    for named, sha256 in hashes.items():
+        active = lock.get(named.name)
+        same = named.version is not None and active is not None and active.version == named.version
+        if same and active is not None and sha256 != active.sha256:
+            yield FileFault(named.path, Fault(f"version {named.version} is the active one, and differs"))
 
 
 def _changed(named: Named, locked: Locked) -> str:
@@ -132,6 +142,7 @@ def _updated(folder: Path, hashes: dict[Named, str], before: Lock) -> Checked:
             faults.append(FileFault(named.path, Fault(_changed(named, locked))))
     for key in before.keys() - {named.key for named in hashes}:
         lock[key] = Locked(before[key].version, REMOVED)
+    faults += _conflicts(hashes, lock)
     changed = sum(lock[key] != before.get(key) for key in lock)
     if faults:
         return Checked(len(hashes), faults, 0)

@@ -1,7 +1,8 @@
-"""`python -m prompt_worker.prompts.folder.child FOLDER START`: compiles the files from START on, each within limits.
+"""`python -m prompt_worker.prompts.folder.child FOLDER START SKIPPED`: compiles files from START on, within limits.
 
-Writes one JSON object a line: of each file its place among the files when it is begun, and what was found when it is
-done. A file that costs too much ends this process by a signal; whoever started it knows from the last line which.
+Writes one JSON object a line: the place of each file among the files before it is read, and before and after it is
+compiled. A file that costs too much ends this process by a signal; whoever started it sees in the last line which, and
+starts another, with the places of those that could not even be read in SKIPPED, separated by commas.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import resource
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -24,6 +27,7 @@ from prompt_worker.prompts.version import CompiledVersion, Stored
 CPU_LIMIT = 0.4
 # Bytes that compiling may add.
 _MEMORY_LIMIT = 256_000_000
+EXPENSIVE = "it takes too much processor time or memory to read, to compile or to render"
 # What a trial gives to every variable whose kind is not declared.
 _TRIALS: tuple[Any, ...] = ("text", 3, ["text"], {"text": "text"})
 
@@ -32,7 +36,7 @@ class Found(msgspec.Struct):
     """A line. `fault` of a file that cannot be used; `sha256` of one that can."""
 
     at: int
-    done: bool = False
+    step: Literal["reading", "compiling", "done"]
     sha256: str | None = None
     fault: str | None = None
     line: int = 0
@@ -41,29 +45,42 @@ class Found(msgspec.Struct):
 
 def main() -> None:
     folder, start = Path(sys.argv[1]), int(sys.argv[2])
+    skipped = {int(at) for at in sys.argv[3].split(",") if at}
     files = list(prompt_files(folder))
     _limit_memory()
-    read, stored = [], {}
-    for named in files:
-        file = _read(named)
+    read: list[PromptFile | TemplateFaultError] = []
+    stored = {}
+    for at, named in enumerate(files):
+        file = TemplateFaultError(Fault(EXPENSIVE)) if at in skipped else _read(at, named)
         read.append(file)
         if isinstance(file, PromptFile):
             # The active one has its version from the lock, which is not read here.
             stored[named.name, named.version or 0] = as_stored(named, file, named.version or 0)
     resolver = Resolver(stored)
     for at in range(start, len(files)):
-        _write(Found(at))
-        # The kernel's own end of a process, so that it also comes while Python is busy inside one call.
-        signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT)
-        _write(_found(at, read[at], stored.get((files[at].name, files[at].version or 0)), resolver))
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        _write(Found(at, "compiling"))
+        with _limited():
+            found = _found(at, read[at], stored.get((files[at].name, files[at].version or 0)), resolver)
+        _write(found)
 
 
-def _read(named: Named) -> PromptFile | TemplateFaultError:
+@contextmanager
+def _limited() -> Iterator[None]:
+    # The kernel's own end of a process, so that it also comes while Python is busy inside one call.
+    signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT)
+    yield
+    signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _read(at: int, named: Named) -> PromptFile | TemplateFaultError:
+    _write(Found(at, "reading"))
     try:
-        return read_named(named)
+        with _limited():
+            return read_named(named)
     except TemplateFaultError as error:
         return error
+    except MemoryError:
+        return TemplateFaultError(Fault(EXPENSIVE))
 
 
 def _found(
@@ -77,8 +94,8 @@ def _found(
     else:
         fault = _fault(file, stored, resolver)
     if fault is None:
-        return Found(at, True, stored.sha256 if stored else None)
-    return Found(at, True, None, fault.message, fault.line, fault.column)
+        return Found(at, "done", stored.sha256 if stored else None)
+    return Found(at, "done", None, fault.message, fault.line, fault.column)
 
 
 def _fault(file: PromptFile, stored: Stored, resolver: Resolver) -> Fault | None:
@@ -87,7 +104,7 @@ def _fault(file: PromptFile, stored: Stored, resolver: Resolver) -> Fault | None
     except TemplateFaultError as error:
         return file.located(error)
     except MemoryError:
-        return Fault("it needs too much memory")
+        return Fault(EXPENSIVE)
     for prompt in compiled.prompts():
         for value in _TRIALS:
             try:
@@ -101,18 +118,14 @@ def _fault(file: PromptFile, stored: Stored, resolver: Resolver) -> Fault | None
 
 
 def _limit_memory() -> None:
-    limit = _address_space() + _MEMORY_LIMIT
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-def _address_space() -> int:
-    """Bytes that this process has mapped."""
+    """To what this process has mapped and `_MEMORY_LIMIT` bytes."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    # Only Linux says; elsewhere the limit is none.
+    # Only Linux says, and only it holds to the limit.
     except OSError:
-        return 1 << 40
-    return pages * resource.getpagesize()
+        return
+    limit = pages * resource.getpagesize() + _MEMORY_LIMIT
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _write(found: Found) -> None:

@@ -24,6 +24,8 @@ from prompt_worker.prompts.version import texts
 # Of a file; a template in it has a limit of its own.
 SIZE_LIMIT = 1_000_000
 _FENCE = "+++"
+# Keys of more levels take Python's reader minutes.
+_LONG_KEY = re.compile(r"^[ \t]*\[*[ \t]*[\w\"'-]+(?:[ \t]*\.[ \t]*[\w\"'-]+){20}", re.MULTILINE)
 _AT = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
@@ -104,9 +106,9 @@ def read_file(raw: bytes) -> PromptFile:
     for name in ("variables", "model_config", "output_schema"):
         try:
             canonical_json(getattr(content, name))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _fault(
-                f"{name} holds a date, or a number that JSON does not have", *_place(written, name)
+                f"{name} holds a date, or something else that JSON does not have", *_place(written, name)
             ) from None
     return PromptFile(source, body_at, front, content)
 
@@ -124,6 +126,8 @@ def _split(source: str) -> tuple[str, int]:
 
 
 def _front_matter(written: str) -> FrontMatter:
+    if (found := _LONG_KEY.search(written)) is not None:
+        raise _fault("a key has too many levels", written.count("\n", 0, found.start()) + 2, 1)
     try:
         return msgspec.convert(tomllib.loads(written), FrontMatter)
     except tomllib.TOMLDecodeError as error:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from jinja2.runtime import Context, Undefined
+from jinja2.runtime import Context
 
 # Characters of a rendered prompt; also of every text made on the way to it.
 OUTPUT_LIMIT = 4_000_000
@@ -35,22 +35,27 @@ class Budget:
 
     def weigh(self, value: Any) -> Any:
         """`value`, after its size was spent: with every item, as often as it is reached."""
-        kind = type(value)
-        if kind is str:
+        if type(value) is str:
             self.spend(len(value))
-        elif kind is dict:
-            self.spend(NODE * len(value) + NODE)
-            for key, item in value.items():
-                self.weigh(key)
-                self.weigh(item)
-        elif kind is list or kind is tuple:
-            self.spend(NODE * len(value) + NODE)
-            for item in value:
-                self.weigh(item)
-        elif isinstance(value, Sized) and not isinstance(value, Undefined):
-            self.spend(NODE * len(value))
-        else:
-            self.spend(NODE)
+            return value
+        # Without recursion, so that it is fast where a list holds itself many times over.
+        left, waiting = self.left, [value]
+        while waiting and left >= 0:
+            item = waiting.pop()
+            kind = type(item)
+            if kind is str:
+                left -= len(item) + NODE
+            elif kind is list or kind is tuple:
+                left -= NODE * len(item) + NODE
+                waiting += item
+            elif kind is dict:
+                left -= NODE * len(item) + NODE
+                waiting += item
+                waiting += item.values()
+            else:
+                left -= NODE
+        self.left = left
+        self.spend(0)
         return value
 
 

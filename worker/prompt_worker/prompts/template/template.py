@@ -9,7 +9,13 @@ from typing import Any
 from jinja2 import Template as JinjaTemplate
 from jinja2 import UndefinedError
 
-from prompt_worker.prompts.errors import Fault, RenderError, RenderLimitError, TemplateFaultError
+from prompt_worker.prompts.errors import (
+    Fault,
+    RenderError,
+    RenderLimitError,
+    TemplateFaultError,
+    short,
+)
 from prompt_worker.prompts.template.bounds import BoundedContext, Budget, LimitError, within_limit
 from prompt_worker.prompts.template.environment import PromptEnvironment
 from prompt_worker.prompts.template.including import Expansion, Lookup
@@ -42,7 +48,7 @@ class Template:
         except Exception as error:
             where = self._line(error.__traceback__)
             kind = RenderLimitError if isinstance(error, _LIMITS) else RenderError
-            raise kind(f"{label} cannot be rendered{where}: {_reason(error)}") from None
+            raise kind(f"{short(label)} cannot be rendered{where}: {_reason(error)}") from None
 
     def _line(self, traceback: TracebackType | None) -> str:
         """Unknown where lines may be those of a fragment."""

@@ -45,6 +45,11 @@ def _unguarded(node: nodes.Node, guarded: frozenset[str]) -> Iterator[str]:
             yield from _asked(node.test, guarded)
             yield from _each(node.body, guarded | _true_of(node.test))
             yield from _each([*node.elif_, *node.else_], guarded | _false_of(node.test))
+        case nodes.For():
+            inside = guarded | _names(node.target)
+            yield from _unguarded(node.iter, guarded)
+            yield from _each([*([node.test] if node.test else []), *node.body], inside)
+            yield from _each(node.else_, guarded)
         case nodes.CondExpr():
             yield from _asked(node.test, guarded)
             yield from _unguarded(node.expr1, guarded | _true_of(node.test))
@@ -62,6 +67,15 @@ def _unguarded(node: nodes.Node, guarded: frozenset[str]) -> Iterator[str]:
 def _each(found: Iterator[nodes.Node] | list[nodes.Node], guarded: frozenset[str]) -> Iterator[str]:
     for node in found:
         yield from _unguarded(node, guarded)
+        if isinstance(node, nodes.Assign):
+            # From here on the name is the template's own.
+            guarded |= _names(node.target)
+
+
+def _names(target: nodes.Node) -> frozenset[str]:
+    """What a `for` or `set` gives a value to."""
+    inside = frozenset(name.name for name in target.find_all(nodes.Name))
+    return inside | {target.name} if isinstance(target, nodes.Name) else inside
 
 
 def _is_name(child: nodes.Node, parent: nodes.Node) -> bool:
