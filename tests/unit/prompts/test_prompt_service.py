@@ -77,7 +77,8 @@ def test_prompt_says_what_it_is(prompts: PromptTemplateService) -> None:
     assert (prompt.revision, prompt.age_seconds, prompt.reason) == (None, None, "production")
     assert (prompt.variables, prompt.model_config) == (["query"], {"temperature": 0.2})
     assert len(prompt.content_sha256) == 64
-    assert prompts.get(NAME, version=1).reason == "pinned"
+    assert [prompts.get(NAME, version=version).reason for version in (1, 2)] == ["pinned", "pinned"]
+    assert prompts.get(NAME, ref=prompt.ref).reason == "pinned"
 
 
 def test_run_records_the_version_served_and_the_answer(
@@ -173,7 +174,7 @@ def test_ref_pins_the_language_too(tmp_path: Path) -> None:
     assert prompts.get("greeting", ref=prompts.get("greeting").ref).render().text == "Hello"
 
 
-def test_offline_without_a_publisher_records_nothing_and_shows_the_event(tmp_path: Path) -> None:
+def test_offline_without_publisher_still_shows_the_event(tmp_path: Path) -> None:
     prompts = offline(tmp_path, VERSIONS)
     with prompts.run(NAME, {"query": "q"}) as run:
         run.respond("answer")

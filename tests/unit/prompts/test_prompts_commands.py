@@ -50,20 +50,21 @@ def test_expensive_templates_are_refused_and_the_others_checked(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("waste", ["while True: pass", "bytearray(2_000_000_000)", "9 ** 9 ** 9"])
-def test_file_that_escapes_every_bound_ends_its_child_in_under_a_second(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waste: str
+@pytest.mark.parametrize("step", ["CompiledVersion", "read_named"])
+def test_file_beyond_every_bound_ends_its_child_in_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, waste: str
 ) -> None:
     """As if the engine had none: the process's own limits hold, and the other files are checked."""
     for name in ("a", "expensive", "z"):
         (tmp_path / f"{name}.prompt").write_text(name)
     program = (
         "import sys, prompt_worker.prompts.folder.child as child\n"
-        "inner = child.CompiledVersion\n"
-        "def wasteful(stored, *rest):\n"
-        "    if stored.name == 'expensive':\n"
+        f"inner = child.{step}\n"
+        "def wasteful(prompt, *rest):\n"
+        "    if prompt.name == 'expensive':\n"
         f"        {waste}\n"
-        "    return inner(stored, *rest)\n"
-        "child.CompiledVersion = wasteful\n"
+        "    return inner(prompt, *rest)\n"
+        f"child.{step} = wasteful\n"
         "child.main()\n"
     )
     real = subprocess.run

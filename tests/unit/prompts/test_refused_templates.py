@@ -112,13 +112,13 @@ def test_template_that_reaches_for_python_fails_when_rendered(text: str) -> None
         rendered(text, given)
 
 
-def test_template_of_a_megabyte_is_refused_in_a_sentence() -> None:
+def test_template_of_a_megabyte_is_refused() -> None:
     started = time.monotonic()
     assert fault("a" * 1_000_000)[2].startswith("it has 1,000,000 bytes: at most 64,000")
     assert time.monotonic() - started < 0.5
 
 
-def test_template_of_ten_thousand_variables_is_refused_in_a_sentence() -> None:
+def test_template_of_ten_thousand_variables_is_refused() -> None:
     tags = "".join(f"{{{{v{at}}}}}" for at in range(6_000))
     assert "it has 6,000 tags: at most 500" in fault(tags)[2]
     flat = "{{ " + " ~ ".join(f"v{at}" for at in range(6_000)) + " }}"
@@ -160,7 +160,7 @@ def test_random_template_compiles_or_is_refused_with_a_place() -> None:
         if found is not None:
             assert 1 <= found.line <= text.count("\n") + 1, text
             assert 1 <= found.column <= len(text) + 1, text
-            # The names of variables, filters and tests are named; what stands elsewhere is not.
+            # The names of variables, filters and tests are named; what is elsewhere is not.
             if "cannot be the name" not in found.message and "no filter" not in found.message:
                 assert "secretword" not in found.message
 

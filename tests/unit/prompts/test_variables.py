@@ -58,7 +58,7 @@ def test_error_names_what_is_missing_and_what_is_unexpected() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_ten_thousand_unexpected_variables_are_one_short_sentence() -> None:
+def test_ten_thousand_unexpected_variables_are_one_sentence() -> None:
     with pytest.raises(VariablesError) as caught:
         rendered("{{ a }}", {"a": 1} | {f"v{at:05}": at for at in range(10_000)})
     assert len(caught.value.unexpected) == 10_000

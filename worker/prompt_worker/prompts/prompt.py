@@ -48,7 +48,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     revision: int | None
     age_seconds: float | None
     content_sha256: str
-    # Why this version: `production`, `pinned`.
+    # Why this version: `production`, the active one; or `pinned`, asked for by its number or a ref.
     reason: str
     ref: str
     body_: Body

@@ -90,9 +90,6 @@ class Snapshot:
         """How many names have an active version."""
         return len(self._active)
 
-    def names(self) -> list[str]:
-        return sorted(self._active)
-
     def active(self, name: str) -> Prompt:
         """The active version in its own language. Raises `UnknownPromptError`."""
         try:
@@ -105,12 +102,12 @@ class Snapshot:
         if version is None:
             # Raises where there is none.
             self.active(name)
-            return self._active[name].in_language(language)
+            return self._active[name].in_language(language, pinned=False)
         if type(version) is not int or version < 1:
             raise PromptReferenceError("a version is a whole number from 1; a label is no version")
         compiled = self._versions.get((name, version))
         if compiled is not None:
-            return compiled.in_language(language)
+            return compiled.in_language(language, pinned=True)
         if name not in self._active:
             raise self._unknown(name)
         if f"{name}@{version}" in self.quarantined or name in self.quarantined:

@@ -63,7 +63,7 @@ class CompiledVersion:
                 revision=revision,
                 age_seconds=None,
                 content_sha256=stored.sha256,
-                reason="production" if stored.is_active else "pinned",
+                reason="production",
                 ref=make_ref(stored.name, stored.version, language),
                 body_=body,
                 declared_=declared,
@@ -72,19 +72,24 @@ class CompiledVersion:
             )
             for language, body in bodies.items()
         }
+        self._pinned = {
+            language: msgspec.structs.replace(prompt, reason="pinned")
+            for language, prompt in self._prompts.items()
+        }
         self.default = self._prompts[None]
 
     def prompts(self) -> Iterator[Prompt]:
         """One for each language."""
         yield from self._prompts.values()
 
-    def in_language(self, language: str | None) -> Prompt:
-        """In the narrowest language that it has a text for, else in its own."""
+    def in_language(self, language: str | None, *, pinned: bool) -> Prompt:
+        """In the narrowest language that it has a text for, else in its own; as it was asked for by its number."""
+        prompts = self._pinned if pinned else self._prompts
         if language is not None:
             for candidate in chain(language):
-                if (found := self._prompts.get(candidate)) is not None:
+                if (found := prompts.get(candidate)) is not None:
                     return found
-        return self.default
+        return prompts[None]
 
     def still_holds(self, stored: Stored, lookup_for: LookupFor) -> bool:
         """Whether compiling `stored` would give the same: its own content and that of all that it includes."""

@@ -25,7 +25,7 @@ class Fragment:
     sha256: str
 
 
-# A fragment for what stands between the quotes; None where there is none.
+# The fragment of what is between the quotes; None where there is none.
 Lookup = Callable[[str], Fragment | None]
 
 
