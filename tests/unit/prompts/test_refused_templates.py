@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 
 import pytest
 
-from prompt_worker.prompts.errors import Fault, PromptError, TemplateFaultError
+from prompt_worker.prompts.errors import Fault, PromptError, RenderError, TemplateFaultError
+from prompt_worker.prompts.template.bounds import Budget
+from prompt_worker.prompts.template.filters import NAMES, TESTS
+from prompt_worker.prompts.template.operators import METHODS
 from prompt_worker.prompts.template.template import compile_template
 from tests.support.prompts import rendered
+from tests.unit.prompts.test_rendering import random_json
 
 
 def fault(text: str) -> tuple[int, int, str]:
@@ -171,3 +176,58 @@ def compiled(text: str) -> Fault | None:
     except TemplateFaultError as error:
         return error.fault
     return None
+
+
+VALUES = (
+    "a",
+    "b",
+    "1",
+    "-3",
+    "2.5",
+    "'x'",
+    "none",
+    "true",
+    "[]",
+    "{}",
+    "[1, 'a']",
+    "{'k': 1}",
+    "a.k",
+    "a[0]",
+)
+OPERATORS = (
+    "+", "-", "*", "/", "//", "%", "**", "~", "==", "!=", "<", ">", "in", "not in", "and", "or",
+)  # fmt: skip
+
+
+def expression(chance: random.Random, depth: int = 3) -> str:
+    """Of every operator, filter, test and method, with values that mostly do not fit."""
+    if not depth:
+        return chance.choice(VALUES)
+    first, second = (expression(chance, depth - 1) for _ in range(2))
+    forms = (
+        f"({first} {chance.choice(OPERATORS)} {second})",
+        f"({first} | {chance.choice(sorted(NAMES))})",
+        f"({first} | {chance.choice(sorted(NAMES))}({second}))",
+        f"({first} is {chance.choice([name for name in sorted(TESTS) if name.isalpha()])})",
+        f"({first}).{chance.choice(sorted(METHODS))}({second})",
+        f"({first} if {second} else {first})",
+        f"[{first}, {second}]",
+        f"({first})[{second}]",
+        f"({first})[{second}:]",
+        f"range({first})",
+        f"({first}).k",
+    )
+    return chance.choice(forms)
+
+
+def test_random_expression_is_printed_or_a_prompts_error() -> None:
+    """Whatever Jinja or Python raise over it."""
+    chance = random.Random(2)
+    for _ in range(500):
+        text = f"{{{{ {expression(chance)} | tojson }}}}{{% for x in {expression(chance)} %}}{{{{ x }}}}{{% endfor %}}"
+        found = compiled(text)
+        assert found is None or "nested too deeply" not in found.message, text
+        if found is None:
+            with suppress(RenderError):
+                template = compile_template(text)
+                template.render("p@1", dict.fromkeys(template.usage.all, random_json(chance)), Budget())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from jinja2 import nodes
-from jinja2.meta import find_undeclared_variables
+from jinja2.meta import TrackingCodeGenerator
 
 from prompt_worker.prompts.template.source import Place
 
@@ -26,13 +26,21 @@ class Usage(NamedTuple):
 
 
 def usage(tree: nodes.Template) -> Usage:
-    read = frozenset(find_undeclared_variables(tree))
+    read = _read(tree)
     required = frozenset(_unguarded(tree, _NOTHING)) & read
     places: dict[str, Place] = {}
     for name in tree.find_all(nodes.Name):
         if isinstance(name.lineno, Place):
             places.setdefault(name.name, name.lineno)
     return Usage(required, read - required, places)
+
+
+def _read(tree: nodes.Template) -> frozenset[str]:
+    """As Jinja's `find_undeclared_variables`, which would also evaluate what is constant, and fail where that fails."""
+    tracking = TrackingCodeGenerator(tree.environment)  # type: ignore[arg-type]
+    tracking.optimizer = None
+    tracking.visit(tree)
+    return frozenset(tracking.undeclared_identifiers)
 
 
 def _unguarded(node: nodes.Node, guarded: frozenset[str]) -> Iterator[str]:
