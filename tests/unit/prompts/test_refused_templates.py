@@ -38,6 +38,7 @@ def fault(text: str) -> tuple[int, int, str]:
         ("100 {% of\n", 1, 8),
         ("{% raw %} x", 1, 1),
         ("{{ a ! b }}", 1, 6),
+        ("text {{ a", 1, 9),
     ],
 )
 def test_text_that_looks_like_a_tag_gets_the_hint(text: str, line: int, column: int) -> None:

@@ -94,6 +94,7 @@ def syntax_message(error: TemplateSyntaxError) -> str:
         "Missing end of raw",
         "unexpected char",
         "Encountered unknown tag",
+        "unexpected end of template",
         "Unexpected end of template",
     ):
         if said.startswith(beginning):
