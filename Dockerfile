@@ -1,7 +1,7 @@
 # One image for every command. Without the guardrails' models and NumPy:
 #   docker build --build-arg EXTRAS=worker,push,telemetry .
 FROM python:3.13.15-slim-trixie@sha256:7e3a6aca9d74f93cca21a91d86a8dad8c34749afd5b4a98ee481c9c47b9f5ed4 AS build
-ARG EXTRAS=worker,push,telemetry,guardrails
+ARG EXTRAS=worker,push,telemetry,guardrails,prompts
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./

@@ -27,6 +27,7 @@ from tests.benchmarks import (
     latency,
     long_backlog,
     observing,
+    prompting,
     publishing,
     pushing,
     replaying,
@@ -52,6 +53,7 @@ PARTS = (
     "short-drain",
     "latency",
     "publisher",
+    "prompts",
     "guardrails",
     "large-events",
     "push",
@@ -120,6 +122,9 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
     if "publisher" in only:
         report("the publisher")
         yield publishing.measure(database, options.calls)
+    if "prompts" in only:
+        report("prompts")
+        yield from prompting.measure()
     if "guardrails" in only:
         yield from guarding.measure(running, database, options.events, report)
     if "large-events" in only:

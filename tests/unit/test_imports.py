@@ -6,8 +6,12 @@ import json
 import subprocess
 import sys
 
-# With what each brings: the Pub/Sub client, tracing, the database, tables.
-HEAVY = {"google", "grpc", "opentelemetry", "sqlalchemy", "psycopg2", "rich"}
+from tests.support.documents import REPOSITORY
+
+# With what each brings: the Pub/Sub client, tracing, the database, tables, templates.
+HEAVY = {"google", "grpc", "opentelemetry", "sqlalchemy", "psycopg2", "rich", "jinja2", "markupsafe"}
+# What making and asking a prompt service may load of them.
+TEMPLATES = {"jinja2", "markupsafe"}
 # Seconds of processor time beyond a bare interpreter. On a busy or slow machine all seconds are longer: then the start
 # of the bare interpreter is the measure.
 CPU_LIMIT = 0.060
@@ -20,7 +24,9 @@ CPU = "import time; print(time.process_time())"
 
 
 def python(program: str) -> str:
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    ).stdout
 
 
 def cpu(*programs: str) -> list[float]:
@@ -32,6 +38,30 @@ def cpu(*programs: str) -> list[float]:
 def test_importing_the_package_loads_nothing_heavy() -> None:
     loaded = {name.partition(".")[0] for name in json.loads(python(LIST))}
     assert not loaded & HEAVY
+
+
+def test_prompt_service_loads_the_template_engine_alone() -> None:
+    program = (
+        "from prompt_worker import PromptTemplateService\n"
+        "prompts = PromptTemplateService.offline('tests/examples/prompts')\n"
+        "with prompts.run('nlu_topic_extraction', {'student_query': 'Why?'}):\n"
+        "    pass\n"
+        "import json, sys; print(json.dumps(sorted(sys.modules)))"
+    )
+    loaded = {name.partition(".")[0] for name in json.loads(python(program))}
+    assert loaded & HEAVY == TEMPLATES
+
+
+def test_service_without_the_extra_gets_the_command_that_installs_it() -> None:
+    program = (
+        "import sys; sys.modules['jinja2'] = None\n"
+        "import prompt_worker\n"
+        "try:\n"
+        "    prompt_worker.PromptTemplateService\n"
+        "except ModuleNotFoundError as error:\n"
+        "    print(error)"
+    )
+    assert python(program) == "jinja2 is not installed: pip install 'prompt-worker[prompts]'\n"
 
 
 def test_importing_the_package_is_fast() -> None:

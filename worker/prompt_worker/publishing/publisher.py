@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from prompt_worker.publishing.processes import ProcessLocal
 from prompt_worker.publishing.sender import Sender
 from prompt_worker.publishing.spool.backlog import SPOOLED
 from prompt_worker.publishing.target import read_target
+from prompt_worker.publishing.timing import timed
 from prompt_worker.publishing.tracing import carry_on
 
 if TYPE_CHECKING:
@@ -119,24 +119,8 @@ class Publisher:
             input_variables=input_variables,
             **{"status": "success", **fields},
         )
-        started = time.monotonic()
-        try:
+        with timed(event, self.publish):
             yield event
-        except GeneratorExit:
-            # The reader of a stream left, by break, close or aclose: no error of anybody's.
-            if event.status == "success":
-                event.status = "partial"
-            raise
-        except BaseException as error:
-            if event.status == "success":
-                event.status = "failure"
-            event.error_type = event.error_type or type(error).__name__[:100]
-            event.error_message = event.error_message or _text(error)
-            raise
-        finally:
-            if event.execution_time_ms is None:
-                event.execution_time_ms = round((time.monotonic() - started) * 1000)
-            self.publish(event)
 
     @property
     def counts(self) -> Counts:
@@ -176,11 +160,3 @@ class Publisher:
 
         gauges.watch()
         return Connection(self._target.project, self._target.topic)
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    # An exception whose own text cannot be made must not hide the one that is being recorded.
-    except Exception:
-        return ""

@@ -1,0 +1,98 @@
+"""What a service gets: a prompt of one version in one language, and what becomes of it with variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from prompt_worker.prompts.body import Body
+from prompt_worker.prompts.errors import PromptReferenceError, short
+from prompt_worker.prompts.variables import Declared
+
+Source = Literal["builtin"]
+_REF = re.compile(r"(?P<name>.+)@(?P<version>[1-9][0-9]{0,9})(:(?P<language>[A-Za-z0-9-]+))?", re.DOTALL)
+_NONE: Mapping[str, Any] = {}
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """`text` is all of it, of a chat the texts of its messages; `messages` is None where it is no chat.
+
+    `variables` are those that were given, as plain JSON.
+    """
+
+    text: str
+    messages: list[dict[str, Any]] | None
+    variables: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Rendered of {len(self.text):,} characters>"
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One version, as it is served. `ref` names exactly this one, for a later turn or another process."""
+
+    name: str
+    version: int
+    template_id: UUID | None
+    # Of an A/B test, with its experiment.
+    group: str | None
+    experiment_id: UUID | None
+    # Of the text that is served; None where it is the version's own.
+    language: str | None
+    source: Source
+    # Of the registry that it came from, and how old that was; None for a built-in one.
+    revision: int | None
+    age_seconds: float | None
+    content_sha256: str
+    # Why this version: `production`, the active one; or `pinned`, asked for by its number or a ref.
+    reason: str
+    ref: str
+    body_: Body
+    declared_: Declared
+    # Decoded for each reader: what one changes is not another's.
+    variables_: bytes
+    model_config_: bytes
+
+    @property
+    def variables(self) -> Any:
+        """As declared: a list of names, or an object of their kinds."""
+        return msgspec.json.decode(self.variables_)
+
+    @property
+    def model_config(self) -> dict[str, Any]:
+        """What the model is called with; a copy of its own for each reader."""
+        decoded: dict[str, Any] = msgspec.json.decode(self.model_config_)
+        return decoded
+
+    def render(self, variables: Mapping[str, Any] = _NONE) -> Rendered:
+        """Raises `VariablesError` for variables that do not fit, and `RenderError`."""
+        given, complete = self.declared_.checked(self.ref, variables)
+        text, messages = self.body_.render(self.ref, complete)
+        return Rendered(text, messages, given)
+
+    def __repr__(self) -> str:
+        return f"<Prompt {short(self.ref)}>"
+
+
+class Reference(NamedTuple):
+    """What a `ref` says."""
+
+    name: str
+    version: int
+    language: str | None
+
+
+def make_ref(name: str, version: int, language: str | None) -> str:
+    return f"{name}@{version}:{language}" if language else f"{name}@{version}"
+
+
+def read_ref(ref: str) -> Reference:
+    """Raises `PromptReferenceError`."""
+    found = _REF.fullmatch(ref) if isinstance(ref, str) else None
+    if found is None:
+        raise PromptReferenceError("not a ref: pass what the `ref` of a prompt was")
+    return Reference(found["name"], int(found["version"]), found["language"])
