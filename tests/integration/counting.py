@@ -27,6 +27,7 @@ def execution(template: tuple[UUID, str], **columns: object) -> dict[str, object
     return {
         "template_id": template_id,
         "template_name": name,
+        "template_version": 1,
         "ab_test_group": None,
         "status": "success",
         "execution_time_ms": None,
@@ -39,7 +40,7 @@ def execution(template: tuple[UUID, str], **columns: object) -> dict[str, object
 def insert(engine: Engine, *executions: dict[str, object]) -> None:
     """One statement, one transaction."""
     values = ", ".join(
-        f"(:template_id_{i}, :template_name_{i}, 1, :ab_test_group_{i}, '{{}}', '-', :status_{i}, "
+        f"(:template_id_{i}, :template_name_{i}, :template_version_{i}, :ab_test_group_{i}, '{{}}', '-', :status_{i}, "
         f":execution_time_ms_{i}, :token_count_{i}, :cost_usd_{i}, :executed_at_{i})"
         for i in range(len(executions))
     )

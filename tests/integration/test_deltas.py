@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from counting import COUNTERS, EXPERIMENT, TEMPLATES, begin_experiment, execution, insert, together
-from queries import rows, scalar
+from queries import rows, run_script, scalar
 from sqlalchemy import Connection, Engine, event, text
 
 from prompt_schema.statistics import rebuild, recount
@@ -29,6 +30,14 @@ ONE = (
     "INSERT INTO prompt_executions (template_id, template_name, template_version, ab_test_group, input_variables, "
     "rendered_prompt, status, executed_at) "
     "VALUES (:template_id, :template_name, 1, :ab_test_group, '{}', '-', :status, :executed_at)"
+)
+CHECK = (
+    "INSERT INTO guardrail_evaluations (event_id, guardrail_ids, outcome, detector_version, evaluation_ms) "
+    "VALUES (:event, CAST(:ids AS uuid[]), 'allow', '-', 0)"
+)
+VIOLATION = (
+    "INSERT INTO guardrail_violations (event_id, source, guardrail_id, guardrail_name, field, rule, executed_at) "
+    "VALUES (:event, 'worker', :id, 'g', 'prompt', 'r', now())"
 )
 
 
@@ -87,20 +96,9 @@ def test_batch_of_an_experiment_and_guardrails_is_folded(engine: Engine, templat
     begin_experiment(engine, template)
     batch(engine, *[execution(template, ab_test_group=group) for group in ("control", "a", "a", "b", None)])
     checked = [found for (found,) in rows(engine, "SELECT id FROM prompt_guardrails ORDER BY id")]
-    with batches(engine):
-        rows(
-            engine,
-            "INSERT INTO guardrail_evaluations (event_id, guardrail_ids, outcome, detector_version, evaluation_ms) "
-            "SELECT uuid_v7(), CAST(:ids AS uuid[]), 'allow', '-', 0 FROM generate_series(1, 3)",
-            ids=[*checked, uuid4()],
-        )
-        rows(
-            engine,
-            "INSERT INTO guardrail_violations (event_id, source, guardrail_id, guardrail_name, field, rule, "
-            "executed_at) VALUES (:event, 'worker', :id, 'g', 'prompt', 'r', now())",
-            event=uuid4(),
-            id=checked[0],
-        )
+    for _ in range(3):
+        rows(engine, MARK + CHECK, event=uuid4(), ids=[*checked, uuid4()])
+    rows(engine, MARK + VIOLATION, event=uuid4(), id=checked[0])
     assert scalar(engine, "SELECT sum(total_checks) FROM prompt_guardrails") == 0
     assert scalar(engine, "SELECT sum(total_checks) FROM v_guardrail_statistics") == 9
     assert recount(engine) == []
@@ -293,3 +291,49 @@ def test_execution_named_as_its_template_never_was_is_reported(
     rows(engine, "INSERT INTO prompt_template_names (template_id, name, version) VALUES (:id, 'another', 1)",
          id=template[0])  # fmt: skip
     assert recount(engine) == []
+
+
+def test_own_columns_of_any_name_change_nothing(engine: Engine, template: tuple[UUID, str]) -> None:
+    """An owner may add columns: none is taken for a variable of our functions."""
+    names = set()
+    for (source,) in rows(
+        engine, "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+    ):
+        declared = (
+            source.partition("DECLARE")[2].partition("BEGIN")[0] + source.partition("(")[2].partition(")")[0]
+        )
+        names |= {
+            word for word in re.findall(r"\b[a-z_]+\b", declared) if word not in ("of", "any", "all", "from")
+        }
+    tables = ("prompt_templates", "prompt_executions", "ab_test_experiments", "prompt_guardrails",
+              "guardrail_evaluations", "guardrail_violations")  # fmt: skip
+    for table in tables:
+        present = {
+            name
+            for (name,) in rows(
+                engine, f"SELECT attname FROM pg_attribute WHERE attrelid = '{table}'::regclass"
+            )
+        }
+        run_script(engine, f"ALTER TABLE {table} " + ", ".join(
+            f'ADD "{name}" text DEFAULT \'x\'' for name in sorted(names - present)))  # fmt: skip
+    begin_experiment(engine, template)
+    insert(engine, execution(template, ab_test_group="a"))
+    batch(engine, execution(template, ab_test_group="a"))
+    checked = [found for (found,) in rows(engine, "SELECT id FROM prompt_guardrails")]
+    for mark in ("", MARK):
+        rows(engine, mark + CHECK, event=uuid4(), ids=checked)
+        rows(engine, mark + VIOLATION, event=uuid4(), id=checked[0])
+    rows(engine, "UPDATE guardrail_violations SET false_positive_by = 'me', false_positive_at = now()")
+    assert recount(engine) == []
+    fold(engine)
+    rows(
+        engine,
+        "UPDATE prompt_templates SET total_executions = 7, name = 'another' WHERE id = :id",
+        id=template[0],
+    )
+    rows(engine, "UPDATE prompt_guardrails SET total_checks = 7")
+    rows(engine, "UPDATE ab_test_experiments SET total_executions = 7")
+    assert rebuild(engine) == 1 + len(checked) + 1
+    rows(engine, "UPDATE ab_test_experiments SET status = 'paused'")
+    assert recount(engine) == []
+    assert rows(engine, "SELECT checked FROM sweep_dead_letters(10)") == [(0,)]

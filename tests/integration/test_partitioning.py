@@ -244,7 +244,7 @@ def test_what_cannot_be_made_again_stops_it_by_name(before: Engine, more: str, n
 def test_two_conversions_at_once(before: Engine) -> None:
     with ThreadPoolExecutor(2) as runners:
         applied = list(runners.map(lambda _: migrate(before), range(2)))
-    assert sorted(map(len, applied)) == [0, 1]
+    assert sorted(map(len, applied)) == [0, len([one for one in read() if one.file >= NAME])]
     assert [check for check in verify(before) if not check.ok] == []
 
 
@@ -267,7 +267,7 @@ def test_killed_conversion_changes_nothing(before: Engine) -> None:
     while scalar(before, RUNNER):
         time.sleep(0.05)
     assert rows(before, STATE) == seen
-    assert migrate(before) == ["partitions"]
+    assert migrate(before)[0] == "partitions"
     assert [check for check in verify(before) if not check.ok] == []
 
 
@@ -304,7 +304,7 @@ def test_conversion_waits_for_a_reader_and_writers_for_half_a_second(before: Eng
             time.sleep(0.05)
         assert not migrating.done()
         reading.rollback()
-        assert migrating.result() == ["partitions"]
+        assert migrating.result()[0] == "partitions"
     assert slowest > 0.1, "the migration never waited"
     assert slowest < 2.5
     assert scalar(before, "SELECT count(*) FROM prompt_executions") == 1040

@@ -36,7 +36,10 @@ def test_activation_beside_writers_never_deadlocks(engine: Engine, template: tup
 
     def write() -> None:
         while not done.is_set():
-            insert(engine, *[execution(version) for version in versions])
+            insert(
+                engine,
+                *[execution(one, template_version=version) for version, one in enumerate(versions, 1)],
+            )
 
     def activate() -> None:
         try:

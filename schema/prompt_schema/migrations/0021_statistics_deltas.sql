@@ -296,7 +296,8 @@ REVOKE ALL ON prompt_template_deltas, ab_test_deltas, guardrail_deltas, v_templa
     FROM PUBLIC;
 GRANT SELECT ON v_template_statistics, v_ab_test_statistics, v_guardrail_statistics TO prompt_reader, prompt_operator;
 
--- Adds to the counters of templates, whose rows the caller has locked.
+-- Adds to the counters of templates, whose rows the caller has locked. Here and below a name that a function declares
+-- means that, whatever columns the owner has added to our tables.
 CREATE FUNCTION public.add_template_statistics(added public.prompt_template_deltas[]) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -316,7 +317,7 @@ AS $$
             / nullif(t.token_count_count + i.token_count_count, 0)::numeric),
         avg_cost_usd = round((t.cost_usd_sum + i.cost_usd_sum)
             / nullif(t.cost_usd_count + i.cost_usd_count, 0), 6)
-    FROM unnest(added) i
+    FROM unnest($1) i
     WHERE t.id = i.template_id
 $$;
 
@@ -338,7 +339,7 @@ AS $$
                    AS variant_executions
         FROM (
             SELECT experiment_id, ab_test_group, sum(executions)::bigint AS executions
-            FROM unnest(added) GROUP BY 1, 2
+            FROM unnest($1) GROUP BY 1, 2
         ) per_group
         GROUP BY experiment_id
     ) i
@@ -352,7 +353,7 @@ AS $$
     SET total_checks = coalesce(g.total_checks, 0) + i.total_checks,
         violation_count = coalesce(g.violation_count, 0) + i.violation_count,
         false_positive_count = coalesce(g.false_positive_count, 0) + i.false_positive_count
-    FROM unnest(added) i
+    FROM unnest($1) i
     WHERE g.id = i.guardrail_id
 $$;
 
@@ -367,6 +368,7 @@ AS $$ SELECT coalesce(current_setting('prompt_worker.batch', true), '') = 'on' $
 CREATE OR REPLACE FUNCTION public.update_template_statistics() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     added public.prompt_template_deltas[];
 BEGIN
@@ -392,6 +394,7 @@ END $$;
 CREATE OR REPLACE FUNCTION public.update_ab_test_statistics() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     added public.ab_test_deltas[];
 BEGIN
@@ -422,6 +425,7 @@ END $$;
 CREATE FUNCTION public.count_guardrails(added public.guardrail_deltas[]) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     IF public.defers_statistics() THEN
         INSERT INTO public.guardrail_deltas SELECT * FROM unnest(added);
@@ -434,6 +438,7 @@ END $$;
 CREATE OR REPLACE FUNCTION public.count_guardrail_evaluations() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     added public.guardrail_deltas[];
 BEGIN
@@ -450,6 +455,7 @@ END $$;
 CREATE OR REPLACE FUNCTION public.count_guardrail_violations() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     added public.guardrail_deltas[];
 BEGIN
@@ -468,6 +474,7 @@ END $$;
 CREATE FUNCTION public.fold_statistics() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     key CONSTANT bigint := 7020100946810388;
     templates public.prompt_template_deltas[];
@@ -533,6 +540,7 @@ END $$;
 CREATE FUNCTION public.lock_rebuild() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     key CONSTANT bigint := 7020100946810389;
 BEGIN
@@ -547,6 +555,7 @@ END $$;
 CREATE OR REPLACE FUNCTION public.rebuild_template_statistics(template uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     missing public.prompt_template_deltas;
 BEGIN
@@ -565,6 +574,7 @@ END $$;
 CREATE OR REPLACE FUNCTION public.rebuild_guardrail_statistics(guardrail uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     missing public.guardrail_deltas;
 BEGIN
@@ -582,6 +592,7 @@ END $$;
 CREATE OR REPLACE FUNCTION public.rebuild_ab_test_statistics(experiment uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 BEGIN
     PERFORM public.lock_ab_test_statistics(alone => false);
     PERFORM FROM public.ab_test_experiments WHERE id = experiment FOR NO KEY UPDATE;
@@ -601,6 +612,7 @@ END $$;
 CREATE OR REPLACE FUNCTION public.recount_ab_test() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     before public.ab_test_deltas[];
 BEGIN

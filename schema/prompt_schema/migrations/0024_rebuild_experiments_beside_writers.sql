@@ -5,6 +5,7 @@
 CREATE OR REPLACE FUNCTION public.rebuild_ab_test_statistics(experiment uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
     key CONSTANT bigint := 7020100946810392;
     missing record;
