@@ -17,7 +17,10 @@ pytestmark = pytest.mark.embedded_only
 Command = Callable[..., str]
 STORED = "SELECT md5(string_agg(e::text, '' ORDER BY id)) FROM prompt_executions AS e"
 LETTERS = "SELECT id, status, times_seen, payload::text, last_seen FROM dead_letter_events ORDER BY id"
-COUNTERS = "SELECT name, version, to_jsonb(t) FROM prompt_templates AS t ORDER BY 1, 2"
+COUNTERS = (
+    "SELECT name, version, to_jsonb(s) "
+    "FROM prompt_templates AS t JOIN v_template_statistics AS s USING (id) ORDER BY 1, 2"
+)
 
 
 def test_seek_over_everything_changes_nothing(pipeline: Pipeline, prompt_worker: Command) -> None:
