@@ -15,10 +15,14 @@ from prompt_worker.guardrails.registry import Evaluator
 
 FINDINGS_LIMIT = 100  # of one guardrail in one field: enough to act on
 
+AT_ONCE = 4_000  # texts: more than the usual batch holds
+
 PASSAGE_RULES = frozenset({prompt_injection.UNNAMED, toxic_content.UNNAMED})
 _JOINTS = " \t\r\n,.;:!?-\"'()[]{}"  # what a template puts between two values
 
 Decision = Literal["allow", "warn", "block"]
+# By text; only of those in which a guardrail found something.
+Found = dict[str, Sequence[Match]]
 
 
 @dataclass(frozen=True)
@@ -40,16 +44,17 @@ def evaluate(
 ) -> list[Evaluation]:
     """One evaluation for each execution, in their order. Pure: no database, no clock, no network."""
     split = [fields(execution) for execution in executions]
-    index = {
-        text: number
-        for number, text in enumerate(dict.fromkeys([one.text for several in split for one in several]))
-    }
+    different = list(dict.fromkeys([one.text for several in split for one in several]))
     applying = _applying(evaluators, executions)
     needed = {id(evaluator): evaluator for applied, _ in applying for evaluator in applied}
     sets = [patterns for evaluator in evaluators for patterns in evaluator.detector.sets]
-    texts = Texts(list(index), sets=sets)
-    matches = {name: evaluator.detector.detect(texts) for name, evaluator in needed.items()}
-    hit = {text for found in matches.values() for text, its in zip(index, found, strict=True) if its}
+    matches: dict[int, Found] = {name: {} for name in needed}
+    for part in _parts(different):
+        texts = Texts(part, sets=sets)
+        for name, evaluator in needed.items():
+            found = zip(part, evaluator.detector.detect(texts), strict=True)
+            matches[name].update([(text, its) for text, its in found if its])
+    hit = {text for of_one in matches.values() for text in of_one}
     evaluations = []
     for (applied, checked), several in zip(applying, split, strict=True):
         findings: tuple[Finding, ...] = ()
@@ -57,10 +62,16 @@ def evaluate(
             findings = tuple(
                 finding
                 for evaluator in applied
-                for finding in _findings(evaluator, several, matches[id(evaluator)], index, key)
+                for finding in _findings(evaluator, several, matches[id(evaluator)], key)
             )
         evaluations.append(Evaluation(findings, checked))
     return evaluations
+
+
+def _parts(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """A few thousand at a time: what detectors make of a text is many times as large, and an event may hold many."""
+    for start in range(0, len(texts), AT_ONCE):
+        yield texts[start : start + AT_ONCE]
 
 
 def _applying(
@@ -79,13 +90,12 @@ def _applying(
 def _findings(
     evaluator: Evaluator,
     execution_fields: Sequence[Field],
-    matches: Sequence[Sequence[Match]],
-    index: dict[str, int],
+    matches: Found,
     key: HashKey | None,
 ) -> Iterator[Finding]:
     seen: dict[str, set[str]] = {}
     for one in execution_fields:
-        found = matches[index[one.text]][:FINDINGS_LIMIT]
+        found = matches.get(one.text, ())[:FINDINGS_LIMIT]
         seen[one.name] = {match.rule for match in found}
         for match in found:
             if one.name == PROMPT and _found_in_a_value(match, one, seen):
