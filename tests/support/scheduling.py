@@ -11,9 +11,9 @@ IN_ONE_PROCESS = ("test_image.py", "test_wheel.py")
 
 
 def number_of_processes() -> int:
-    """Two more than there are cores, as tests wait for half of their time."""
+    """One more than there are cores, as tests wait for a third of their time."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores + 2
+    return cores + 1
 
 
 class Scheduling(LoadScopeScheduling):
