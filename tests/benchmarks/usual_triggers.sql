@@ -1,7 +1,14 @@
 -- What most teams write: statistics counted by a trigger for each row, averages as running means.
 
-DROP TRIGGER trigger_update_template_statistics ON prompt_executions;
-DROP TRIGGER trigger_update_ab_test_statistics ON prompt_executions;
+DO $$
+DECLARE
+    counted regclass;
+BEGIN
+    FOR counted IN SELECT 'prompt_executions'::regclass UNION SELECT partition FROM table_partitions('prompt_executions') LOOP
+        EXECUTE format('DROP TRIGGER trigger_update_template_statistics ON %s', counted);
+        EXECUTE format('DROP TRIGGER trigger_update_ab_test_statistics ON %s', counted);
+    END LOOP;
+END $$;
 
 CREATE FUNCTION usual_template_statistics() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
