@@ -10,8 +10,8 @@ from statistics import median
 
 import msgspec
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Verdict
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.event.execution import EVENT_TYPE
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect

@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 from google.pubsub_v1.types import PubsubMessage
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect
 from tests.support.events import bodies, body, id_of

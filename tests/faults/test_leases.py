@@ -8,7 +8,8 @@ import pytest
 from google.pubsub_v1 import PublisherClient as GapicPublisherClient
 from google.pubsub_v1.types import PubsubMessage
 
-from prompt_worker.consuming.subscription import Message, Subscription, open_client
+from prompt_worker.consuming.message import Message
+from prompt_worker.consuming.pull.subscription import Subscription, open_client
 from prompt_worker.local.servers.postgres import Postgres
 from tests.support.events import bodies
 from tests.support.pipeline import Pipeline, wait_until

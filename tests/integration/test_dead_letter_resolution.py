@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg2
 import pytest
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Verdict
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.executions.writer import ExecutionWriter
 from tests.support.deadletters import GUARDRAILS, Letters, letter, made
 from tests.support.events import body, id_of

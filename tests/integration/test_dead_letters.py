@@ -8,9 +8,10 @@ import pytest
 from google.api_core.exceptions import NotFound
 from google.pubsub_v1.types import PubsubMessage
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Rejected
+from prompt_worker.consuming.pull.subscription import Subscription
 from prompt_worker.consuming.rejection import DeadLetterTopic
-from prompt_worker.consuming.subscription import Message, Subscription
 from tests.support.events import body
 from tests.support.pipeline import Pipeline, wait_until
 

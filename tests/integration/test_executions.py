@@ -13,8 +13,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect

@@ -21,8 +21,8 @@ from prompt_schema.errors import MigrationError
 from prompt_schema.migrate import MIGRATIONS, migrate, read
 from prompt_schema.statistics import recount
 from prompt_schema.verify import verify
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Verdict
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.uuid7 import uuid7

@@ -19,8 +19,8 @@ from prompt_schema.partitions import AHEAD, make_month, make_partitions, months_
 from prompt_schema.statistics import recount
 from prompt_schema.verify import verify
 from prompt_worker.commands.cli import main
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Verdict
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.uuid7 import uuid7
 from tests.support.events import body

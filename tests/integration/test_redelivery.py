@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from google.cloud.pubsub_v1 import SubscriberClient
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Verdict
-from prompt_worker.consuming.subscription import Message, Subscription
+from prompt_worker.consuming.pull.subscription import Subscription
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect
 from tests.support.events import bodies

@@ -14,8 +14,8 @@ from sqlalchemy import Engine, event
 from prompt_schema.errors import MigrationError
 from prompt_schema.migrate import migrate, plan
 from prompt_schema.verify import verify
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Verdict
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.doctor.database import examine_database
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.local.servers.postgres import Postgres

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.executions import templates
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.postgres.engine import connect

@@ -11,8 +11,8 @@ from queries import rows, scalar
 from prompt_schema.migrate import migrate
 from prompt_schema.statistics import recount
 from prompt_schema.verify import verify
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Verdict
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.platform.postgres.engine import connect

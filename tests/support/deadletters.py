@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.deadletters.store import DeadLetterStore
 from prompt_worker.platform.postgres.engine import connect
 

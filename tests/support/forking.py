@@ -20,7 +20,7 @@ from tests.support.worker_process import PATIENCE
 # Its first process imports and forks; each fork becomes `prompt-worker` with arguments, files and settings of its own.
 PROGRAM = """
 import io, json, os, sys
-import prompt_worker.consuming.pull, prompt_worker.consuming.push.serve, prompt_worker.deadletters.store
+import prompt_worker.consuming.pull.run, prompt_worker.consuming.push.serve, prompt_worker.deadletters.store
 import prompt_worker.executions.writer, prompt_worker.guardrails.recording.handler
 from prompt_worker.commands.cli import main
 

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from google.pubsub_v1.types import PubsubMessage
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.guardrails.finding import HashKey
 from prompt_worker.guardrails.recording.alerts import AlertTopic
 from prompt_worker.guardrails.recording.handler import GuardrailHandler

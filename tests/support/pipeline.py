@@ -16,7 +16,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.pubsub_v1 import PublisherClient as GapicPublisherClient
 from google.pubsub_v1.types import PubsubMessage, ReceivedMessage, Subscription
 
-from prompt_worker.consuming.subscription import open_client
+from prompt_worker.consuming.pull.subscription import open_client
 from prompt_worker.platform.pubsub.limits import REQUEST_MESSAGES
 from prompt_worker.platform.pubsub.reconciling import reconcile
 from prompt_worker.platform.pubsub.topic import REQUEST_BYTES

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Verdict
-from prompt_worker.consuming.subscription import Message, Subscription
+from prompt_worker.consuming.pull.subscription import Subscription
 from prompt_worker.deadletters.store import DeadLetterStore
 from prompt_worker.event.execution import EVENT_TYPE
 from prompt_worker.platform.postgres.engine import connect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prompt_worker.consuming.batch import Batch, Limits
-from prompt_worker.consuming.subscription import Message
+from prompt_worker.consuming.message import Message
 
 LIMITS = Limits(messages=3, bytes=100, seconds=0.5)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prompt_worker.consuming.window import Window
+from prompt_worker.consuming.pull.window import Window
 from prompt_worker.platform.pubsub.limits import MESSAGE_BYTES
 
 LIMIT = 32_000_000

@@ -9,7 +9,7 @@ from uuid import RFC_4122, UUID
 
 import pytest
 
-from prompt_worker.consuming.subscription import Message
+from prompt_worker.consuming.message import Message
 from prompt_worker.deadletters.reading import (
     Payload,
     attributes_json,

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from prompt_worker.consuming.subscription import Message
+from prompt_worker.consuming.message import Message
 from prompt_worker.deadletters.filters import DeadLetteredBy
 from prompt_worker.event.execution import COUNT_LIMIT, EARLIEST, LATEST_AHEAD
 from prompt_worker.event.unstorable import replace_unstorable

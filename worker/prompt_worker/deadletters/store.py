@@ -19,9 +19,9 @@ import psycopg2
 from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Verdict
 from prompt_worker.consuming.settling import Repeats, settle
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.deadletters.filters import WorkerName
 from prompt_worker.deadletters.reading import (
     attributes_json,

@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     exit_while_starting()
-    from prompt_worker.consuming.pull import run
+    from prompt_worker.consuming.pull.run import run
     from prompt_worker.platform.telemetry import configure_logs
 
     configure_logs(options.log_level)

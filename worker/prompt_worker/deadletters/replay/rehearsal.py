@@ -15,8 +15,8 @@ from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 from tenacity import stop_after_attempt
 
+from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
-from prompt_worker.consuming.subscription import Message
 from prompt_worker.deadletters.filters import LOWEST_ID, WorkerName
 from prompt_worker.deadletters.reading import general_reason
 from prompt_worker.deadletters.replay.provenance import Provenance

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from google.cloud.pubsub_v1 import PublisherClient
 
 from prompt_worker.consuming.folding import folding
-from prompt_worker.consuming.subscription import Subscription, open_client
+from prompt_worker.consuming.pull.subscription import Subscription, open_client
 from prompt_worker.consuming.work import Parts, Work, make_consumer
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect

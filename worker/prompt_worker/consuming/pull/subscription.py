@@ -24,14 +24,12 @@ from google.pubsub_v1 import types
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from prompt_worker.consuming.leases import Leases
 from prompt_worker.consuming.message import LARGE, Message, copy, size_of
-from prompt_worker.consuming.window import Window
+from prompt_worker.consuming.pull.leases import Leases
+from prompt_worker.consuming.pull.window import Window
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.pubsub.limits import PULL_MESSAGES, SETTLE_ACK_IDS
-
-__all__ = ["Message", "Subscription", "open_client"]
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Pull: messages are asked for while what they bring has room, leased, and acknowledged once they are settled."""
