@@ -17,8 +17,8 @@ from tests.support.pipeline import Pipeline, wait_until
 # Seconds, the least that Pub/Sub accepts.
 ACK_DEADLINE = 10
 WORKER = f"""
-import sys, prompt_worker.consuming.pull
-prompt_worker.consuming.pull.ACK_DEADLINE = {ACK_DEADLINE}
+import sys, prompt_worker.consuming.pull.run
+prompt_worker.consuming.pull.run.ACK_DEADLINE = {ACK_DEADLINE}
 from prompt_worker.commands.cli import main
 sys.exit(main(["run", "executions"]))
 """
