@@ -104,7 +104,7 @@ def test_gate_counts_what_fails_and_shows_what_differs() -> None:
         executed({"question": "all"}, "Hi"),
         executed({"quest": "x"}),
     ]
-    steps = gate.renderings(candidate, PRODUCTION, real)
+    steps = gate.renderings(candidate, [*PRODUCTION, candidate], real)
     (failed,) = gate.failures(real, steps)
     assert (
         failed.message
@@ -122,10 +122,5 @@ def test_gate_counts_what_fails_and_shows_what_differs() -> None:
 def test_input_that_costs_too_much_fails_alone() -> None:
     candidate = stored("hints", "{% for a in range(n) %}{% for b in range(n) %}x{% endfor %}{% endfor %}", 2)
     real = [executed({"n": 1}), executed({"n": 9999}), executed({"n": 2})]
-    steps = gate.renderings(candidate, [], real)
+    steps = gate.renderings(candidate, [candidate], real)
     assert [step.message is None for step in steps] == [True, False, True]
-
-
-def test_masked_value_keeps_its_shape_and_nothing_else() -> None:
-    value = {"a": "Ada", "n": 42, "l": ["x", None, True, {"b": 1.5}]}
-    assert gate.masked(value) == {"a": "xxx", "n": 1, "l": ["x", None, True, {"b": 1}]}

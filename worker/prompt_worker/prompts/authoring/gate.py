@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -63,8 +62,7 @@ class Noticed(msgspec.Struct, frozen=True):
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """What was found of one content, by its hash and those of all that it includes.
 
-    `shown`: whether the texts may be shown to whoever asked; else `differing` is empty. `unchecked`: why no
-    guardrail was asked.
+    `shown`: whether it is of what users wrote, and not of its shape alone. `unchecked`: why no guardrail was asked.
     """
 
     name: str
@@ -97,12 +95,14 @@ class Texts(msgspec.Struct, frozen=True):
     after: str
 
 
-def renderings(candidate: Stored, others: Iterable[Stored], executed: Sequence[Executed]) -> list[Step]:
-    """What rendering over each of them gives, in their order. Raises `ConfinedError`."""
-    versions = [each for each in others if (each.name, each.version) != (candidate.name, candidate.version)]
+def renderings(candidate: Stored, versions: Iterable[Stored], executed: Sequence[Executed]) -> list[Step]:
+    """What rendering over each of them gives, in their order. `versions` has the candidate, and what it includes.
+
+    Raises `ConfinedError`.
+    """
     inputs = [Input(each.variables, each.language) for each in executed]
     key = Key(candidate.name, candidate.version)
-    return list(confined(Job([*versions, candidate], [key], inputs))) if inputs else []
+    return list(confined(Job(list(versions), [key], inputs))) if inputs else []
 
 
 def failures(executed: Sequence[Executed], steps: Sequence[Step]) -> list[Failed]:
@@ -143,19 +143,3 @@ def differing(rendered: Iterable[Texts]) -> list[Differing]:
             lines = list(text_difference(each.before, each.after))
             found.append(Differing(each.execution.id, each.execution.version, lines))
     return found
-
-
-def masked(value: Any) -> Any:
-    """The shape of a value: texts of the same length, numbers that say nothing, names as they are."""
-    match value:
-        case str():
-            return "x" * len(value)
-        case bool() | None:
-            return value
-        case int() | float():
-            return 1
-        case list():
-            return [masked(item) for item in value]
-        case dict():
-            return {key: masked(item) for key, item in value.items()}
-    return value

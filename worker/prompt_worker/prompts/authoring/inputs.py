@@ -1,4 +1,4 @@
-"""What a prompt was really given: the variables of its last executions, or only their shape."""
+"""What a prompt was really given: the variables of its last executions; for whoever may not read texts, their shape."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from psycopg2.extensions import cursor
 from prompt_worker.platform.postgres.statements import statement
 
 _REAL = statement(__name__, "real_inputs")
+_MASKED = (
+    "SELECT execution::text, version, input_variables, repeat('x', rendered_length), language "
+    "FROM masked_prompt_inputs(%(name)s, %(limit)s)"
+)
 _MAY_READ = (
     "SELECT has_column_privilege('prompt_executions', 'input_variables', 'SELECT') "
     "AND has_column_privilege('prompt_executions', 'rendered_prompt', 'SELECT')"
@@ -27,14 +31,16 @@ class Executed(msgspec.Struct, frozen=True):
     language: str | None
 
 
-def may_read_texts(cursor: cursor) -> bool:
-    """Whether this login may see what users wrote."""
+class Inputs(msgspec.Struct, frozen=True):
+    """`shown`: whether they are as users wrote them. Else each text has as many letters `x`, each number is 1."""
+
+    executed: list[Executed]
+    shown: bool
+
+
+def read_inputs(name: str, limit: int, cursor: cursor) -> Inputs:
+    """The last `limit` executions of any version of a prompt, the newest first."""
     cursor.execute(_MAY_READ)
-    ((may,),) = cursor.fetchall()
-    return bool(may)
-
-
-def read_inputs(cursor: cursor, name: str, limit: int) -> list[Executed]:
-    """The last `limit` of any version, the newest first."""
-    cursor.execute(_REAL, {"name": name, "limit": limit})
-    return [Executed(UUID(id_), *rest) for id_, *rest in cursor]
+    ((shown,),) = cursor.fetchall()
+    cursor.execute(_REAL if shown else _MASKED, {"name": name, "limit": limit})
+    return Inputs([Executed(UUID(id_), *rest) for id_, *rest in cursor], shown)

@@ -24,7 +24,7 @@ from prompt_worker.prompts.errors import short
 from prompt_worker.prompts.version import Stored
 
 _INSERT = statement(__name__, "insert_version")
-_TRANSLATION = "INSERT INTO prompt_translations (template_id, language, template_text, messages) VALUES (%s, %s, %s, %s::jsonb)"
+_TRANSLATION = statement(__name__, "insert_translation")
 _HASH = "SELECT content_sha256 FROM prompt_templates WHERE id = %s"
 
 
