@@ -19,14 +19,17 @@ from prompt_worker.prompts.authoring.stored import Head, Version, find_version, 
 from prompt_worker.prompts.errors import short
 
 _ACTIVATE = statement(__name__, "activate")
-_NOW = "SELECT clock_timestamp(), revision FROM prompt_registry"
+_SINCE = (
+    "SELECT coalesce((SELECT max(h.at) FROM prompt_history h WHERE h.kind = 'template' AND h.subject = %s "
+    "AND h.version = %s AND h.action = 'activated'), r.changed_at), r.revision FROM prompt_registry r"
+)
 _PINNED = re.compile(r"(?P<name>.+)@(?P<version>[1-9][0-9]{0,8})", re.DOTALL)
 
 
 class Activated(msgspec.Struct, frozen=True):
     """`before`: the version that it replaced, None for none; itself where it was active already.
 
-    `at`: when, by the clock of the database.
+    `at`: since when, by the clock of the database.
     """
 
     name: str
@@ -67,7 +70,7 @@ def _activate(cursor: cursor, version: Version, included: Mapping[str, str], by:
             raise _why_not(cursor, version)
         # From here on no other release commits before this one.
         _check_included(cursor, version, included)
-    cursor.execute(_NOW)
+    cursor.execute(_SINCE, (version.name, version.version))
     ((at, revision),) = cursor.fetchall()
     return Activated(version.name, version.version, before, at, revision)
 

@@ -14,6 +14,7 @@ import msgspec
 
 from prompt_worker.prompts.errors import Fault, PromptError, TemplateFaultError
 from prompt_worker.prompts.folder.child import EXPENSIVE, limit_memory, limited, trial_fault
+from prompt_worker.prompts.languages import chain
 from prompt_worker.prompts.prompt import Prompt
 from prompt_worker.prompts.snapshot import Resolver
 from prompt_worker.prompts.version import CompiledVersion, Stored
@@ -112,12 +113,18 @@ def _rendered(start: int, inputs: list[Input], compiled: CompiledVersion) -> Ite
     for at, given in enumerate(inputs[start:], start):
         yield Step(at, "begun")
         with limited():
-            prompt = compiled.in_language(given.language, pinned=False)
-            step = _rendering(at, prompt, given.variables)
+            step = _rendering(at, _in_language(compiled, given.language), given.variables)
         left -= step.length
         if left < 0:
             step.text = None
         yield step
+
+
+def _in_language(compiled: CompiledVersion, language: str | None) -> Prompt:
+    """As a service serves it to whoever asks for this language."""
+    prompts = {prompt.language and prompt.language.lower(): prompt for prompt in compiled.prompts()}
+    found = (prompts[each] for each in chain(language or "") if each in prompts)
+    return next(found, prompts[None])
 
 
 def _rendering(at: int, prompt: Prompt, variables: Any) -> Step:
