@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.support.authoring import Desk
@@ -27,14 +25,6 @@ FAULTY = FIRST.replace("required = false", "required = true").replace(
     "{{ question }}", "{{ question }} ({{ grade }})"
 )
 FIXED = FIRST.replace("{{ question }}", "{{ question }}{% if grade %} ({{ grade }}){% endif %}")
-
-
-@pytest.fixture
-def desk(
-    database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Desk:
-    monkeypatch.setenv("DATABASE_URL", database)
-    return Desk(database, tmp_path, capsys)
 
 
 def test_story_of_a_prompt(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

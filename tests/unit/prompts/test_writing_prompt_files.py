@@ -56,7 +56,6 @@ def test_odd_text_reads_back_in_every_place(text: str) -> None:
         {"output_schema": {}},
         {"output_schema": {"type": "object", "default": None}},
         {"model_config": {"temperature": 0.2, "n": 10**30, "e": 1e300, "stop": [[], {}]}},
-        {"messages": ()},
         {
             "translations": {"de": (Message(role="user", content="Hallo"),)},
             "messages": (Message(role="user", content="Hi"),),
@@ -91,6 +90,11 @@ def test_simple_file_looks_as_a_person_writes_it() -> None:
 def test_content_that_no_file_holds_is_an_error() -> None:
     with pytest.raises(UnwritableError, match="what is read back differs"):
         write_file(Content(template_text="a\r\nb"))
+
+
+def test_chat_without_a_message_is_a_fault() -> None:
+    with pytest.raises(TemplateFaultError, match="line 2, column 1: a chat has at least one message"):
+        read_file(b"+++\nmessages = []\n+++\n")
 
 
 @pytest.mark.parametrize("text", ["'nothing'", "'[1]'", "'''\n[[[[\n'''"])

@@ -61,6 +61,9 @@ def _refused(error: psycopg2.Error, role: str) -> PromptError | None:
             return NotAllowedError(
                 f"this login may not do that: it needs the role {role} ('GRANT {role} TO the login' gives it)"
             )
+        # What a trigger or a rule of a table refuses; the row itself is in the detail.
+        case errorcodes.CHECK_VIOLATION | errorcodes.UNIQUE_VIOLATION:
+            return ReleaseError(said)
         case errorcodes.STRING_DATA_RIGHT_TRUNCATION:
             return ReleaseError("a name, a label, a category or a person is longer than the database keeps")
         case str() as code if code.startswith(_OURS):

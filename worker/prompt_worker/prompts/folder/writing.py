@@ -73,8 +73,6 @@ def _front_matter(content: Content) -> Iterator[str]:
         for language, text in content.translations.items():
             plain = text if isinstance(text, str) else msgspec.to_builtins(text)
             tables.append(f"{_key(language)} = {_text(plain) if isinstance(plain, str) else _value(plain)}")
-    if content.messages == ():
-        yield "messages = []"
     yield from tables
 
 
