@@ -33,12 +33,18 @@ ODD = "[/x] naïve € \N{GRINNING FACE}"
 NO_ID = "0190b2a4-0000-7000-8000-000000000001"
 DOWN = "127.0.0.1:1"
 PROMPTS = str(REPOSITORY / "tests" / "examples" / "prompts")
+PROMPT = str(REPOSITORY / "tests" / "examples" / "prompts" / f"{SEED_TEMPLATES[0]}.prompt")
 ROLES = (
     "prompt_reader",
     "prompt_execution_worker",
     "prompt_guardrail_worker",
     "prompt_dead_letter_worker",
     "prompt_operator",
+    "prompt_viewer",
+    "prompt_editor",
+    "prompt_approver",
+    "prompt_text_reader",
+    "prompt_identity_provider",
 )
 OFFLINE = {
     "settings": ["settings"],
@@ -75,6 +81,32 @@ ON_THE_DATABASE = {
     "guardrails list": ["guardrails", "list"],
     "false-positive": ["guardrails", "false-positive", NO_ID],
     "doctor": ["doctor"],
+    "prompts list": ["prompts", "list"],
+    "prompts list --json": ["prompts", "list", "--json"],
+    "prompts show": ["prompts", "show", ODD],
+    "prompts show --json": ["prompts", "show", ODD, "--json"],
+    "prompts show --file": ["prompts", "show", ODD, "--file"],
+    "prompts diff": ["prompts", "diff", ODD],
+    "prompts create": ["prompts", "create", ODD, PROMPT],
+    "prompts create -": ["prompts", "create", ODD, "-"],
+    "prompts edit": ["prompts", "edit", ODD],
+    "prompts plan": ["prompts", "plan", PROMPTS],
+    "prompts push": ["prompts", "push", PROMPTS],
+    "prompts pull": ["prompts", "pull", "FOLDER"],
+    "prompts review": ["prompts", "review", ODD, "1", "--approve"],
+    "prompts activate": ["prompts", "activate", ODD, "1", "--wait"],
+    "prompts activate --json": ["prompts", "activate", ODD, "1", "--json", "--dry-run"],
+    "prompts rollback": ["prompts", "rollback", ODD],
+    "prompts label": ["prompts", "label", ODD, "beta", "1"],
+    "prompts block": ["prompts", "block", ODD, "--reason", ODD],
+    "prompts unblock": ["prompts", "unblock", ODD],
+    "prompts history": ["prompts", "history", ODD],
+    "prompts explain": ["prompts", "explain", ODD],
+    "prompts export": ["prompts", "export"],
+    "prompts import": ["prompts", "import", "-"],
+    "prompts policy": ["prompts", "policy"],
+    "prompts policy --category": ["prompts", "policy", "--category", ODD, "--approvals", "0"],
+    "prompts new-epoch": ["prompts", "new-epoch"],
 }
 ON_BOTH = {
     "replay --yes": ["dead-letters", "replay", "--yes", "--wait", "0"],

@@ -9,7 +9,7 @@ import msgspec
 
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.prompts.authoring import gate
-from prompt_worker.prompts.authoring.acting import reading
+from prompt_worker.prompts.authoring.acting import APPROVER, reading
 from prompt_worker.prompts.authoring.checking import Checked, check_versions
 from prompt_worker.prompts.authoring.gate import Gate
 from prompt_worker.prompts.authoring.inputs import Executed, Inputs, read_inputs
@@ -66,7 +66,7 @@ def examine(session: Session, name: str, version: int, *, inputs: int = INPUTS) 
     )
     gates = []
     for each in [each for each in checked if each.error is None][: _GATES + 1]:
-        given = reading(session, partial(read_inputs, each.name, inputs))
+        given = reading(session, partial(read_inputs, each.name, inputs), role=APPROVER)
         gates.append(examination.gate(each, given, found.category if each.because is None else None))
     return Examined(found, checked, gates)
 

@@ -10,7 +10,6 @@ from psycopg2 import errorcodes
 
 from prompt_worker.prompts.errors import PromptError
 
-FROZEN, NOT_APPROVED = "PW001", "PW002"
 # Of the class that the migrations raise.
 _OURS = "PW"
 
@@ -37,6 +36,15 @@ class NotAllowedError(PromptError):
     exit_code = 69
 
 
+_KINDS: dict[str, type[PromptError]] = {
+    "PW001": FrozenError,
+    "PW002": NotApprovedError,
+    # What a trigger or a rule of a table refuses.
+    errorcodes.CHECK_VIOLATION: ReleaseError,
+    errorcodes.UNIQUE_VIOLATION: ReleaseError,
+}
+
+
 @contextmanager
 def refusals(role: str) -> Iterator[None]:
     """Turns what the database refuses into these errors; `role` is what the work needs. Others pass."""
@@ -50,22 +58,15 @@ def refusals(role: str) -> Iterator[None]:
 
 
 def _refused(error: psycopg2.Error, role: str) -> PromptError | None:
-    # Of our own functions: it quotes names and numbers, no text of a prompt.
+    # Of our own functions and tables: it quotes names and numbers; a row itself would be in the detail.
     said = ". ".join(filter(None, (error.diag.message_primary, error.diag.message_hint)))
-    match error.pgcode:
-        case "PW001":
-            return FrozenError(said)
-        case "PW002":
-            return NotApprovedError(said)
-        case errorcodes.INSUFFICIENT_PRIVILEGE:
-            return NotAllowedError(
-                f"this login may not do that: it needs the role {role} ('GRANT {role} TO the login' gives it)"
-            )
-        # What a trigger or a rule of a table refuses; the row itself is in the detail.
-        case errorcodes.CHECK_VIOLATION | errorcodes.UNIQUE_VIOLATION:
-            return ReleaseError(said)
-        case errorcodes.STRING_DATA_RIGHT_TRUNCATION:
-            return ReleaseError("a name, a label, a category or a person is longer than the database keeps")
-        case str() as code if code.startswith(_OURS):
-            return ReleaseError(said)
-    return None
+    code = error.pgcode or ""
+    if code == errorcodes.INSUFFICIENT_PRIVILEGE:
+        return NotAllowedError(
+            f"this login may not do that: it needs the role {role} ('GRANT {role} TO the login' gives it)"
+        )
+    if code == errorcodes.STRING_DATA_RIGHT_TRUNCATION:
+        return ReleaseError("a name, a label, a category or a person is longer than the database keeps")
+    if code in _KINDS:
+        return _KINDS[code](said)
+    return ReleaseError(said) if code.startswith(_OURS) else None
