@@ -137,10 +137,7 @@ class Owner:
 
     def activate(self, name: str, number: int) -> None:
         self.run(
-            "UPDATE prompt_templates SET is_active = (version = %s) WHERE name = %s AND is_active <> (version = %s)",
-            number,
-            name,
-            number,
+            "UPDATE prompt_templates SET is_active = true WHERE name = %s AND version = %s", name, number
         )
 
     def label(self, name: str, label: str, number: int) -> None:

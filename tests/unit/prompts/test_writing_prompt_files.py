@@ -97,7 +97,7 @@ def test_chat_without_a_message_is_a_fault() -> None:
         read_file(b"+++\nmessages = []\n+++\n")
 
 
-@pytest.mark.parametrize("text", ["'nothing'", "'[1]'", "'''\n[[[[\n'''"])
+@pytest.mark.parametrize("text", ["'nothing'", "'[1]'", "'''\n[[[[\n'''", """'{"a": "\\ud800"}'"""])
 def test_text_that_is_no_json_is_a_fault_with_its_line(text: str) -> None:
     with pytest.raises(TemplateFaultError, match="line 3, column 1: model_config is a text"):
         read_file(f"+++\n\nmodel_config = {text}\n+++\nHi".encode())

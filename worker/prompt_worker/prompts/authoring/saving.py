@@ -20,12 +20,16 @@ from prompt_worker.prompts.authoring.refusals import ReleaseError
 from prompt_worker.prompts.authoring.stored import Head, read_heads
 from prompt_worker.prompts.authoring.surroundings import read_surroundings
 from prompt_worker.prompts.content import Content
-from prompt_worker.prompts.errors import short
+from prompt_worker.prompts.errors import PromptError, short
 from prompt_worker.prompts.version import Stored
 
 _INSERT = statement(__name__, "insert_version")
 _TRANSLATION = statement(__name__, "insert_translation")
 _HASH = "SELECT content_sha256 FROM prompt_templates WHERE id = %s"
+
+
+class UnstorableError(PromptError):
+    """A content that the database has no form for."""
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -51,7 +55,15 @@ class Proposal(msgspec.Struct, frozen=True):
 
 
 def propose(session: Session, candidates: Sequence[Candidate]) -> Proposal:
-    """Compares and checks; changes nothing. Raises `BadNameError`, `NotAllowedError`, `DeploymentError`."""
+    """Compares and checks; changes nothing.
+
+    Raises `BadNameError`, `UnstorableError`, `NotAllowedError`, `DeploymentError`.
+    """
+    for each in candidates:
+        if _has_nul([each.description, each.category, msgspec.to_builtins(each.content)]):
+            raise UnstorableError(
+                f"{short(each.name)} holds a NUL character, which the database cannot store"
+            )
     named = [msgspec.structs.replace(each, name=checked_name(each.name)) for each in candidates]
 
     def read(cursor: cursor) -> tuple[list[Head], list[Stored]]:
@@ -119,6 +131,15 @@ def _columns(planned: Planned, by: str) -> dict[str, Any]:
         "output_schema": None if content.output_schema is None else _json(content.output_schema),
         "by": by,
     }
+
+
+def _has_nul(value: Any) -> bool:
+    """Anywhere in it, also in the name of a field."""
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(map(_has_nul, (*value, *value.values())))
+    return isinstance(value, list | tuple) and any(map(_has_nul, value))
 
 
 def _json(value: Any) -> str:

@@ -158,7 +158,10 @@ def _json(written: str, key: str, given: Any, kind: Any) -> Any:
     if not isinstance(given, str):
         return given
     try:
-        return msgspec.convert(json.loads(given), kind)
+        value = json.loads(given)
+        # Halves of a character are none.
+        json.dumps(value, ensure_ascii=False).encode()
+        return msgspec.convert(value, kind)
     except (ValueError, RecursionError):
         raise _fault(f"{key} is a text, and not one that is the JSON of it", *_place(written, key)) from None
 
