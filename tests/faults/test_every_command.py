@@ -91,6 +91,7 @@ ON_THE_DATABASE = {
     "prompts show --json": ["prompts", "show", ODD, "--json"],
     "prompts show --file": ["prompts", "show", ODD, "--file"],
     "prompts diff": ["prompts", "diff", ODD],
+    "prompts render of the registry": ["prompts", "render", ODD],
     "prompts create": ["prompts", "create", ODD, PROMPT],
     "prompts create -": ["prompts", "create", ODD, "-"],
     "prompts edit": ["prompts", "edit", ODD],

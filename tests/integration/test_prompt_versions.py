@@ -286,3 +286,22 @@ def test_row_that_was_written_by_hand_is_listed_and_explained(desk: Desk) -> Non
     assert "refused  odd" in desk("pull", str(desk.folder / "pulled"), code=1)
     assert desk("show", "null").startswith("null, version 1")
     desk("activate", "null", "1")
+
+
+def test_version_of_the_registry_is_rendered_byte_for_byte(desk: Desk) -> None:
+    desk.release("tone", "Be {{ mood }}.\n")
+    desk.release("fragments/deep", "{% include 'tone' %}")
+    desk.release("hints", "{% include 'fragments/deep' %}{{ q }}\n\n")
+    desk.create("hints", "{% include 'fragments/deep@1' %} new {{ q }}")
+    given = ("--var", "mood=kind", "--var", "q={{ x }} 3 < 4")
+    assert desk("render", "hints", *given) == "Be kind.\n{{ x }} 3 < 4\n\n"
+    assert desk("render", "hints", "--version", "2", *given) == "Be kind.\n new {{ x }} 3 < 4"
+    assert "missing: mood, q" in desk("render", "hints", code=64)
+    desk.create("chat", CHAT)
+    assert '"Frage: Warum?"' in desk("render", "chat", "--language", "de-AT", "--var", "question=Warum?")
+    assert "no prompt is named none" in desk("render", "none", code=66)
+
+
+@pytest.mark.parametrize("part", ["description = 'x'\n+++\na\0b", 'description = "x\\u0000"\n+++\na'])
+def test_nul_character_is_refused_with_a_sentence(desk: Desk, part: str) -> None:
+    assert "NUL" in desk("create", "a", desk.file(f"+++\n{part}"), code=65)
