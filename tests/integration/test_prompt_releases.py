@@ -232,7 +232,7 @@ def test_gate_compares_masked_texts_with_what_is_in_production(
     shown = desk("activate", "a", "2")
     assert f"-Hi {'x' * len(SECRET)}" in shown
     assert f"+Hello {'x' * len(SECRET)}" in shown
-    assert "length +3 to +3 characters" in shown
+    assert "each +3 characters: about +1 tokens" in shown
 
 
 def test_rollback_goes_back_and_further_back(desk: Desk) -> None:
@@ -266,11 +266,25 @@ def test_wait_names_the_services_that_do_not_follow(desk: Desk) -> None:
     desk.executed("a", 1, {}, service="tutor", selection="pinned")
     waited = desk("activate", "a", "2", "--inputs", "0", "--wait", "--timeout", "0.1", code=1)
     assert "tutor serves version 2" in waited
-    assert "video still serves version 1" in waited
+    assert "video still serves a@1 as it was" in waited
     assert "(a service without a name) has published nothing since" in waited
     assert "2 services do not serve version 2 yet" in waited
     (_, progress) = desk.objects("rollback", "a", "--wait", "--timeout", "0.1", code=1)
     assert {each["name"] for each in progress["left"]} == {"tutor", "video", None}
+
+
+def test_wait_for_a_fragment_watches_what_includes_it(desk: Desk) -> None:
+    desk.release("tone", "Be kind.")
+    desk.release("hints", "{% include 'tone' %}")
+    ((before,),) = desk.query("SELECT revision FROM prompt_registry")
+    desk.executed("hints", 1, {}, "Be kind.", revision=before)
+    desk.release("tone", "Be brief.")
+    waited = ("activate", "tone", "2", "--inputs", "0", "--wait", "--timeout", "0.1")
+    assert "tutor has published nothing since" in desk(*waited, code=1)
+    desk.executed("hints", 1, {}, "Be kind.", revision=before)
+    assert "tutor still serves hints@1 as it was" in desk(*waited, code=1)
+    desk.executed("hints", 1, {}, "Be brief.", service="video", revision=before + 2)
+    assert "video serves version 2" in desk(*waited, code=1)
 
 
 def test_wait_for_a_prompt_that_nobody_uses_ends_at_once(desk: Desk) -> None:

@@ -82,17 +82,19 @@ class Desk:
         *,
         service: str | None = "tutor",
         selection: str | None = "production",
+        revision: int | None = None,
     ) -> None:
         """As if a service had just executed it."""
         self.query(
             "INSERT INTO prompt_executions (id, template_id, template_name, template_version, input_variables, "
-            "rendered_prompt, status, executed_at, service, selection) "
-            "SELECT uuid_v7(), id, name, version, %s, %s, 'success', clock_timestamp(), %s, %s "
+            "rendered_prompt, status, executed_at, service, selection, registry_revision) "
+            "SELECT uuid_v7(), id, name, version, %s, %s, 'success', clock_timestamp(), %s, %s, %s "
             "FROM prompt_templates WHERE name = %s AND version = %s",
             json.dumps(variables),
             rendered,
             service,
             selection,
+            revision,
             name,
             version,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -41,7 +41,7 @@ def check_versions(candidates: Sequence[Stored], others: Iterable[Stored]) -> li
         if each.is_active and each.name in active:
             found[key] = msgspec.structs.replace(each, is_active=False)
     found |= {(each.name, each.version): each for each in candidates}
-    because = dict(_affected(active, [each for each in found.values() if each.is_active]))
+    because = including(active, found.values())
     affected = [each for each in found.values() if each.is_active and each.name in because]
     tried = [*candidates, *affected]
     job = Job(list(found.values()), [Key(each.name, each.version) for each in tried])
@@ -65,17 +65,18 @@ def references(content: Content) -> frozenset[str]:
     return frozenset(found[1] or found[2] for part in contents for found in _INCLUDE.finditer(part))
 
 
-def _affected(changed: set[str], versions: Iterable[Stored]) -> Iterator[tuple[str, str]]:
-    """The names of those that include one of `changed`, also through others, each with what it includes."""
-    including: dict[str, list[str]] = {}
+def including(names: set[str], versions: Iterable[Stored]) -> dict[str, str]:
+    """The names of those in production that include one of `names`, also through others, each with what it includes."""
+    includers: dict[str, list[str]] = {}
     for each in versions:
-        for reference in references(each.content):
-            including.setdefault(reference, []).append(each.name)
-    seen, waiting = set(changed), list(changed)
+        for reference in references(each.content) if each.is_active else ():
+            includers.setdefault(reference, []).append(each.name)
+    found: dict[str, str] = {}
+    waiting = list(names)
     while waiting:
         fragment = waiting.pop()
-        for name in including.get(fragment, ()):
-            if name not in seen:
-                seen.add(name)
+        for name in includers.get(fragment, ()):
+            if name not in found and name not in names:
+                found[name] = fragment
                 waiting.append(name)
-                yield name, fragment
+    return found

@@ -14,6 +14,8 @@ from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.prompts.authoring.acting import reading
 from prompt_worker.prompts.authoring.activating import Activated
+from prompt_worker.prompts.authoring.checking import including
+from prompt_worker.prompts.authoring.surroundings import read_surroundings
 
 _SERVICES = statement(__name__, "services")
 _SPREAD = statement(__name__, "spread")
@@ -24,15 +26,16 @@ QUIET = timedelta(seconds=10)
 
 
 class Follower(msgspec.Struct, frozen=True):
-    """A service, and when it served the released version and another one last, since the release.
+    """A service, and when it last served what was released and something else, since the release.
 
-    `name` is None for those that do not name themselves; `other` is the other version.
+    `name` is None for those that do not name themselves; `other` is the ref of what else. A fragment is served by the
+    prompts that include it: these are then named, and served as they were before.
     """
 
     name: str | None
     followed_at: datetime | None
     other_at: datetime | None
-    other: int | None
+    other: str | None
 
     def follows(self, now: datetime) -> bool:
         """Whether all of it serves the released version."""
@@ -66,10 +69,11 @@ def watch(
 
     Raises `NotAllowedError`, `DeploymentError`.
     """
-    expected = reading(session, partial(_services, released.name, released.at - _KNOWN))
+    names = reading(session, partial(_names, released.name))
+    expected = reading(session, partial(_services, names, released.at - _KNOWN))
     end = clock() + timeout
     while True:
-        progress = reading(session, partial(_progress, released, expected))
+        progress = reading(session, partial(_progress, released, names, expected))
         yield progress
         left = end - clock()
         if progress.is_everywhere or left <= 0:
@@ -77,13 +81,27 @@ def watch(
         sleep(min(every, left))
 
 
-def _services(name: str, since: datetime, cursor: cursor) -> set[str | None]:
-    cursor.execute(_SERVICES, {"name": name, "since": since})
+def _names(name: str, cursor: cursor) -> list[str]:
+    """It, and all that is in production and includes it."""
+    return [name, *including({name}, read_surroundings(cursor))]
+
+
+def _services(names: list[str], since: datetime, cursor: cursor) -> set[str | None]:
+    cursor.execute(_SERVICES, {"names": names, "since": since})
     return {service for (service,) in cursor}
 
 
-def _progress(released: Activated, expected: set[str | None], cursor: cursor) -> Progress:
-    cursor.execute(_SPREAD, {"name": released.name, "version": released.version, "since": released.at})
+def _progress(released: Activated, names: list[str], expected: set[str | None], cursor: cursor) -> Progress:
+    cursor.execute(
+        _SPREAD,
+        {
+            "name": released.name,
+            "names": names,
+            "version": released.version,
+            "revision": released.revision,
+            "since": released.at,
+        },
+    )
     seen = {row[0]: Follower(*row) for row in cursor}
     cursor.execute("SELECT clock_timestamp()")
     ((now,),) = cursor.fetchall()

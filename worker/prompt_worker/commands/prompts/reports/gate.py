@@ -66,6 +66,8 @@ def _print_gate(console: Console, gate: Gate) -> None:
 
 def _longer(spread: Spread) -> str:
     tokens = f"about {spread.tokens:+,} tokens" if spread.tokens else "about as many tokens"
+    if spread.least == spread.most:
+        return f"each {spread.most:+,} characters: {tokens}"
     return (
         f"length {spread.least:+,} to {spread.most:+,} characters, {spread.median:+,} in the middle: {tokens}"
     )

@@ -66,7 +66,7 @@ def _print_end(console: Console, progress: Progress, version: int) -> None:
         console.print(Text(f"  {_name(each)} {_state(each)}", "yellow"))
     if not progress.following and not progress.left:
         console.print(
-            "no service has published this prompt in the last 24 hours: there is nobody to wait for"
+            "no service has published it, or what includes it, in the last 24 hours: there is nobody to wait for"
         )
     elif progress.is_everywhere:
         console.print(f"version {version} is served everywhere")
@@ -80,5 +80,5 @@ def _name(each: Follower) -> str:
 
 def _state(each: Follower) -> str:
     if each.other is not None and each.other_at is not None:
-        return f"still serves version {each.other}, last at {printable_time(each.other_at)}"
+        return f"still serves {printable(each.other)} as it was, last at {printable_time(each.other_at)}"
     return "has published nothing since"
