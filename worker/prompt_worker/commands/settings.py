@@ -55,6 +55,7 @@ def groups() -> Iterator[Group]:
     from prompt_worker.platform.pubsub.topology import Names
     from prompt_worker.platform.telemetry.export import TelemetrySettings
     from prompt_worker.platform.telemetry.logs import LogSettings
+    from prompt_worker.prompts.settings import PromptSettings
 
     pubsub = "topics, run, serve, dead-letters replay, seek, snapshot, doctor"
     database = (
@@ -65,6 +66,7 @@ def groups() -> Iterator[Group]:
     yield _group(settings.PubSubSettings, pubsub)
     yield _group(Names, pubsub)
     yield _group(settings.PublisherSettings, "publish, and every service that has a `Publisher`")
+    yield _group(PromptSettings, "every service that has a `PromptTemplateService`")
     yield _group(settings.ConsumerSettings, "run, serve")
     yield _group(settings.ProbeSettings, "run, serve")
     yield _group(PushSettings, "serve")
