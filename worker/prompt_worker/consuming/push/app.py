@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, MutableMapping
-from typing import Any
+from collections.abc import Mapping
 
 from prompt_worker.consuming.push import answers
-from prompt_worker.consuming.push.answers import Answer, Receive, Send
 from prompt_worker.consuming.push.envelope import NotAnEnvelopeError, PushedMessage, read_envelope
 from prompt_worker.consuming.push.inbox import Inbox
-from prompt_worker.consuming.push.keys import KeysUnavailableError
 from prompt_worker.consuming.push.refusals import Refusals, RefusedError
 from prompt_worker.consuming.push.room import Place, Room
 from prompt_worker.consuming.push.settings import PushSettings
-from prompt_worker.consuming.push.threads import in_thread
-from prompt_worker.consuming.push.tokens import Tokens, UnknownSenderError, WrongSenderError
 from prompt_worker.platform.process.pages import Page, Pages
+from prompt_worker.platform.web.answers import Answer, Receive, Scope, Send
+from prompt_worker.platform.web.keys import KeysUnavailableError
+from prompt_worker.platform.web.threads import in_thread
+from prompt_worker.platform.web.tokens import Tokens, UnknownSenderError, WrongSenderError
 
 # Once the oldest request has waited for so long, new ones are refused.
 BEHIND_SECONDS = 5.0
 # Between checks for overdue requests.
 CHECK_SECONDS = 0.5
-
-Scope = MutableMapping[str, Any]
 
 
 class App:

@@ -6,8 +6,8 @@ import logging
 import time
 from collections import Counter
 
-from prompt_worker.consuming.push.answers import Answer
 from prompt_worker.platform import telemetry
+from prompt_worker.platform.web.answers import Answer
 
 log = logging.getLogger(__name__)
 
