@@ -27,9 +27,12 @@ Counter = Literal[
     "pull_errors",
     "refused_requests",
     "settle_errors",
+    "registry_requests",
 ]
 Histogram = Literal["batch_size", "handling", "write", "end_to_end"]
-Gauge = Literal["oldest_in_hand", "messages_in_hand", "unsent_events", "spool", "months_ahead"]
+Gauge = Literal[
+    "oldest_in_hand", "messages_in_hand", "unsent_events", "spool", "months_ahead", "registry_clients"
+]
 Metric = Counter | Histogram | Gauge
 
 
@@ -61,6 +64,7 @@ ABOUT: dict[Metric, About] = {
     "settle_errors": About(
         "messages whose acknowledgement or lease extension failed", "{message}", ("code",)
     ),
+    "registry_requests": About("requests for the registry, by their answer", "{request}", ("status",)),
     "batch_size": About("messages of a batch, by why it was flushed", "{message}", ("reason",)),
     "handling": About("a batch, from collected to committed, retries included", "s", ("subscription",)),
     "write": About("a transaction, from its first statement to its commit", "s"),
@@ -78,6 +82,7 @@ ABOUT: dict[Metric, About] = {
     "unsent_events": About("events that wait in a publisher's memory", "{event}"),
     "spool": About("events that wait in a publisher's spool, on disk", "By"),
     "months_ahead": About("months to come that have a partition", "{month}", ("table",)),
+    "registry_clients": About("clients that wait for another revision of the registry", "{client}"),
 }
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21_600)
