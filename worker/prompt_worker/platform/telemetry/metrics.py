@@ -27,11 +27,19 @@ Counter = Literal[
     "pull_errors",
     "refused_requests",
     "settle_errors",
+    "prompts_served",
     "registry_requests",
 ]
 Histogram = Literal["batch_size", "handling", "write", "end_to_end"]
 Gauge = Literal[
-    "oldest_in_hand", "messages_in_hand", "unsent_events", "spool", "months_ahead", "registry_clients"
+    "oldest_in_hand",
+    "messages_in_hand",
+    "unsent_events",
+    "spool",
+    "months_ahead",
+    "prompt_registry_age",
+    "prompts_quarantined",
+    "registry_clients",
 ]
 Metric = Counter | Histogram | Gauge
 
@@ -64,6 +72,11 @@ ABOUT: dict[Metric, About] = {
     "settle_errors": About(
         "messages whose acknowledgement or lease extension failed", "{message}", ("code",)
     ),
+    "prompts_served": About(
+        "prompts that a service got, by where they come from: `live`, `disk` or `builtin`",
+        "{prompt}",
+        ("source",),
+    ),
     "registry_requests": About("requests for the registry, by their answer", "{request}", ("status",)),
     "batch_size": About("messages of a batch, by why it was flushed", "{message}", ("reason",)),
     "handling": About("a batch, from collected to committed, retries included", "s", ("subscription",)),
@@ -82,6 +95,8 @@ ABOUT: dict[Metric, About] = {
     "unsent_events": About("events that wait in a publisher's memory", "{event}"),
     "spool": About("events that wait in a publisher's spool, on disk", "By"),
     "months_ahead": About("months to come that have a partition", "{month}", ("table",)),
+    "prompt_registry_age": About("since a service or the endpoint last heard from the registry", "s"),
+    "prompts_quarantined": About("prompts that are not served as they are stored", "{prompt}"),
     "registry_clients": About("clients that wait for another revision of the registry", "{client}"),
 }
 

@@ -24,6 +24,9 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
             "`PUBSUB_EMULATOR_HOST`"
         ),
     ] = field(name="PROMPT_WORKER_REGISTRY_WITHOUT_TOKEN", default=False)
+    emulator_host: Annotated[
+        str | None, Meta(description="`HOST:PORT` of Google's emulator: this is a machine for tests")
+    ] = field(name="PUBSUB_EMULATOR_HOST", default=None)
     clients: Annotated[
         Positive,
         Meta(
