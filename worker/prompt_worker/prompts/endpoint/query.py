@@ -17,14 +17,17 @@ class BadQueryError(ValueError):
 
 
 class After(NamedTuple):
-    """The state that a client has, and for how many seconds another one may be awaited. `epoch` None: any."""
+    """The state that a client has, and for how many seconds a later one may be awaited. `epoch` None: any."""
 
     epoch: int | None
     revision: int
     wait: float
 
-    def is_at(self, epoch: int, revision: int) -> bool:
-        return revision == self.revision and self.epoch in (None, epoch)
+    def has(self, epoch: int, revision: int) -> bool:
+        """Whether that state is no news; another instance may have told the client of a later one."""
+        if self.epoch is None:
+            return revision <= self.revision
+        return (epoch, revision) <= (self.epoch, self.revision)
 
 
 def read_query(query: bytes) -> After | None:

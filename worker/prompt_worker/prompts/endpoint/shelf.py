@@ -58,16 +58,16 @@ class Shelf:
         self.edition = edition
         position = edition.position
         self._answer(
-            [waiter for waiter in self._waiters if not waiter.after.is_at(position.epoch, position.revision)]
+            [waiter for waiter in self._waiters if not waiter.after.has(position.epoch, position.revision)]
         )
 
     def is_news(self, after: After) -> bool:
         """Whether a client is to be answered now."""
         position = self.edition.position if self.edition else None
-        return self._closed or position is None or not after.is_at(position.epoch, position.revision)
+        return self._closed or position is None or not after.has(position.epoch, position.revision)
 
     async def hold(self, after: After, receive: Receive, send: Send) -> None:
-        """Until there is another edition or the time is over, which is answered, or the client has left."""
+        """Until there is a later edition or the time is over, which is answered, or the client has left."""
         waiter = Waiter(after, send)
         self._waiters.add(waiter)
         deadline = time.monotonic() + after.wait

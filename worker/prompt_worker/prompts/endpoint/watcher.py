@@ -10,7 +10,7 @@ from typing import Protocol
 
 from prompt_worker.platform.failures import DeploymentError, Failure
 from prompt_worker.prompts.endpoint.edition import Edition
-from prompt_worker.prompts.registry.document import Document, Position
+from prompt_worker.prompts.registry.document import Document, Position, check_order
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +81,9 @@ class Watcher(threading.Thread):
     def _check(self) -> None:
         document = self._source.fetch(self._position)
         if document is not None:
+            # As its clients do: a restored backup comes with a new epoch.
+            check_order(document.position, self._position)
             edition = Edition.of(document)
-            if self._position is not None and edition.position < self._position:
-                log.warning("the registry went back from %s to %s", self._position, edition.position)
             self._position = edition.position
             self._replace(edition)
             log.info(

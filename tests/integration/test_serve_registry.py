@@ -369,3 +369,18 @@ def gauge(port: int, name: str) -> float:
     _, page = probe(port, "/metrics")
     [line] = [line for line in page.splitlines() if line.startswith(f"prompt_worker_{name}{{")]
     return float(line.rsplit(" ", 1)[1])
+
+
+def test_restored_backup_is_served_once_it_has_a_new_epoch(registry: Registry, pipeline: Pipeline) -> None:
+    change(pipeline)
+    wait_until(lambda: registry.revision > 1, 10, lambda: registry.process.output)
+    before = registry.get()
+    pipeline.query("UPDATE prompt_registry SET revision = 1")
+    registry.process.wait_for(lambda process: "new-epoch" in process.output)
+    assert registry.get().body == before.body
+    pipeline.query("UPDATE prompt_registry SET epoch = epoch + 1")
+    wait_until(
+        lambda: registry.get().headers["prompt-registry-revision"].startswith("2:"),
+        30,
+        lambda: registry.process.output,
+    )
