@@ -64,3 +64,394 @@ SELECT CASE WHEN EXISTS (SELECT FROM prompt_executions)
             THEN 'record' ELSE 'enforce' END;
 
 REVOKE ALL ON prompt_registry, prompt_names, prompt_labels, prompt_history FROM PUBLIC;
+
+-- Every change by an owner begins here, before any other lock: they come one after the other, and none meets another
+-- with its locks the other way round. Writers of executions and whoever folds statistics never lock this row.
+-- The revision is counted up once in a transaction, which is what a reader sees of it.
+CREATE FUNCTION public.begin_prompt_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    changed text;
+BEGIN
+    IF TG_ARGV[0] = 'revision' THEN
+        UPDATE public.prompt_registry r
+        SET revision = r.revision + 1, changed_at = now()
+        WHERE r.changed_at <> now() OR r.xmin <> pg_current_xact_id()::xid
+        RETURNING r.epoch || ':' || r.revision INTO changed;
+        IF FOUND THEN
+            PERFORM pg_notify('prompt_registry', changed);
+        END IF;
+    ELSE
+        PERFORM FROM public.prompt_registry FOR NO KEY UPDATE;
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- The hash of a row of the history. Whatever columns are added later, it is of these.
+CREATE FUNCTION public.prompt_history_sha256(entry public.prompt_history) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT public.prompt_sha256(jsonb_build_object(
+        'id', $1.id, 'at', to_char($1.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'who', $1.who,
+        'login', $1.login, 'action', $1.action, 'kind', $1.kind, 'subject', $1.subject, 'version', $1.version,
+        'before', $1.before, 'after', $1.after, 'reason', $1.reason, 'previous_sha256', $1.previous_sha256))
+$$;
+
+CREATE FUNCTION public.record_prompt_change(
+    action text, kind text, subject text, version integer, before jsonb, after jsonb
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    entry public.prompt_history;
+BEGIN
+    SELECT r.history_sha256 INTO entry.previous_sha256 FROM public.prompt_registry r FOR NO KEY UPDATE;
+    entry.id := nextval(pg_get_serial_sequence('public.prompt_history', 'id'));
+    entry.at := clock_timestamp();
+    entry.who := public.current_prompt_actor();
+    entry.login := session_user;
+    entry.action := action;
+    entry.kind := kind;
+    entry.subject := subject;
+    entry.version := version;
+    entry.before := before;
+    entry.after := after;
+    entry.reason := nullif(current_setting('prompt_worker.reason', true), '');
+    entry.sha256 := public.prompt_history_sha256(entry);
+    INSERT INTO public.prompt_history VALUES (entry.*);
+    UPDATE public.prompt_registry SET history_sha256 = entry.sha256;
+END $$;
+
+-- What of `whole` is not in `other`.
+CREATE FUNCTION public.prompt_difference(whole jsonb, other jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(jsonb_object_agg(w.key, w.value), '{}')
+    FROM jsonb_each($1) w WHERE $2 -> w.key IS DISTINCT FROM w.value
+$$;
+
+CREATE FUNCTION public.refuse_change_of_record() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION '% is only ever added to', TG_TABLE_NAME USING ERRCODE = 'PW004';
+END $$;
+
+-- Hands out a number that no version of this name has or had. Whoever takes one at the same time waits.
+CREATE FUNCTION public.next_prompt_version(name text) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    number integer;
+BEGIN
+    PERFORM FROM public.prompt_registry FOR NO KEY UPDATE;
+    UPDATE public.prompt_names n SET next_version = n.next_version + 1 WHERE n.name = name
+    RETURNING n.next_version - 1 INTO number;
+    IF NOT FOUND THEN
+        INSERT INTO public.prompt_names (name, next_version) VALUES (name, 2);
+        number := 1;
+    END IF;
+    RETURN number;
+END $$;
+
+CREATE FUNCTION public.number_prompt_version() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NEW.version IS NULL AND NEW.name IS NOT NULL THEN
+        NEW.version := public.next_prompt_version(NEW.name);
+        RETURN NEW;
+    END IF;
+    -- One that is there is the unique key's to refuse, or ON CONFLICT's to skip.
+    IF NOT EXISTS (SELECT FROM public.prompt_templates t WHERE t.name = NEW.name AND t.version = NEW.version)
+    AND (EXISTS (
+            SELECT FROM public.prompt_history h
+            WHERE h.subject = NEW.name AND h.version = NEW.version AND h.kind = 'template' AND h.action = 'deleted')
+         OR (EXISTS (SELECT FROM public.prompt_template_names f WHERE f.name = NEW.name AND f.version = NEW.version)
+             AND (SELECT r."freeze" FROM public.prompt_registry r) = 'enforce'))
+    THEN
+        RAISE EXCEPTION 'version % of "%" is another one''s number, which is never used again', NEW.version, NEW.name
+            USING ERRCODE = 'unique_violation', HINT = 'Insert it with version NULL: it gets the next number.';
+    END IF;
+    INSERT INTO public.prompt_names (name, next_version)
+    VALUES (NEW.name, least(greatest(NEW.version, 0), 2147483646) + 1)
+    ON CONFLICT (name) DO UPDATE SET next_version = EXCLUDED.next_version
+        WHERE prompt_names.next_version < EXCLUDED.next_version;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.stamp_prompt_name() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    NEW.blocked_reason := nullif(btrim(NEW.blocked_reason, E' \t\n\r'), '');
+    IF NEW.blocked_reason IS NULL THEN
+        NEW.blocked_by := NULL;
+        NEW.blocked_at := NULL;
+    ELSIF TG_OP = 'INSERT' OR OLD.blocked_reason IS DISTINCT FROM NEW.blocked_reason THEN
+        NEW.blocked_by := public.current_prompt_actor();
+        NEW.blocked_at := now();
+    ELSE
+        NEW.blocked_by := OLD.blocked_by;
+        NEW.blocked_at := OLD.blocked_at;
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.record_prompt_name() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    old_row jsonb := '{"blocked_reason": null, "rules": [], "approvals_needed": null}';
+    new_row jsonb := old_row;
+    part record;
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        old_row := to_jsonb(OLD);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        new_row := to_jsonb(NEW);
+    END IF;
+    FOR part IN
+        SELECT * FROM (VALUES
+            ('blocked_reason', CASE WHEN new_row ->> 'blocked_reason' IS NULL THEN 'unblocked' ELSE 'blocked' END),
+            ('rules', 'rules'), ('approvals_needed', 'policy')) AS parts (field, action)
+        WHERE old_row -> field <> new_row -> field
+    LOOP
+        PERFORM public.record_prompt_change(part.action, 'name', coalesce(new_row ->> 'name', old_row ->> 'name'), NULL,
+            jsonb_build_object(part.field, old_row -> part.field),
+            jsonb_build_object(part.field, new_row -> part.field));
+    END LOOP;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.stamp_prompt_label() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- A version that does not exist is the foreign key's to refuse.
+    IF EXISTS (SELECT FROM public.prompt_templates t WHERE t.id = NEW.template_id AND t.name <> NEW.name) THEN
+        RAISE EXCEPTION 'label % of "%" names a version of another prompt', NEW.label, NEW.name
+            USING ERRCODE = 'check_violation', HINT = format('Label a version of "%s".', NEW.name);
+    END IF;
+    NEW.moved_by := public.current_prompt_actor();
+    NEW.moved_at := now();
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.record_prompt_label() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        before := jsonb_build_object('name', OLD.name, 'label', OLD.label, 'version',
+            (SELECT t.version FROM public.prompt_templates t WHERE t.id = OLD.template_id));
+    END IF;
+    IF TG_OP = 'DELETE' THEN
+        PERFORM public.record_prompt_change('unlabelled', 'label', OLD.name, (before ->> 'version')::integer, before, NULL);
+        RETURN NULL;
+    END IF;
+    after := jsonb_build_object('name', NEW.name, 'label', NEW.label, 'version',
+        (SELECT t.version FROM public.prompt_templates t WHERE t.id = NEW.template_id));
+    IF before IS DISTINCT FROM after THEN
+        PERFORM public.record_prompt_change('labelled', 'label', NEW.name, (after ->> 'version')::integer, before, after);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.record_translation() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    before jsonb;
+    after jsonb;
+    template record;
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        before := to_jsonb(OLD) - 'template_id';
+        SELECT t.name, t.version INTO template FROM public.prompt_templates t WHERE t.id = OLD.template_id;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        after := to_jsonb(NEW) - 'template_id';
+        SELECT t.name, t.version INTO template FROM public.prompt_templates t WHERE t.id = NEW.template_id;
+    END IF;
+    -- Where its version is gone, that is recorded, with its translations.
+    IF template.name IS NOT NULL AND before IS DISTINCT FROM after THEN
+        PERFORM public.record_prompt_change(
+            CASE TG_OP WHEN 'INSERT' THEN 'created' WHEN 'UPDATE' THEN 'edited' ELSE 'deleted' END,
+            'translation', template.name, template.version, before, after);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.keep_prompt_registry() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR NEW.epoch < OLD.epoch OR NEW.revision < OLD.revision THEN
+        RAISE EXCEPTION 'the registry''s row stays, and its epoch and revision only grow' USING ERRCODE = 'PW004';
+    END IF;
+    IF (NEW.epoch, NEW.registry_id) IS DISTINCT FROM (OLD.epoch, OLD.registry_id) THEN
+        NEW.changed_at := now();
+        PERFORM pg_notify('prompt_registry', NEW.epoch || ':' || NEW.revision);
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.record_prompt_registry() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    part record;
+BEGIN
+    FOR part IN
+        SELECT * FROM (VALUES
+            ('epoch', to_jsonb(OLD.epoch), to_jsonb(NEW.epoch)),
+            ('freeze', to_jsonb(OLD."freeze"), to_jsonb(NEW."freeze")),
+            ('registry_id', to_jsonb(OLD.registry_id), to_jsonb(NEW.registry_id))) AS parts (field, before, after)
+        WHERE before <> after
+    LOOP
+        PERFORM public.record_prompt_change(part.field, 'registry', 'registry', NULL,
+            jsonb_build_object(part.field, part.before), jsonb_build_object(part.field, part.after));
+    END LOOP;
+    RETURN NULL;
+END $$;
+
+-- Guardrails and experiments: what an owner sets, never a counter nor what is computed from counters.
+CREATE FUNCTION public.record_owner_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+AS $$
+#variable_conflict use_variable
+DECLARE
+    computed CONSTANT text[] := ARRAY[
+        'total_checks', 'violation_count', 'false_positive_count', 'total_executions', 'control_executions',
+        'variant_executions', 'control_metric_value', 'variant_metric_values', 'statistical_significance',
+        'updated_at', 'updated_by'];
+    before jsonb;
+    after jsonb;
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        before := to_jsonb(OLD) - computed;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        after := to_jsonb(NEW) - computed;
+    END IF;
+    IF TG_OP <> 'UPDATE' THEN
+        PERFORM public.record_prompt_change(CASE TG_OP WHEN 'INSERT' THEN 'created' ELSE 'deleted' END,
+            TG_ARGV[0], coalesce(after ->> 'name', before ->> 'name'), NULL, before, after);
+    ELSIF before <> after THEN
+        PERFORM public.record_prompt_change('edited', TG_ARGV[0], before ->> 'name', NULL,
+            public.prompt_difference(before, after), public.prompt_difference(after, before));
+    END IF;
+    RETURN NULL;
+END $$;
+
+REVOKE EXECUTE ON FUNCTION public.begin_prompt_change, public.record_prompt_change, public.next_prompt_version,
+    public.number_prompt_version, public.stamp_prompt_name, public.record_prompt_name, public.stamp_prompt_label,
+    public.record_prompt_label, public.record_translation, public.keep_prompt_registry,
+    public.record_prompt_registry, public.record_owner_change FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION public.next_prompt_version TO prompt_editor;
+
+-- The first row of the chain.
+SELECT record_prompt_change('created', 'registry', 'registry', NULL, NULL,
+    jsonb_build_object('registry_id', registry_id, 'freeze', "freeze")) FROM prompt_registry;
+
+CREATE TRIGGER trigger_keep_prompt_registry
+    BEFORE DELETE OR UPDATE OF registry_id, epoch, revision ON prompt_registry
+    FOR EACH ROW EXECUTE FUNCTION keep_prompt_registry();
+CREATE TRIGGER trigger_record_prompt_registry
+    AFTER UPDATE OF registry_id, epoch, "freeze" ON prompt_registry
+    FOR EACH ROW EXECUTE FUNCTION record_prompt_registry();
+CREATE TRIGGER trigger_refuse_change_of_history
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON prompt_history
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_record();
+
+CREATE TRIGGER trigger_begin_name_change
+    BEFORE INSERT OR DELETE OR TRUNCATE OR UPDATE OF name, blocked_reason, blocked_by, blocked_at, rules, approvals_needed
+    ON prompt_names
+    FOR EACH STATEMENT EXECUTE FUNCTION begin_prompt_change('revision');
+CREATE TRIGGER trigger_stamp_prompt_name
+    BEFORE INSERT OR UPDATE OF blocked_reason, blocked_by, blocked_at ON prompt_names
+    FOR EACH ROW EXECUTE FUNCTION stamp_prompt_name();
+CREATE TRIGGER trigger_record_prompt_name
+    AFTER INSERT OR DELETE OR UPDATE OF blocked_reason, rules, approvals_needed ON prompt_names
+    FOR EACH ROW EXECUTE FUNCTION record_prompt_name();
+
+CREATE TRIGGER trigger_begin_label_change
+    BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON prompt_labels
+    FOR EACH STATEMENT EXECUTE FUNCTION begin_prompt_change('revision');
+CREATE TRIGGER trigger_stamp_prompt_label
+    BEFORE INSERT OR UPDATE ON prompt_labels
+    FOR EACH ROW EXECUTE FUNCTION stamp_prompt_label();
+CREATE TRIGGER trigger_record_prompt_label
+    AFTER INSERT OR UPDATE OR DELETE ON prompt_labels
+    FOR EACH ROW EXECUTE FUNCTION record_prompt_label();
+
+CREATE TRIGGER trigger_begin_translation_change
+    BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON prompt_translations
+    FOR EACH STATEMENT EXECUTE FUNCTION begin_prompt_change('revision');
+CREATE TRIGGER trigger_record_translation
+    AFTER INSERT OR UPDATE OR DELETE ON prompt_translations
+    FOR EACH ROW EXECUTE FUNCTION record_translation();
+
+-- Templates. What a document of the registry holds counts its revision up; what else an owner sets is recorded.
+CREATE TRIGGER trigger_begin_template_change
+    BEFORE INSERT OR DELETE OR TRUNCATE OR UPDATE OF name, version, category, template_text, variables, messages,
+        model_config, output_schema, content_sha256, is_active, ab_test_group, traffic_percentage
+    ON prompt_templates
+    FOR EACH STATEMENT EXECUTE FUNCTION begin_prompt_change('revision');
+CREATE TRIGGER trigger_begin_template_edit
+    BEFORE UPDATE OF description, parent_version_id, author, ab_test_start_date, ab_test_end_date ON prompt_templates
+    FOR EACH STATEMENT EXECUTE FUNCTION begin_prompt_change('history');
+CREATE TRIGGER trigger_number_prompt_version
+    BEFORE INSERT ON prompt_templates
+    FOR EACH ROW EXECUTE FUNCTION number_prompt_version();
+CREATE TRIGGER trigger_renumber_prompt_version
+    BEFORE UPDATE OF name, version ON prompt_templates
+    FOR EACH ROW WHEN (OLD.name <> NEW.name OR OLD.version IS DISTINCT FROM NEW.version)
+    EXECUTE FUNCTION number_prompt_version();
+-- A text, too, is changed while no writer is between its first lock and its commit: what it executed is then seen.
+DROP TRIGGER trigger_lock_template_activation ON prompt_templates;
+CREATE TRIGGER trigger_lock_template_activation
+    BEFORE INSERT OR UPDATE OF name, version, is_active, ab_test_group, template_text, variables, messages,
+        model_config, output_schema, content_sha256
+    ON prompt_templates
+    FOR EACH STATEMENT EXECUTE FUNCTION lock_template_activation();
+
+CREATE TRIGGER trigger_begin_experiment_change
+    BEFORE INSERT OR DELETE OR TRUNCATE OR UPDATE OF name, template_name, status, control_template_id,
+        variant_template_ids, traffic_allocation, scheduled_start_date, actual_start_date, scheduled_end_date,
+        actual_end_date
+    ON ab_test_experiments
+    FOR EACH STATEMENT EXECUTE FUNCTION begin_prompt_change('revision');
+CREATE TRIGGER trigger_begin_experiment_edit
+    BEFORE UPDATE OF description, primary_metric, target_improvement_percentage, minimum_sample_size,
+        confidence_level, winner_variant, winner_declared_at, winner_declared_by, created_by
+    ON ab_test_experiments
+    FOR EACH STATEMENT EXECUTE FUNCTION begin_prompt_change('history');
+CREATE TRIGGER trigger_record_experiment
+    AFTER INSERT OR DELETE OR UPDATE OF name, template_name, status, control_template_id, variant_template_ids,
+        traffic_allocation, scheduled_start_date, actual_start_date, scheduled_end_date, actual_end_date, description,
+        primary_metric, target_improvement_percentage, minimum_sample_size, confidence_level, winner_variant,
+        winner_declared_at, winner_declared_by, created_by
+    ON ab_test_experiments
+    FOR EACH ROW EXECUTE FUNCTION record_owner_change('experiment');
+
+CREATE TRIGGER trigger_begin_guardrail_change
+    BEFORE INSERT OR DELETE OR TRUNCATE OR UPDATE OF name, description, guardrail_type, is_active, severity, action,
+        config, applies_to_templates, applies_to_categories, created_by
+    ON prompt_guardrails
+    FOR EACH STATEMENT EXECUTE FUNCTION begin_prompt_change('history');
+CREATE TRIGGER trigger_record_guardrail
+    AFTER INSERT OR DELETE OR UPDATE OF name, description, guardrail_type, is_active, severity, action, config,
+        applies_to_templates, applies_to_categories, created_by
+    ON prompt_guardrails
+    FOR EACH ROW EXECUTE FUNCTION record_owner_change('guardrail');

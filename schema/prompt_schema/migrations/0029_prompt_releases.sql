@@ -30,6 +30,368 @@ CREATE INDEX idx_prompt_cases_name ON prompt_cases (name, id);
 
 REVOKE ALL ON prompt_policies, prompt_reviews, prompt_cases FROM PUBLIC;
 
+-- All texts of a version, in which includes are looked for.
+CREATE FUNCTION public.prompt_whole_text(template uuid, template_text text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT concat_ws(E'\n', $2, string_agg(coalesce(t.template_text, public.prompt_joined_text(t.messages)), E'\n'
+                                           ORDER BY t.language COLLATE "C"))
+    FROM public.prompt_translations t WHERE t.template_id = $1
+$$;
+
+-- What a text includes, and what those include: the hash of each version by its ref "name@version". A fragment that is
+-- missing has null; so has "?", where an include is written so that its name cannot be read here.
+CREATE FUNCTION public.prompt_includes(whole_text text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    tag CONSTANT text := '\{%[^[:alnum:]_"''{}%]*include';
+    named CONSTANT text := '\{%[-+]?\s*include\s*(?:"([^"\\]+)"|''([^''\\]+)'')\s*[-+]?%\}';
+    includes jsonb := '{}';
+    texts text[] := ARRAY[whole_text];
+    reference text;
+    part text[];
+    fragment record;
+BEGIN
+    WHILE cardinality(texts) > 0 LOOP
+        IF regexp_count(texts[1], tag) <> regexp_count(texts[1], named) THEN
+            includes := includes || '{"?": null}';
+        END IF;
+        FOR part IN SELECT regexp_matches(texts[1], named, 'g') LOOP
+            reference := coalesce(part[1], part[2]);
+            SELECT t.name || '@' || t.version AS ref, t.content_sha256,
+                   public.prompt_whole_text(t.id, t.template_text) AS whole_text
+            INTO fragment
+            FROM public.prompt_templates t
+            WHERE CASE WHEN reference ~ '.@[1-9][0-9]{0,8}$' THEN
+                      t.name = substring(reference FROM '^(.+)@[0-9]+$')
+                      AND t.version = substring(reference FROM '@([0-9]+)$')::integer
+                  ELSE t.name = reference AND t.is_active AND t.ab_test_group IS NULL END;
+            IF fragment.ref IS NULL THEN
+                includes := includes || jsonb_build_object(reference, NULL);
+            ELSIF NOT includes ? fragment.ref THEN
+                includes := includes || jsonb_build_object(fragment.ref, fragment.content_sha256);
+                texts := texts || fragment.whole_text;
+            END IF;
+        END LOOP;
+        texts := texts[2:];
+    END LOOP;
+    RETURN includes;
+END $$;
+
+-- Whether this person wrote any of a version's content.
+CREATE FUNCTION public.wrote_prompt(person text, template public.prompt_templates) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT $1 IS NOT DISTINCT FROM ($2).author OR EXISTS (
+        SELECT FROM public.prompt_history h
+        WHERE h.subject = ($2).name AND h.version = ($2).version AND h.kind = 'template'
+          AND h.action IN ('created', 'edited') AND h.after ? 'content_sha256' AND h.who = $1)
+$$;
+
+-- Who approved a version as it is now, with what it includes as that is now. Of each reviewer the last word counts.
+CREATE FUNCTION public.prompt_approvals(template public.prompt_templates) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT count(*)
+    FROM (
+        SELECT DISTINCT ON (r.reviewer) r.reviewer, r.verdict, r.includes
+        FROM public.prompt_reviews r
+        WHERE r.template_id = ($1).id AND r.content_sha256 = ($1).content_sha256
+        ORDER BY r.reviewer, r.id DESC
+    ) latest
+    WHERE latest.verdict = 'approved'
+      AND NOT latest.includes ? '?'
+      AND latest.includes = public.prompt_includes(public.prompt_whole_text(($1).id, ($1).template_text))
+      AND NOT public.wrote_prompt(latest.reviewer, $1)
+$$;
+
+-- The name's own rule; else the strictest of the categories that its versions are in.
+CREATE FUNCTION public.prompt_approvals_needed(template public.prompt_templates) RETURNS integer
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(
+        (SELECT n.approvals_needed FROM public.prompt_names n WHERE n.name = ($1).name),
+        (SELECT max(p.approvals_needed) FROM public.prompt_policies p
+         WHERE p.category = ($1).category
+            OR p.category IN (SELECT t.category FROM public.prompt_templates t WHERE t.name = ($1).name)),
+        0)
+$$;
+
+-- How a version stands with its approvals: what the history says of its activation.
+CREATE FUNCTION public.prompt_release(template public.prompt_templates) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object(
+        'content_sha256', ($1).content_sha256,
+        'approvals_needed', needed,
+        'approvals', CASE WHEN needed > 0 THEN public.prompt_approvals($1) ELSE 0 END,
+        -- It was active with its approvals before, and its content is what it was.
+        'rollback', EXISTS (
+            SELECT FROM public.prompt_history h
+            WHERE h.subject = ($1).name AND h.version = ($1).version AND h.kind = 'template' AND h.action = 'activated'
+              AND h.after ->> 'content_sha256' = ($1).content_sha256
+              AND (h.after ->> 'approvals')::integer >= greatest(1, (h.after ->> 'approvals_needed')::integer)))
+    FROM public.prompt_approvals_needed($1) needed
+$$;
+
+-- For those who plan a release: approvals that it needs and has, and whether it is a rollback to an approved version.
+CREATE FUNCTION public.prompt_release_of(template uuid) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT public.prompt_release(t) FROM public.prompt_templates t WHERE t.id = $1 $$;
+
+CREATE FUNCTION public.prompt_is_released(release jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT ($1 ->> 'approvals')::integer >= ($1 ->> 'approvals_needed')::integer OR ($1 ->> 'rollback')::boolean
+$$;
+
+CREATE FUNCTION public.breaks_prompt_glass() RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$ SELECT coalesce(current_setting('prompt_worker.break_glass', true), '') = 'on' $$;
+
+CREATE FUNCTION public.require_approvals() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    release jsonb;
+BEGIN
+    IF TG_OP = 'UPDATE' AND OLD.is_active AND OLD.content_sha256 IS NOT DISTINCT FROM NEW.content_sha256 THEN
+        RETURN NEW; -- it is active already
+    END IF;
+    release := public.prompt_release(NEW);
+    IF public.prompt_is_released(release) THEN
+        RETURN NEW;
+    END IF;
+    IF NOT public.breaks_prompt_glass() THEN
+        RAISE EXCEPTION 'version % of "%" needs % approvals as it is now, and has %', NEW.version, NEW.name,
+            release ->> 'approvals_needed', release ->> 'approvals' USING ERRCODE = 'PW002',
+            HINT = 'Somebody who wrote none of it has to review it, with what it includes; in an emergency an approver '
+                   'may break the glass, with a reason.';
+    END IF;
+    IF NOT pg_has_role(session_user, 'prompt_approver', 'USAGE') THEN
+        RAISE EXCEPTION 'login % may not activate without approvals', session_user
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Only logins with the role prompt_approver may.';
+    END IF;
+    IF btrim(coalesce(current_setting('prompt_worker.reason', true), '')) = '' THEN
+        RAISE EXCEPTION 'version % of "%" is not activated without approvals and without a reason', NEW.version, NEW.name
+            USING ERRCODE = 'PW002', HINT = 'SET LOCAL prompt_worker.reason.';
+    END IF;
+    RETURN NEW;
+END $$;
+
+-- Why the content of a version may not change any more; null where it may.
+CREATE FUNCTION public.prompt_frozen_because(template uuid) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE
+        WHEN t.is_active THEN 'is active'
+        WHEN EXISTS (SELECT FROM public.prompt_labels l WHERE l.template_id = t.id) THEN 'has a label'
+        WHEN EXISTS (
+            SELECT FROM public.prompt_reviews r
+            WHERE r.template_id = t.id AND r.content_sha256 = t.content_sha256 AND r.verdict = 'approved'
+              AND NOT EXISTS (SELECT FROM public.prompt_reviews later
+                              WHERE later.template_id = t.id AND later.content_sha256 = r.content_sha256
+                                AND later.reviewer = r.reviewer AND later.id > r.id AND later.verdict = 'rejected'))
+            THEN 'is approved'
+        WHEN EXISTS (SELECT FROM public.prompt_executions e WHERE e.template_id = t.id) THEN 'was executed'
+        WHEN t.deactivated_at IS NOT NULL OR EXISTS (
+            SELECT FROM public.prompt_history h
+            WHERE h.subject = t.name AND h.version = t.version AND h.action IN ('activated', 'labelled'))
+            THEN 'was served'
+    END
+    FROM public.prompt_templates t WHERE t.id = $1
+$$;
+
+CREATE FUNCTION public.refuse_frozen_prompt() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    why text;
+BEGIN
+    IF (SELECT r."freeze" FROM public.prompt_registry r) <> 'enforce' THEN
+        RETURN NEW;
+    END IF;
+    IF (OLD.name, OLD.version) IS DISTINCT FROM (NEW.name, NEW.version) THEN
+        RAISE EXCEPTION 'version % of "%" keeps its name and number', OLD.version, OLD.name
+            USING ERRCODE = 'PW001', HINT = 'Make a new version.';
+    END IF;
+    IF OLD.content_sha256 IS DISTINCT FROM NEW.content_sha256 THEN
+        why := public.prompt_frozen_because(OLD.id);
+        IF why IS NOT NULL THEN
+            RAISE EXCEPTION 'version % of "%" %: its content stays as it is', OLD.version, OLD.name, why
+                USING ERRCODE = 'PW001', HINT = 'Make a new version.';
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.stamp_prompt_review() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    reviewed public.prompt_templates;
+    includes jsonb;
+BEGIN
+    NEW.reviewer := public.current_prompt_actor();
+    NEW.login := session_user;
+    NEW.reviewed_at := now();
+    SELECT t.* INTO reviewed FROM public.prompt_templates t WHERE t.id = NEW.template_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no version with the id %', NEW.template_id USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    includes := public.prompt_includes(public.prompt_whole_text(reviewed.id, reviewed.template_text));
+    IF NEW.content_sha256 IS DISTINCT FROM reviewed.content_sha256
+    OR (NEW.includes IS DISTINCT FROM includes AND NEW.includes <> '{}') THEN
+        RAISE EXCEPTION 'version % of "%", or what it includes, is not what was reviewed', reviewed.version, reviewed.name
+            USING ERRCODE = 'PW003', HINT = 'Read it again, and review that.';
+    END IF;
+    NEW.includes := includes;
+    IF NEW.verdict = 'approved' AND public.wrote_prompt(NEW.reviewer, reviewed) THEN
+        RAISE EXCEPTION '% wrote version % of "%", and cannot approve it', NEW.reviewer, reviewed.version, reviewed.name
+            USING ERRCODE = 'PW002', HINT = 'Somebody else has to review it.';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.record_prompt_review() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM public.record_prompt_change('reviewed', 'review', t.name, t.version, NULL, jsonb_build_object(
+        'verdict', NEW.verdict, 'comment', NEW.comment, 'content_sha256', NEW.content_sha256, 'includes', NEW.includes))
+    FROM public.prompt_templates t WHERE t.id = NEW.template_id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.record_prompt_policy() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM public.record_prompt_change('policy', 'policy',
+        CASE TG_OP WHEN 'DELETE' THEN OLD.category ELSE NEW.category END, NULL,
+        CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END, CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.stamp_prompt_case() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    NEW.created_by := public.current_prompt_actor();
+    NEW.created_at := now();
+    RETURN NEW;
+END $$;
+
+-- What an owner sets of a template, without statistics.
+CREATE FUNCTION public.prompt_template_record(template public.prompt_templates) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+AS $$
+    SELECT jsonb_build_object(
+        'id', ($1).id, 'name', ($1).name, 'version', ($1).version, 'description', ($1).description,
+        'category', ($1).category, 'template_text', ($1).template_text, 'variables', ($1).variables,
+        'messages', ($1).messages, 'model_config', ($1).model_config, 'output_schema', ($1).output_schema,
+        'content_sha256', ($1).content_sha256, 'author', ($1).author, 'created_by', ($1).created_by,
+        'parent_version_id', ($1).parent_version_id, 'is_active', coalesce(($1).is_active, false),
+        'ab_test_group', ($1).ab_test_group, 'traffic_percentage', ($1).traffic_percentage,
+        'ab_test_start_date', ($1).ab_test_start_date, 'ab_test_end_date', ($1).ab_test_end_date)
+$$;
+
+CREATE FUNCTION public.record_template_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    before jsonb;
+    after jsonb;
+    release jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        PERFORM public.record_prompt_change('deleted', 'template', OLD.name, OLD.version,
+            public.prompt_template_record(OLD) || jsonb_build_object('translations', public.prompt_translations_of(OLD.id)),
+            NULL);
+        RETURN OLD;
+    END IF;
+    after := public.prompt_template_record(NEW);
+    IF TG_OP = 'INSERT' THEN
+        PERFORM public.record_prompt_change('created', 'template', NEW.name, NEW.version, NULL, after);
+        before := '{"is_active": false}';
+    ELSE
+        before := public.prompt_template_record(OLD);
+        IF before - 'is_active' <> after - 'is_active' THEN
+            PERFORM public.record_prompt_change('edited', 'template', NEW.name, NEW.version,
+                public.prompt_difference(before - 'is_active', after),
+                public.prompt_difference(after - 'is_active', before));
+        END IF;
+        IF OLD.name <> NEW.name THEN
+            DELETE FROM public.prompt_labels l WHERE l.template_id = NEW.id AND l.name <> NEW.name;
+        END IF;
+    END IF;
+    IF before -> 'is_active' <> after -> 'is_active' THEN
+        IF NEW.is_active THEN
+            release := public.prompt_release(NEW);
+            IF NOT public.prompt_is_released(release) THEN
+                release := release || jsonb_build_object('break_glass', true);
+            END IF;
+        END IF;
+        PERFORM public.record_prompt_change(CASE WHEN NEW.is_active THEN 'activated' ELSE 'deactivated' END,
+            'template', NEW.name, NEW.version, jsonb_build_object('is_active', before -> 'is_active'),
+            jsonb_build_object('is_active', after -> 'is_active') || coalesce(release, '{}'));
+    END IF;
+    RETURN NULL;
+END $$;
+
+REVOKE EXECUTE ON FUNCTION public.prompt_includes, public.prompt_release_of, public.prompt_frozen_because,
+    public.require_approvals, public.refuse_frozen_prompt, public.stamp_prompt_review, public.record_prompt_review,
+    public.record_prompt_policy, public.stamp_prompt_case, public.record_template_change FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION public.prompt_includes, public.prompt_release_of, public.prompt_frozen_because
+    TO prompt_viewer, prompt_editor, prompt_approver, prompt_operator;
+
+CREATE TRIGGER trigger_require_approvals
+    BEFORE INSERT OR UPDATE OF is_active, template_text, variables, messages, model_config, output_schema, content_sha256
+    ON prompt_templates
+    FOR EACH ROW WHEN (NEW.is_active) EXECUTE FUNCTION require_approvals();
+CREATE TRIGGER trigger_refuse_frozen_prompt
+    BEFORE UPDATE OF name, version, template_text, variables, messages, model_config, output_schema, content_sha256
+    ON prompt_templates
+    FOR EACH ROW EXECUTE FUNCTION refuse_frozen_prompt();
+CREATE TRIGGER trigger_record_template_change
+    AFTER INSERT OR UPDATE OF name, version, description, category, template_text, variables, messages, model_config,
+        output_schema, content_sha256, author, parent_version_id, is_active, ab_test_group, traffic_percentage,
+        ab_test_start_date, ab_test_end_date
+    ON prompt_templates
+    FOR EACH ROW EXECUTE FUNCTION record_template_change();
+-- Before, while its translations are there.
+CREATE TRIGGER trigger_record_template_deletion
+    BEFORE DELETE ON prompt_templates
+    FOR EACH ROW EXECUTE FUNCTION record_template_change();
+
+CREATE TRIGGER trigger_begin_review
+    BEFORE INSERT ON prompt_reviews
+    FOR EACH STATEMENT EXECUTE FUNCTION begin_prompt_change('history');
+CREATE TRIGGER trigger_refuse_change_of_review
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON prompt_reviews
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_record();
+CREATE TRIGGER trigger_stamp_prompt_review
+    BEFORE INSERT ON prompt_reviews
+    FOR EACH ROW EXECUTE FUNCTION stamp_prompt_review();
+CREATE TRIGGER trigger_record_prompt_review
+    AFTER INSERT ON prompt_reviews
+    FOR EACH ROW EXECUTE FUNCTION record_prompt_review();
+
+CREATE TRIGGER trigger_begin_policy_change
+    BEFORE INSERT OR UPDATE OR DELETE ON prompt_policies
+    FOR EACH STATEMENT EXECUTE FUNCTION begin_prompt_change('history');
+CREATE TRIGGER trigger_record_prompt_policy
+    AFTER INSERT OR UPDATE OR DELETE ON prompt_policies
+    FOR EACH ROW EXECUTE FUNCTION record_prompt_policy();
+
+CREATE TRIGGER trigger_stamp_prompt_case
+    BEFORE INSERT ON prompt_cases
+    FOR EACH ROW EXECUTE FUNCTION stamp_prompt_case();
+
 GRANT USAGE ON SCHEMA public TO prompt_viewer, prompt_editor, prompt_approver, prompt_text_reader;
 GRANT SELECT ON schema_migrations TO prompt_viewer, prompt_editor, prompt_approver, prompt_text_reader;
 
