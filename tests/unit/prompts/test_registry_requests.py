@@ -20,7 +20,7 @@ from prompt_worker.prompts.endpoint.query import BadQueryError, accepts_gzip, ha
 from prompt_worker.prompts.endpoint.settings import EndpointSettings, ReaderSettings
 from prompt_worker.prompts.endpoint.shelf import Shelf
 from prompt_worker.prompts.registry.document import decode
-from tests.support.registry import REGISTRY_ID, document, version
+from tests.support.registry_documents import REGISTRY_ID, document, version
 
 FIRST = document(7, version("tutor/hints", "Give a hint. " * 100))
 SECOND = document(8, version("tutor/hints", "Give another hint.", 2))

@@ -21,11 +21,12 @@ from prompt_worker.platform.web.keys import SigningKeys
 from prompt_worker.platform.web.server import Server, listen
 from prompt_worker.platform.web.tokens import Advice, Tokens
 from prompt_worker.prompts.endpoint.app import App
-from prompt_worker.prompts.endpoint.database import DatabaseSource
 from prompt_worker.prompts.endpoint.edition import Edition
+from prompt_worker.prompts.endpoint.editions import Editions
 from prompt_worker.prompts.endpoint.settings import EndpointSettings, ReaderSettings
 from prompt_worker.prompts.endpoint.shelf import Shelf
-from prompt_worker.prompts.endpoint.watcher import Watcher
+from prompt_worker.prompts.registry.refresher import Refresher
+from prompt_worker.prompts.registry.sources.database import DatabaseSource
 
 NAME = "registry"
 # Between checks of whether anything ended.
@@ -58,7 +59,7 @@ def serve() -> None:
     shelf = Shelf()
     asked = threading.Event()
     with ExitStack() as opened:
-        source = DatabaseSource(database.url)
+        source = DatabaseSource(database.url, "DATABASE_URL")
         listening = opened.enter_context(listen(settings.port))
         metrics = opened.enter_context(exporting(exported, NAME))
         pages = dict(probes(probing, lambda: _problem(shelf)))
@@ -75,7 +76,7 @@ def serve() -> None:
         def checked() -> None:
             shelf.checked_at = time.monotonic()
 
-        watcher = Watcher(source, replace=replace, checked=checked)
+        following = Refresher(source, Editions(replace=replace, checked=checked))
         app = App(shelf, _tokens(readers), pages)
         server = Server(app, listening, loop, beside=shelf.answer_overdue, connections=settings.clients)
         heap.settle()
@@ -84,20 +85,19 @@ def serve() -> None:
             server.end()
             loop.call_soon_threadsafe(shelf.close)
 
-        run_until_signal(lambda: _run(server, watcher, asked, end), asked)
-        for failure in (server.failure, watcher.failure):
-            if failure:
-                raise failure
+        run_until_signal(lambda: _run(server, following, asked, end), asked)
+        if server.failure:
+            raise server.failure
 
 
-def _run(server: Server, watcher: Watcher, asked: threading.Event, end: Callable[[], None]) -> None:
-    """Runs until `asked` to end or one of them fails; then every client that waits is answered."""
-    for thread in (watcher, server):
-        thread.start()
-    while server.is_alive() and watcher.is_alive() and not asked.wait(CHECK_SECONDS):
-        pass
+def _run(server: Server, following: Refresher, asked: threading.Event, end: Callable[[], None]) -> None:
+    """Runs until `asked` to end or the server fails; then every client that waits is answered."""
+    server.start()
+    while server.is_alive() and not asked.wait(CHECK_SECONDS):
+        # Whatever ended it.
+        following.ensure()
     end()
-    watcher.end()
+    following.close()
     server.join(ANSWER_SECONDS)
 
 
