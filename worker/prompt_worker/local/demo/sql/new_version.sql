@@ -6,4 +6,4 @@ SELECT name, NULL, id, description, category,
         THEN replace(template_text, %(one)s, %(other)s) ELSE replace(template_text, %(other)s, %(one)s) END,
     variables, false, 'demo'
 FROM prompt_templates WHERE name = %(name)s AND is_active
-RETURNING id, version, (SELECT p.version FROM prompt_templates AS p WHERE p.id = parent_version_id)
+RETURNING id, version, (SELECT p.version FROM prompt_templates AS p WHERE p.id = prompt_templates.parent_version_id)
