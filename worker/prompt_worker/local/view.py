@@ -105,5 +105,5 @@ class View:
             )
             table.add_row(f"v{version}", Text(bars), f"{spread.share(version):.0%}")
         if table.row_count:
-            yield Text(f"\n{spread.name}, share of each version")
+            yield Text(f"\n{spread.name}, share of each version over {spread.seconds:.1f} s")
             yield table

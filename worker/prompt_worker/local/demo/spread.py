@@ -71,6 +71,12 @@ class Spread:
         with self._noting:
             return sorted({version for counts in self._bins.values() for version in counts})
 
+    @property
+    def seconds(self) -> float:
+        """For how long prompts were given until now."""
+        with self._noting:
+            return (max(self._bins, default=-1) + 1) * BIN_SECONDS
+
     def share(self, version: int) -> float:
         """Of the last half second that has any, from 0 to 1."""
         with self._noting:
