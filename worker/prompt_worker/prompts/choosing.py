@@ -107,7 +107,7 @@ class View:
         self, name: str, entry: Entry | None, label: str | Sequence[str], language: str | None
     ) -> Prompt:
         """The first of these labels that the name has."""
-        chain = (label,) if isinstance(label, str) else tuple(label)
+        chain = tuple(label) if isinstance(label, list | tuple) else (label,)
         for each in chain:
             if not isinstance(each, str) or not each or each.isdigit() or each == "latest":
                 raise PromptReferenceError(

@@ -86,8 +86,10 @@ class Following:
             )
         if not same:
             self._take(document, "live", Freshness(self.source.age_seconds), self.snapshot, sha256)
-            self._keep(document)
         self.confirm(self.source.age_seconds)
+        if not same:
+            # Last, as a disk may be slow.
+            self._keep(document)
 
     def confirm(self, age_seconds: float) -> None:
         if self.snapshot is not None and self.snapshot.source != "live":
@@ -97,6 +99,7 @@ class Following:
             self._serve(self.snapshot.served_as(origin))
         elif self.freshness is not None:
             self.freshness.confirm(age_seconds)
+        self.note(None)
         self.is_live.set()
 
     def age(self) -> float:
@@ -108,7 +111,7 @@ class Following:
             if trouble is not None:
                 log.warning("prompts are not refreshed from %s: %s", self.source.name, trouble)
             elif self.position is not None:
-                log.info("prompts follow %s again, at %s", self.source.name, self.position)
+                log.info("prompts follow %s, at %s", self.source.name, self.position)
         self.trouble = trouble
 
     def _check(self, found: Position) -> None:
@@ -145,6 +148,8 @@ class Following:
         self.freshness = freshness
         self.position = document.position
         self._sha256 = sha256 or document.sha256()
+        if source == "live":
+            self.note(None)
         self._serve(snapshot)
 
     def _serve(self, snapshot: Snapshot) -> None:

@@ -41,8 +41,8 @@ class IdentityToken:
             if not self._credentials.valid:
                 self._credentials.refresh(_Request())
             token: str = self._credentials.token
-        # Of which some are raised as they came from the network.
-        except (GoogleAuthError, OSError, ValueError) as error:
+        # What it raises over an odd answer of a metadata server is anything.
+        except Exception as error:
             raise SourceError(
                 f"there is no Google ID token here ({type(error).__name__}): run where a service account is, "
                 "set GOOGLE_APPLICATION_CREDENTIALS, or PROMPT_REGISTRY_AUDIENCE=none for a registry without tokens"

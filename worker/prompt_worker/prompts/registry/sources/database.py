@@ -136,6 +136,9 @@ def _dsn(address: str, setting: str) -> str:
             f"{setting} cannot be read: is a special character in the password not percent-encoded, or an option "
             "not one of libpq's?"
         ) from None
+    ports = given.get("port", "5432").split(",")
+    if not all(port.isdecimal() and 0 < int(port) < 65536 for port in ports if port):
+        raise SettingsError(f"{setting}: the port is not a number from 1 to 65535")
     options = [
         *([own] if (own := given.pop("options", "")) else []),
         f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",

@@ -83,7 +83,7 @@ class EndpointSource:
         headers = {"If-None-Match": known.tag} if known is not None and known.tag else {}
         answer = self._get(self._path, headers, ATTEMPT_SECONDS)
         self.age_seconds = answer.age
-        if answer.status == 304 and known is not None:
+        if answer.status == 304:
             return None
         return Fetched(decode(answer.body), answer.tag)
 
@@ -113,6 +113,8 @@ class EndpointSource:
         self._open = None
 
     def _get(self, path: str, headers: dict[str, str], seconds: float) -> Answer:
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token.current()}"
         until = time.monotonic() + seconds
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         # A long poll's first byte may come late.
@@ -120,8 +122,6 @@ class EndpointSource:
         try:
             opened.connect()
             opened.sock.settimeout(max(_STEP_SECONDS, seconds - _STEP_SECONDS))
-            if self._token is not None:
-                headers["Authorization"] = f"Bearer {self._token.current()}"
             opened.request("GET", path, headers={"Accept-Encoding": "gzip", "Connection": "close", **headers})
             answer = opened.getresponse()
             body = _read(answer, until)
@@ -134,7 +134,7 @@ class EndpointSource:
         finally:
             self._open = None
             opened.close()
-        if answer.status not in (200, 304):
+        if answer.status != 200 and not (answer.status == 304 and "If-None-Match" in headers):
             hint = _HINTS.get(answer.status, "it may the next time")
             raise SourceError(f"{self.name} answers {answer.status}: {hint}")
         return Answer(answer.status, body, tag, float(age) if age.replace(".", "", 1).isdigit() else 0.0)
