@@ -65,7 +65,11 @@ class ExampleProgram:
     """Answers until its context ends; then its executions are published and its exit code is checked."""
 
     def __init__(self, module: str, environment: Mapping[str, str]) -> None:
-        inherited = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if name != "DATABASE_URL" and not name.startswith("PROMPT_")
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"tests.examples.{module}"],
             cwd=REPOSITORY,
@@ -106,4 +110,11 @@ def publishing(pipeline: Pipeline) -> dict[str, str]:
     return {
         "PUBSUB_PROJECT_ID": pipeline.topology.project,
         "PUBSUB_EMULATOR_HOST": os.environ["PUBSUB_EMULATOR_HOST"],
+        "PROMPT_LAST_GOOD": "none",
     }
+
+
+def reading(pipeline: Pipeline, registry: str | None = None) -> dict[str, str]:
+    """The same of one that reads its prompts from the database, or from `registry`."""
+    named = {"DATABASE_URL": pipeline.database} if registry is None else {"PROMPT_REGISTRY": registry}
+    return publishing(pipeline) | named

@@ -25,5 +25,6 @@ def write_script(request: Mapping[str, Any]) -> Answer:
 
 
 if __name__ == "__main__":
+    prompts.start(wait=2.0)
     with publisher:
         serve(write_script)

@@ -26,5 +26,6 @@ def extract_topics(request: Mapping[str, Any]) -> Answer:
 
 
 if __name__ == "__main__":
+    prompts.start(wait=2.0)
     with publisher:
         serve(extract_topics)
