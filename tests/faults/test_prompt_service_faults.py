@@ -165,6 +165,7 @@ def kill(thread: threading.Thread) -> None:
     assert not thread.is_alive()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_refresher_that_ended_is_started_again_by_the_next_get(registry: FileRegistry) -> None:
     registry.write(version(NAME, 1, "one"))
     prompts = registry.started()

@@ -56,6 +56,7 @@ def groups() -> Iterator[Group]:
     from prompt_worker.platform.telemetry.export import TelemetrySettings
     from prompt_worker.platform.telemetry.logs import LogSettings
     from prompt_worker.prompts.endpoint.settings import EndpointSettings, ReaderSettings
+    from prompt_worker.prompts.settings import PromptSettings
 
     pubsub = "topics, run, serve, dead-letters replay, seek, snapshot, doctor"
     database = (
@@ -66,6 +67,7 @@ def groups() -> Iterator[Group]:
     yield _group(settings.PubSubSettings, pubsub)
     yield _group(Names, pubsub)
     yield _group(settings.PublisherSettings, "publish, and every service that has a `Publisher`")
+    yield _group(PromptSettings, "every service that has a `PromptTemplateService`")
     yield _group(settings.ConsumerSettings, "run, serve")
     yield _group(settings.ProbeSettings, "run, serve")
     yield _group(PushSettings, "serve")

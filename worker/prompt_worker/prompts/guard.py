@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,31 +13,26 @@ if TYPE_CHECKING:
 
 
 class Guard:
-    """Those of a service: compiled once, when first used or by `load`. Needs the extra `guardrails`."""
+    """Those of a service, compiled once; None: the default ones, when they are first used.
+
+    Needs the extra `guardrails`. Raises `GuardrailConfigError` for one that cannot be used.
+    """
 
     def __init__(self, guardrails: Sequence[Guardrail] | None) -> None:
-        self._guardrails = guardrails
-        self._evaluators: list[Evaluator] | None = None
-        self._loading = threading.Lock()
+        self._evaluators = None if guardrails is None else _compiled(guardrails)
 
-    def load(self) -> list[Evaluator]:
-        """Raises `GuardrailConfigError`."""
+    def _loaded(self) -> list[Evaluator]:
         if self._evaluators is None:
-            with self._loading:
-                if self._evaluators is None:
-                    from prompt_worker.guardrails import compile_guardrail
-                    from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
-
-                    given = DEFAULT_GUARDRAILS if self._guardrails is None else self._guardrails
-                    self._evaluators = [compile_guardrail(each) for each in given]
+            self._evaluators = _compiled(None)
         return self._evaluators
 
     def check(self, event: ExecutionEvent, template_text: str, category: str | None) -> None:
         """Fills in what the event says of guardrails. Raises `PromptBlockedError`, with the status `blocked` set."""
+        evaluators = self._loaded()
         from prompt_worker.guardrails import check
 
         found = check(
-            self.load(),
+            evaluators,
             prompt=event.rendered_prompt,
             variables=event.input_variables,
             template_text=template_text,
@@ -53,6 +47,16 @@ class Guard:
                 {finding.guardrail_name for finding in found.findings if finding.action == "block"}
             )
             raise PromptBlockedError(f"{short(event.template_name)} was blocked by {names(blocking)}")
+
+
+def _compiled(guardrails: Sequence[Guardrail] | None) -> list[Evaluator]:
+    try:
+        from prompt_worker.guardrails import compile_guardrail
+        from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
+    except ModuleNotFoundError as error:
+        message = f"{error.name} is not installed: guard= needs pip install 'prompt-worker[guardrails]'"
+        raise ModuleNotFoundError(message, name=error.name) from None
+    return [compile_guardrail(each) for each in (DEFAULT_GUARDRAILS if guardrails is None else guardrails)]
 
 
 def _violations(found: Evaluation) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -126,7 +127,15 @@ def make_ref(name: str, version: int, language: str | None, *, builtin: bool = F
 
 def read_ref(ref: str) -> Reference:
     """Raises `PromptReferenceError`."""
-    found = _REF.fullmatch(ref) if isinstance(ref, str) else None
+    if not isinstance(ref, str):
+        raise PromptReferenceError("not a ref: pass what the `ref` of a prompt was")
+    return _read_ref(ref)
+
+
+# A conversation has the same one at each turn.
+@lru_cache(maxsize=4096)
+def _read_ref(ref: str) -> Reference:
+    found = _REF.fullmatch(ref)
     if found is None:
         raise PromptReferenceError("not a ref: pass what the `ref` of a prompt was")
     return Reference(found["name"], int(found["version"]), found["language"], found["builtin"] is not None)

@@ -10,6 +10,7 @@ from prompt_worker.prompts.content import canonical_json
 from prompt_worker.prompts.registry.document import DocumentError, Rule
 
 Test = Callable[[Any], bool]
+_NUMBERS = (int, float)
 
 
 class Condition(NamedTuple):
@@ -21,10 +22,13 @@ class Condition(NamedTuple):
     def holds(self, context: Mapping[str, Any]) -> bool:
         """Every key of it must be in `context`. One of another kind than the rule's is none that fits."""
         try:
-            return all(key in context and test(context[key]) for key, test in self.tests)
+            for key, test in self.tests:
+                if key not in context or not test(context[key]):
+                    return False
         # What an object of the service's own raises when it is compared.
         except Exception:
             return False
+        return True
 
 
 def condition(rule: Rule) -> Condition:
@@ -40,31 +44,19 @@ def _test(given: Any) -> Test:
         several = given["in"]
         return lambda value: any(_equal(value, each) for each in several)
     if given and given.keys() <= {"from", "to"}:
-        low, high = given.get("from"), given.get("to")
-        if all(_orderable(bound) for bound in given.values()):
-            return lambda value: _within(value, low, high)
+        bounds = list(given.values())
+        if all(type(bound) in _NUMBERS and math.isfinite(bound) for bound in bounds):
+            low, high = given.get("from", -math.inf), given.get("to", math.inf)
+            # True is a number in Python; NaN is within nothing.
+            return lambda value: type(value) in _NUMBERS and low <= value <= high
+        if all(type(bound) is str for bound in bounds):
+            first, last = given.get("from", ""), given.get("to")
+            return lambda value: type(value) is str and first <= value and (last is None or value <= last)
     raise DocumentError("its rules cannot be read: a condition is a value, in, or from and to")
 
 
 def _equal(value: Any, given: Any) -> bool:
     # True is 1 in Python, and nobody means it.
-    return type(value) is type(given) and value == given if _flag(value, given) else bool(value == given)
-
-
-def _flag(*values: Any) -> bool:
-    return any(isinstance(value, bool) for value in values)
-
-
-def _orderable(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return number or isinstance(value, str)
-
-
-def _within(value: Any, low: Any, high: Any) -> bool:
-    """Both ends included."""
-    if not _orderable(value):
-        return False
-    bounds = [bound for bound in (low, high) if bound is not None]
-    if any(isinstance(bound, str) != isinstance(value, str) for bound in bounds):
-        return False
-    return (low is None or low <= value) and (high is None or value <= high)
+    if isinstance(value, bool) or isinstance(given, bool):
+        return value is given
+    return bool(value == given)

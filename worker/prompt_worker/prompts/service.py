@@ -63,8 +63,9 @@ class PromptTemplateService:
     last good prompts are kept, by default PROMPT_LAST_GOOD. `publisher` records what `run` executes; without one
     nothing is recorded. `guardrails` are those of `guard=`, by default the ones that a new database has.
 
-    Raises `FolderError` for a folder that cannot be read and `SettingsError` for an address that cannot be one; never
-    because a registry is unavailable. A single prompt that cannot be used is left out and named by `health()`.
+    Raises `FolderError` for a folder that cannot be read, `SettingsError` for an address that cannot be one and
+    `GuardrailConfigError`; never because a registry is unavailable. A single prompt that cannot be used is left out and
+    named by `health()`.
     """
 
     def __init__(

@@ -28,6 +28,13 @@ class PromptSettings(msgspec.Struct, frozen=True, kw_only=True):
             "or `file:///PATH`; `none`: only those in the image",
         ),
     ] = field(name="PROMPT_REGISTRY", default=None)
+    audience: Annotated[
+        str | None,
+        Meta(
+            extra={"default": "the address's `https://HOST`"},
+            description="the audience of the Google ID token that an `https` registry is sent; `none`: no token",
+        ),
+    ] = field(name="PROMPT_REGISTRY_AUDIENCE", default=None)
     last_good: Annotated[
         str | None,
         Meta(

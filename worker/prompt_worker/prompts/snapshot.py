@@ -231,7 +231,7 @@ class _Building:
         self._rules = {name: self._rules_of(name) for name in names}
 
     def all_names(self) -> Iterable[str]:
-        before = self._previous.entries if self._previous else {}
+        before = self._previous.entries if self._previous is not None else {}
         kept = self.quarantined.keys() & before.keys()
         return dict.fromkeys([*self._names, *(name for name, _ in self._found), *sorted(kept)])
 
@@ -243,7 +243,7 @@ class _Building:
             served |= {(name, version) for _, _, version in self._rules[name] or () if version is not None}
         later = threading.Lock()
         for key, given in self._found.items():
-            before = self._previous._versions.get(key) if self._previous else None
+            before = self._previous._versions.get(key) if self._previous is not None else None
             if isinstance(before, LaterVersion):
                 before = before.ready
             # What was read may be checked as a whole; what was not is compiled when it is served.
@@ -296,7 +296,7 @@ class _Building:
         return found if isinstance(found, CompiledVersion) else None
 
     def entry(self, name: str) -> Entry:
-        before = self._previous.entries.get(name) if self._previous else None
+        before = self._previous.entries.get(name) if self._previous is not None else None
         about = self._names.get(name) or Name()
         version = self._active.get(name)
         active = self._target(name, version)
