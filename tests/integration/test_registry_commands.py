@@ -1,4 +1,4 @@
-"""`prompt-worker registry show|export`: what services are given, and a document that is replaced whole or not at all."""
+"""`prompt-worker registry show|export`: what services are given; a document is replaced whole or not at all."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
 
 def release(pipeline: Pipeline) -> None:
     pipeline.query(
-        "INSERT INTO prompt_templates (name, version, template_text, is_active) VALUES ('tutor/hints', NULL, 'Hi', true)"
+        "INSERT INTO prompt_templates (name, version, template_text, is_active) "
+        "VALUES ('tutor/hints', NULL, 'Hi', true)"
     )
 
 

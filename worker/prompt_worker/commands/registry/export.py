@@ -14,8 +14,8 @@ def add(commands: Commands) -> None:
         "export",
         _export,
         "write the registry's document to a file or an object of a bucket, whole or not at all",
-        details="Services read it with PROMPT_REGISTRY=gs://BUCKET/OBJECT or file:///PATH. Run it after each release, or "
-        "every minute. A later document is never replaced by an earlier one.",
+        details="Services read it with PROMPT_REGISTRY=gs://BUCKET/OBJECT or file:///PATH. Run it after each release, "
+        "or every minute. A later document is never replaced by an earlier one.",
         extra="prompts,worker",
     )
     export.add_argument(

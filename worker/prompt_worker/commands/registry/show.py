@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from prompt_worker.commands.command import Commands, add_command, open_console
 from prompt_worker.commands.printable import printable
+
+if TYPE_CHECKING:
+    from prompt_worker.prompts.registry.document import Name
 
 # Columns of the table where standard output is no terminal.
 PIPED_WIDTH = 160
@@ -44,8 +48,19 @@ def _show(_: argparse.Namespace) -> int:
             printable(name),
             f"v{active[name]}" if name in active else "none",
             printable(labels),
-            f"{rules}" if (rules := len(about.read_rules())) else "",
+            _rules(about),
             printable(about.blocked),
         )
     console.print(table)
     return 0
+
+
+def _rules(about: Name) -> str:
+    """How many there are."""
+    from prompt_worker.prompts.registry.document import DocumentError
+
+    try:
+        number = len(about.read_rules())
+    except DocumentError:
+        return "unreadable"
+    return str(number) if number else ""
