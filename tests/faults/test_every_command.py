@@ -74,6 +74,8 @@ ON_THE_DATABASE = {
     "history": ["dead-letters", "history"],
     "guardrails list": ["guardrails", "list"],
     "false-positive": ["guardrails", "false-positive", NO_ID],
+    "registry show": ["registry", "show"],
+    "registry export": ["registry", "export"],
     "doctor": ["doctor"],
 }
 ON_BOTH = {
@@ -93,6 +95,7 @@ READING = (
     "summary --json",
     "history",
     "guardrails list",
+    "registry show",
 )
 
 

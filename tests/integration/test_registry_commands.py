@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -138,6 +139,18 @@ def test_exported_file_is_replaced_by_a_later_document_alone(
         prompt_worker("registry", "export", str(path), "--force")
         assert decode(path.read_bytes()).sha256() == decode(later).sha256()
     assert [each.name for each in tmp_path.iterdir()] == ["prompts.json"]
+
+
+def test_export_replaces_files_alone_and_follows_links(prompt_worker: Command, tmp_path: Path) -> None:
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file"
+    os.mkfifo(pipe)
+    for target in (pipe, tmp_path):
+        assert "is no file" in prompt_worker("registry", "export", str(target), "--force", code=74)
+    assert pipe.is_fifo()
+    link.symlink_to(file)
+    prompt_worker("registry", "export", str(link))
+    assert link.is_symlink()
+    assert decode(file.read_bytes()).names
 
 
 def test_export_that_fails_leaves_the_file_before(

@@ -54,6 +54,11 @@ def export(document: Document, target: str, *, force: bool = False) -> None:
 
 
 def _export_file(document: Document, path: Path, *, force: bool) -> None:
+    # Where a link leads, so that the link stays one.
+    path = path.resolve()
+    # To replace a device or a pipe by a file would take it away from everybody.
+    if path.exists() and not path.is_file():
+        raise ExportError(f"{path} is no file: give the path of one, or - for standard output")
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         if not force and path.exists():
