@@ -84,6 +84,8 @@ ON_THE_DATABASE = {
     "history": ["dead-letters", "history"],
     "guardrails list": ["guardrails", "list"],
     "false-positive": ["guardrails", "false-positive", NO_ID],
+    "registry show": ["registry", "show"],
+    "registry export": ["registry", "export"],
     "doctor": ["doctor"],
     "prompts list": ["prompts", "list"],
     "prompts list --json": ["prompts", "list", "--json"],
@@ -138,6 +140,7 @@ READING = (
     "prompts history",
     "prompts explain",
     "prompts policy",
+    "registry show",
 )
 
 

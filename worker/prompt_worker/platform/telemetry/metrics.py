@@ -28,6 +28,7 @@ Counter = Literal[
     "refused_requests",
     "settle_errors",
     "prompts_served",
+    "registry_requests",
 ]
 Histogram = Literal["batch_size", "handling", "write", "end_to_end"]
 Gauge = Literal[
@@ -38,6 +39,7 @@ Gauge = Literal[
     "months_ahead",
     "prompt_registry_age",
     "prompts_quarantined",
+    "registry_clients",
 ]
 Metric = Counter | Histogram | Gauge
 
@@ -73,6 +75,7 @@ ABOUT: dict[Metric, About] = {
     "prompts_served": About(
         "prompts that a service was given, by where they came from", "{prompt}", ("source",)
     ),
+    "registry_requests": About("requests for the registry, by their answer", "{request}", ("status",)),
     "batch_size": About("messages of a batch, by why it was flushed", "{message}", ("reason",)),
     "handling": About("a batch, from collected to committed, retries included", "s", ("subscription",)),
     "write": About("a transaction, from its first statement to its commit", "s"),
@@ -92,6 +95,7 @@ ABOUT: dict[Metric, About] = {
     "months_ahead": About("months to come that have a partition", "{month}", ("table",)),
     "prompt_registry_age": About("since the registry last said which prompts to serve", "s"),
     "prompts_quarantined": About("prompts that are not served as they are stored", "{prompt}"),
+    "registry_clients": About("clients that wait for another revision of the registry", "{client}"),
 }
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21_600)

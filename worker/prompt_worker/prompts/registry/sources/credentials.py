@@ -14,7 +14,8 @@ from google.oauth2 import id_token
 from prompt_worker.prompts.errors import SourceError
 
 SECONDS = 5.0
-_READ_ONLY = "https://www.googleapis.com/auth/devstorage.read_only"
+READ_ONLY = "https://www.googleapis.com/auth/devstorage.read_only"
+READ_WRITE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
 class _Request(google.auth.transport.requests.Request):
@@ -50,14 +51,14 @@ class IdentityToken:
         return token
 
 
-def session(*, anonymous: bool) -> requests.Session:
+def session(*, anonymous: bool, scope: str = READ_ONLY) -> requests.Session:
     """Raises `SourceError`."""
     try:
         credentials: Any
         if anonymous:
             credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
         else:
-            credentials, _ = google.auth.default(scopes=[_READ_ONLY], request=_Request())
+            credentials, _ = google.auth.default(scopes=[scope], request=_Request())
         opened: requests.Session = google.auth.transport.requests.AuthorizedSession(  # type: ignore[no-untyped-call]
             credentials, refresh_timeout=SECONDS, auth_request=_Request()
         )

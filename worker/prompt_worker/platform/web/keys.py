@@ -8,7 +8,7 @@ import time
 
 from jwt import PyJWK, PyJWKClient, PyJWKClientError, PyJWKSetError
 
-from prompt_worker.consuming.push.threads import in_thread
+from prompt_worker.platform.web.threads import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class SigningKeys:
             keys = await in_thread(self._client.get_signing_keys)
         except (PyJWKClientError, PyJWKSetError, OSError, ValueError) as error:
             log.warning(
-                "cannot fetch the keys that Pub/Sub's tokens are signed with from %s: %s. Is egress to it allowed?",
+                "cannot fetch the keys that tokens are signed with from %s: %s. Is egress to it allowed?",
                 self._url,
                 type(error).__name__,
             )

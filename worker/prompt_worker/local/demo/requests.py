@@ -1,4 +1,4 @@
-"""The demonstration's three prompts, each with its variables and the answer that a model might give."""
+"""What the demonstration asks its three prompts: for each the variables, and the answer that a model might give."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 
-from prompt_worker.local.demo.texts import CLARIFICATION, EXTRACTION, GRADES, INTERESTS, SCRIPT, Topic
+from prompt_worker.local.demo.texts import GRADES, INTERESTS, Topic
 
-# Template name, variables, rendered prompt, answer.
-Prompt = tuple[str, dict[str, Any], str, str]
+# Template name, variables, answer.
+Request = tuple[str, dict[str, Any], str]
+
+EXTRACTION = "nlu_topic_extraction"
 
 
-def extraction(topic: Topic, chance: random.Random) -> Prompt:
+def extraction(topic: Topic, chance: random.Random) -> Request:
     """The topics of a student's question."""
     interests = chance.sample(INTERESTS, 2)
     query = chance.choice(topic.queries)
@@ -23,12 +25,11 @@ def extraction(topic: Topic, chance: random.Random) -> Prompt:
         "grade_level": chance.choice((*GRADES, None)),
         "needs_clarification": chance.random() < 0.1,
     }
-    prompt = EXTRACTION.format(query=query, interests=", ".join(interests))
     variables = {"student_query": query, "interests": interests}
-    return "nlu_topic_extraction", variables, prompt, msgspec.json.encode(answer).decode()
+    return EXTRACTION, variables, msgspec.json.encode(answer).decode()
 
 
-def clarification(topic: Topic, chance: random.Random) -> Prompt:
+def clarification(topic: Topic, chance: random.Random) -> Request:
     """Questions back to a student whose own was vague."""
     interests = chance.sample(INTERESTS, 2)
     query = chance.choice(topic.queries)
@@ -45,12 +46,11 @@ def clarification(topic: Topic, chance: random.Random) -> Prompt:
             {"question": f"Would an example from {interests[0]} help?", "choices": ["yes", "another one"]},
         ]
     }
-    prompt = CLARIFICATION.format(query=query, interests=", ".join(interests))
     variables = {"student_query": query, "interests": interests}
-    return "clarification_question_generation", variables, prompt, msgspec.json.encode(answer).decode()
+    return "clarification_question_generation", variables, msgspec.json.encode(answer).decode()
 
 
-def script(topic: Topic, chance: random.Random) -> Prompt:
+def script(topic: Topic, chance: random.Random) -> Request:
     """The narration of a video."""
     interests, seconds = chance.sample(INTERESTS, 2), chance.choice([60, 90, 120, 180])
     grade = chance.choice(GRADES)
@@ -61,15 +61,6 @@ def script(topic: Topic, chance: random.Random) -> Prompt:
         "duration_seconds": seconds,
         "interests": interests,
     }
-    prompt = SCRIPT.format(
-        seconds=seconds,
-        words=round(seconds * 2.4),
-        grade=grade,
-        name=topic.name,
-        part=topic.part,
-        interests=", ".join(interests),
-        fact=topic.fact,
-    )
     narration = (
         f"Picture something you know from {interests[0]}. {topic.fact}",
         f"Look closer, and you meet {topic.part}. {topic.fact}",
@@ -83,9 +74,4 @@ def script(topic: Topic, chance: random.Random) -> Prompt:
         ],
         "key_terms": [topic.part],
     }
-    return (
-        "educational_script_generation",
-        variables,
-        prompt,
-        msgspec.json.encode(answer).decode(),
-    )
+    return "educational_script_generation", variables, msgspec.json.encode(answer).decode()
