@@ -114,7 +114,22 @@ MAY = [
     ),
     *[(role, "SELECT version, checksum FROM schema_migrations") for role in ROLES],
 ]
+SHAPES = "SELECT * FROM masked_prompt_inputs('nlu_topic_extraction', 5)"
+SPREAD = "SELECT service, template_version, executed_at, selection FROM prompt_executions"
+MAY += [
+    ("prompt_editor", SHAPES),
+    ("prompt_approver", SHAPES),
+    *[(role, SPREAD) for role in ("prompt_viewer", "prompt_editor", "prompt_approver")],
+]
 MAY_NOT = [
+    ("prompt_viewer", SHAPES),
+    ("prompt_reader", SHAPES),
+    ("prompt_reader", SPREAD),
+    *[
+        (role, f"SELECT {column} FROM prompt_executions")
+        for role in ("prompt_viewer", "prompt_editor", "prompt_approver")
+        for column in ("input_variables", "rendered_prompt", "model_response", "user_id", "assignment_unit")
+    ],
     ("prompt_reader", "SELECT * FROM prompt_executions"),
     ("prompt_reader", "SELECT * FROM v_recent_execution_errors"),
     ("prompt_reader", "SELECT * FROM guardrail_violations"),

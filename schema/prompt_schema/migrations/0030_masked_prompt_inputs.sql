@@ -26,7 +26,8 @@ CREATE FUNCTION public.masked_prompt_inputs(prompt text, most integer)
 RETURNS TABLE (execution uuid, version integer, input_variables jsonb, rendered_length integer, language varchar)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT e.id, e.template_version, public.mask_json(e.input_variables), length(e.rendered_prompt), e.language
+    SELECT e.id, e.template_version::integer, public.mask_json(e.input_variables::jsonb), length(e.rendered_prompt),
+        e.language::varchar
     FROM public.prompt_templates t
     CROSS JOIN unnest(ARRAY['success', 'failure', 'partial', 'blocked']) AS statuses (status)
     CROSS JOIN LATERAL (

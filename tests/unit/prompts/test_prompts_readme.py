@@ -22,7 +22,13 @@ def test_examples_of_the_readme_run_in_their_order(
         path = tmp_path / "app" / "prompts" / f"{name}.prompt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    commands = [command for block in blocks(README) for command in prompt_worker_commands(block)]
+    # The others work on a registry: tests/integration/test_prompts_readme_of_owners.py.
+    commands = [
+        command
+        for block in blocks(README)
+        for command in prompt_worker_commands(block)
+        if command[1] == "check" or "--folder" in command
+    ]
     assert [command[:2] for command in commands] == [
         ["prompts", name] for name in ("check", "check", "render")
     ]

@@ -92,11 +92,11 @@ def read_file(raw: bytes) -> PromptFile:
     written, body_at = _split(source)
     front = _front_matter(written)
     body = source[body_at:]
-    if front.messages is not None and not front.messages:
-        raise _fault("a chat has at least one message", *_place(written, "messages"))
     if front.messages is not None and body.strip():
         line = source.count("\n", 0, body_at) + 1
         raise _fault("a chat has its text in messages: nothing may follow the front matter", line, 1)
+    if front.messages is not None and not front.messages:
+        raise _fault("a chat has at least one message", *_place(written, "messages"))
     translations: dict[str, Translation] = {
         language: text if isinstance(text, str) else tuple(text)
         for language, text in front.translations.items()

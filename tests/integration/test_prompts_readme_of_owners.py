@@ -1,0 +1,49 @@
+"""The owner's part of the prompts' README: each command runs, in its order, with the rights of who would run it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.authoring import Desk
+from tests.support.documents import REPOSITORY, blocks, prompt_worker_commands
+
+pytestmark = pytest.mark.embedded_only
+
+README = REPOSITORY / "worker" / "prompt_worker" / "prompts" / "README.md"
+ROLES = {
+    "prompt_viewer": ("list", "show", "diff", "plan", "render", "history", "pull", "export"),
+    "prompt_editor": ("push", "create", "import"),
+    "prompt_approver": ("review", "activate", "rollback", "label", "block", "unblock"),
+    "prompt_text_reader": ("explain",),
+    "": ("policy",),
+}
+ROLE = {command: role for role, commands in ROLES.items() for command in commands}
+# Versions differ; ten minutes ago, in this test, there was none.
+CODES = {"diff": 1, "explain": 1}
+
+
+def test_commands_of_the_owners_part_run_in_their_order(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk.folder)
+    (text,) = (block.text for block in blocks(README) if block.language == "jinja")
+    desk.file(text, "app/prompts/tutor/hints")
+    desk.file("Be kind, and brief.\n", "app/prompts/fragments/tone")
+    desk.file(text.replace("Question:", "The question:"), "hints")
+    urls = {role: desk.as_role(role) if role else desk.database for role in ROLES}
+    desk.query("GRANT prompt_viewer TO prompt_text_reader_login")
+    commands = [command for block in blocks(README) for command in prompt_worker_commands(block)]
+    done, printed = [], {}
+    for _, *command in commands:
+        if command[0] == "check" or "--folder" in command:
+            continue
+        monkeypatch.setenv("DATABASE_URL", urls[ROLE[command[0]]])
+        printed[" ".join(command)] = said = desk(*command, code=CODES.get(command[0], 0))
+        done.append(command[0])
+        if command[0] == "export":
+            Path("hints.json").write_text(said)
+    assert set(done) == {*ROLE}
+    assert "version 2 is in production now, was version 1" in printed["activate tutor/hints 2 --wait"]
+    assert "Question: Why?" in printed["render tutor/hints --var question=Why?"]
+    assert "1 as in production" in printed["import hints.json --yes"]
+    assert desk.production("tutor/hints") == 1
