@@ -119,7 +119,8 @@ def _row(held: Held) -> Row:
         f"the registry's endpoint: {held.clients:,} clients that wait, held on one core, {PROMPTS} prompts",
         f"{megabytes:.0f} MB ({held.alone / 1e6:.0f} before them, {peak:.0f} at most), {held.idle:.2f} s of CPU "
         f"a second; a change is heard after {first:.2f} s, by all after {last:.1f} s, and all have the document "
-        f"({size:.0f} kB) {spread:.1f} s later, which they ask for within {SPREAD_SECONDS:.0f} s; {held.used:.1f} s of CPU",
+        f"({size:.0f} kB) {spread:.1f} s later, which they ask for within {SPREAD_SECONDS:.0f} s; "
+        f"{held.used:.1f} s of CPU",
         f"≤ {GOAL_MB} MB",
         peak <= GOAL_MB,
         {
