@@ -21,7 +21,9 @@ from prompt_worker.prompts.errors import (
     VersionGoneError,
 )
 from prompt_worker.prompts.registry.document import Document, decode
+from prompt_worker.prompts.registry.sources import database as database_source
 from prompt_worker.prompts.registry.sources.database import DatabaseSource
+from prompt_worker.prompts.registry.sources.source import Known
 from tests.support.prompts import EXPENSIVE, RecordingPublisher, write_prompts
 from tests.support.proxying import Proxy
 from tests.support.registry import Owner, soon
@@ -224,6 +226,23 @@ def test_active_row_inserted_by_hand_is_served(owner: Owner, start: Start) -> No
     )
     soon(lambda: prompts.health().prompts == 4)
     assert text(prompts, "by/hand") == "hello"
+
+
+def test_document_is_read_only_when_the_revision_changed_or_after_long(
+    owner: Owner, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = DatabaseSource(database, "registry=", listen=False)
+    first = source.fetch(None)
+    assert first is not None
+    known = Known(first.document.position, first.tag)
+    assert [source.fetch(known) for _ in range(3)] == [None] * 3
+    monkeypatch.setattr(database_source, "REREAD_SECONDS", 0.0)
+    assert source.fetch(known) is not None
+    monkeypatch.undo()
+    owner.create(NAME, "one", 1)
+    second = source.fetch(known)
+    assert second is not None
+    assert second.document.revision > first.document.revision
 
 
 def test_statistics_are_no_change(owner: Owner, start: Start) -> None:
@@ -434,9 +453,7 @@ def test_locked_table_ends_in_the_statement_timeout_and_readers_notice_nothing(
 def test_database_that_falls_silent_in_mid_answer_is_left(
     owner: Owner, start: Start, database: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from prompt_worker.prompts.registry.sources import database as module
-
-    monkeypatch.setattr(module, "ATTEMPT_SECONDS", 1.0)
+    monkeypatch.setattr(database_source, "ATTEMPT_SECONDS", 1.0)
     owner.create(NAME, "one", 1)
     prompts = start(registry=behind(database, proxy))
     proxy.silent = True
