@@ -228,7 +228,7 @@ def test_active_row_inserted_by_hand_is_served(owner: Owner, start: Start) -> No
     assert text(prompts, "by/hand") == "hello"
 
 
-def test_document_is_read_only_when_the_revision_changed_or_after_long(
+def test_document_is_read_when_it_changed_or_after_long(
     owner: Owner, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = DatabaseSource(database, "registry=", listen=False)
@@ -253,7 +253,7 @@ def test_statistics_are_no_change(owner: Owner, start: Start) -> None:
     assert prompts.health().revision == before
 
 
-def test_removed_label_deleted_version_and_kill_switch_are_followed(owner: Owner, start: Start) -> None:
+def test_removed_label_version_and_kill_switch_are_followed(owner: Owner, start: Start) -> None:
     owner.create(NAME, "one", 1, active=False)
     owner.create(NAME, "two", 2)
     owner.label(NAME, "canary", 1)
@@ -289,7 +289,7 @@ def test_deactivated_prompt_is_the_built_in_one(owner: Owner, start: Start, tmp_
     assert prompts.get(NAME).reason == "builtin:inactive"
 
 
-def test_backup_restored_is_refused_until_it_has_an_epoch_of_its_own(owner: Owner, start: Start) -> None:
+def test_restored_backup_is_refused_until_it_has_its_own_epoch(owner: Owner, start: Start) -> None:
     owner.create(NAME, "one", 1)
     prompts = start()
     before = owner.revision()
@@ -397,7 +397,7 @@ def proxy(database: str) -> Iterator[Proxy]:
         yield opened
 
 
-def test_listener_that_died_unnoticed_costs_nothing_but_the_moment(
+def test_listener_that_died_unnoticed_costs_the_moment_alone(
     owner: Owner, start: Start, database: str, proxy: Proxy
 ) -> None:
     owner.create(NAME, "one", 1)
@@ -429,7 +429,7 @@ def test_listener_that_is_ended_is_no_trouble(owner: Owner, start: Start) -> Non
     assert prompts.health().trouble is None
 
 
-def test_locked_table_ends_in_the_statement_timeout_and_readers_notice_nothing(
+def test_locked_table_ends_in_a_timeout_and_no_reader_notices(
     owner: Owner, start: Start, database: str
 ) -> None:
     owner.create(NAME, "one", 1)
@@ -486,7 +486,7 @@ def test_database_without_our_tables_says_what_to_run(empty_database: str, tmp_p
         "secret",
     ],
 )
-def test_address_that_cannot_be_one_is_refused_at_once_without_its_password(wrong: str) -> None:
+def test_wrong_address_is_refused_at_once_without_its_password(wrong: str) -> None:
     from prompt_worker.platform.failures import SettingsError
 
     with pytest.raises(SettingsError) as caught:
