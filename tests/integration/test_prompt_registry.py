@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -395,6 +396,22 @@ def proxy(database: str) -> Iterator[Proxy]:
     assert parts.port
     with Proxy(parts.hostname, parts.port) as opened:
         yield opened
+
+
+def test_pooler_is_recognised_and_nobody_listens_through_it(
+    owner: Owner, start: Start, database: str, proxy: Proxy
+) -> None:
+    """A pooler names each client by a number of its own where a server says its process id (BackendKeyData)."""
+    proxy.change = lambda sent: re.sub(
+        rb"K\x00\x00\x00\x0c....", b"K\x00\x00\x00\x0c\x00\x00\x00\x07", sent, flags=re.DOTALL
+    )
+    owner.create(NAME, "one", 1)
+    prompts = start(registry=behind(database, proxy))
+    soon(lambda: proxy.opened >= 2)
+    owner.create(NAME, "two", 2)
+    assert soon(lambda: text(prompts) == "two") < POLLED
+    listeners = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
+    assert owner.run(f"{listeners} AND pid <> pg_backend_pid()") == []
 
 
 def test_listener_that_died_unnoticed_costs_the_moment_alone(
