@@ -31,6 +31,7 @@ from tests.benchmarks import (
     prompting,
     publishing,
     pushing,
+    registry,
     replaying,
     scaling,
     services,
@@ -58,6 +59,7 @@ PARTS = (
     "guardrails",
     "large-events",
     "push",
+    "registry",
     "replay",
     "dead-letters",
     "telemetry",
@@ -133,6 +135,8 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
         yield large_events.measure(database, report)
     if "push" in only:
         yield from pushing.measure(database, min(options.events, PUSHED_EVENTS), report)
+    if "registry" in only:
+        yield from registry.measure(database, report)
     if "replay" in only:
         yield from replaying.measure(database, report)
     if "dead-letters" in only:

@@ -114,6 +114,7 @@ def test_missing_secret_is_named_at_start(
         ("run dead-letters", "PROMPT_WORKER_PROBE_PORT"),
         ("serve executions", "PORT"),
         ("serve guardrails", "PORT"),
+        ("serve registry", "PORT"),
     ],
 )
 def test_image_starts_works_answers_probes_and_ends_on_sigterm(
@@ -128,6 +129,8 @@ def test_image_starts_works_answers_probes_and_ends_on_sigterm(
         "PUBSUB_EMULATOR_HOST": os.environ["PUBSUB_EMULATOR_HOST"],
         "PROMPT_WORKER_PUSH_AUDIENCE": "prompt-worker",
         "PROMPT_WORKER_PUSH_SERVICE_ACCOUNT": "push@example.com",
+        "PROMPT_WORKER_REGISTRY_AUDIENCE": "https://registry.example.com",
+        "PROMPT_WORKER_REGISTRY_READERS": "service@example.com",
         "PROMPT_WORKER_PROGRESS_SECONDS": "0.2",
         port_setting: str(port),
     }
@@ -138,6 +141,8 @@ def test_image_starts_works_answers_probes_and_ends_on_sigterm(
             pipeline.wait_for_rows(len(published))
         if command == "run guardrails":
             pipeline.wait_for_evaluations(len(published))
+        if command == "serve registry":
+            worker.wait_for(lambda _: probe(port, "/readyz")[0] == 200)
         code, seconds = worker.terminate()
     assert (code, seconds < 8) == (0, True), worker.output
 

@@ -111,9 +111,17 @@ def test_show_lists_what_services_are_given(prompt_worker: Command, pipeline: Pi
     assert re.search(r"^nlu_topic_extraction +v1 +it harms", shown, re.MULTILINE)
 
 
-def test_export_to_standard_output_is_the_document(prompt_worker: Command) -> None:
-    document = decode(prompt_worker("registry", "export").encode())
-    assert len(document.versions) == 3
+def test_export_to_standard_output_is_the_document(
+    prompt_worker: Command, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    pipeline.query(
+        "INSERT INTO prompt_templates (name, version, template_text, is_active) "
+        "VALUES ('tutor/\N{GRINNING FACE}', NULL, 'é {{ x }} \\n 🌧', true)"
+    )
+    printed = prompt_worker("registry", "export")
+    assert printed.isascii()
+    prompt_worker("registry", "export", str(tmp_path / "a.json"))
+    assert decode(printed.encode()).sha256() == decode((tmp_path / "a.json").read_bytes()).sha256()
 
 
 def test_exported_file_is_replaced_by_a_later_document_alone(

@@ -18,6 +18,7 @@ import pytest
 from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.local.servers.server import free_port
 from prompt_worker.prompts.registry.document import decode
+from tests.faults.test_shutdown import frozen
 from tests.support.pipeline import Pipeline, wait_until
 from tests.support.probing import probe
 from tests.support.pushing import ACCOUNT, AUDIENCE, Signer
@@ -195,6 +196,23 @@ def test_registry_is_served_while_the_database_is_down(
         lambda: registry.get().headers["etag"] != before.headers["etag"], 30, lambda: registry.process.output
     )
     assert registry.process.running
+
+
+def test_database_that_hangs_delays_neither_answers_nor_the_end(
+    registry: Registry, postgres: Postgres
+) -> None:
+    before = registry.get()
+    with frozen(postgres):
+        registry.process.wait_for(lambda process: "the registry cannot be read" in process.output)
+        started = time.monotonic()
+        reply = registry.get()
+        assert (reply.status, reply.body) == (200, before.body)
+        assert float(reply.headers["prompt-registry-age"]) > 5
+        assert time.monotonic() - started < 1
+        assert probe(registry.port, "/readyz")[0] == 200
+        code, seconds = registry.process.terminate()
+    assert code == 0
+    assert seconds < 8
 
 
 def test_endpoint_without_a_database_starts_and_is_not_ready(

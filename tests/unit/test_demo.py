@@ -106,7 +106,8 @@ def test_demo_prompts_are_rendered_from_the_seed_templates() -> None:
         plain = {line for line in texts[event.template_name[:4]].splitlines() if line and "{" not in line}
         assert plain <= set(event.rendered_prompt.splitlines())
         assert len(plain) > 5
-        assert event.template_version == 1
+        assert (event.template_version, event.prompt_source) == (1, "builtin")
+    assert {event.service for event in events} == {"web", "app"}
 
 
 def test_spread_says_who_followed_a_release_and_how_late(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import sys
 
 from prompt_worker.commands.command import Commands, add_command
+
+_OTHERS = re.compile(r"[^\x00-\x7f]+")
 
 
 def add(commands: Commands) -> None:
@@ -34,7 +38,10 @@ def _export(options: argparse.Namespace) -> int:
 
     document = read_registry(read(DatabaseSettings).url)
     if options.target == "-":
-        sys.stdout.buffer.write(document.encode() + b"\n")
+        # For a terminal of any encoding: in JSON, other characters are inside texts alone.
+        sys.stdout.write(
+            _OTHERS.sub(lambda found: json.dumps(found[0])[1:-1], document.encode().decode()) + "\n"
+        )
         return 0
     export(document, options.target, force=options.force)
     print(f"revision {document.position} with {len(document.names):,} prompts is in {options.target}")

@@ -43,7 +43,7 @@ class Services:
     ) -> ExecutionEvent:
         """What one of them publishes about an execution of the prompt `name`; `fields` are other fields of it."""
         service, prompts = chance.choice(self._services)
-        with prompts.run(name, variables, **fields) as run:
+        with prompts.run(name, variables, service=service, **fields) as run:
             pass
         if name == self.spread.name:
             self.spread.note(service, run.event.template_version)

@@ -24,7 +24,7 @@ class After(NamedTuple):
     wait: float
 
     def has(self, epoch: int, revision: int) -> bool:
-        """Whether that state is no news; another instance may have told the client of a later one."""
+        """Whether that state is no news; the client may have a later one from another instance."""
         if self.epoch is None:
             return revision <= self.revision
         return (epoch, revision) <= (self.epoch, self.revision)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from uuid import UUID
 
 from prompt_worker.platform.failures import DeploymentError, SettingsError
 
@@ -66,7 +67,8 @@ class DatabaseSource:
             row = asking.fetchone()
             if row is None:
                 raise SourceError("the database has no registry: run prompt-worker migrate")
-            found = Position(*row)
+            registry_id, epoch, revision = row
+            found = Position(UUID(registry_id), epoch, revision)
             due = time.monotonic() - self._read_at >= REREAD_SECONDS
             if known is not None and found == known.position and not due:
                 return None
