@@ -1,2 +1,0 @@
--- Keeps the number for a migration of another clone: delete this file when that one is merged.
-SELECT;
