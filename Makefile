@@ -1,7 +1,7 @@
 # The environment is .venv: made by the first command that needs it, and made again when pyproject.toml or
 # constraints.txt change.
 .DEFAULT_GOAL := help
-.PHONY: help up test check unit lint bench clean
+.PHONY: help up test check unit faults lint bench clean
 
 PYTHON := .venv/bin/python
 # Where it is set, each of the hundreds of processes of a test run would compile every file again.
@@ -23,6 +23,11 @@ check: .venv/installed ## lint, types and the unit tests: the loop while working
 
 unit: .venv/installed
 	@$(PYTHON) -m pytest -q -n auto tests/unit $(ARGS)
+
+faults: .venv/installed ## the long faults: 20 kills during 50,000 events, a day's outage, 200 live databases
+	@$(PYTHON) -m tests.faults.kill
+	@$(PYTHON) -m tests.faults.outage
+	@TAKEOVER_SHAPES=200 $(PYTHON) -m pytest -q -n auto --timeout 3600 tests/integration/test_takeover_shapes.py
 
 lint: .venv/installed ## ruff, mypy --strict, who may import whom, and the linters of what is not Python
 	@$(PYTHON) -m ruff check .

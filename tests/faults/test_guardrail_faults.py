@@ -9,6 +9,7 @@ import pytest
 
 from prompt_worker.consuming.outcome import Verdict
 from prompt_worker.local.servers.postgres import Postgres
+from prompt_worker.local.servers.server import free_port
 from tests.faults import kill
 from tests.faults.test_bad_input import BAD, ODD
 from tests.faults.test_secrets import SAMPLED, counted
@@ -16,6 +17,7 @@ from tests.support.collector import Collector
 from tests.support.events import body, id_of
 from tests.support.guardrails import WORD, Guarding, messages
 from tests.support.pipeline import Pipeline
+from tests.support.probing import probe
 
 # What the seed guardrails find, and must never write.
 SSN, CARD, PHONE = "536-22-8731", "4111 1111 1111 1111", "(212) 555-0187"
@@ -31,6 +33,9 @@ SECRETS = (
     "worthless",
     "reveal your",
 )
+
+# Longer than the longest pause between two attempts.
+STUCK_SECONDS = 8.0
 
 WITH_METRICS = """
 import sys
@@ -171,6 +176,40 @@ def test_database_outage_costs_only_time(guarding: Guarding, postgres: Postgres)
     assert pipeline.dead_letters(0) == []
     assert guarding.counters() == (600, 600, 0)
     assert pipeline.wrong_counters() == []
+
+
+@pytest.mark.embedded_only
+@pytest.mark.parametrize("started", ["before it", "during it"])
+def test_lanes_that_wait_for_each_other_in_an_outage_are_alive(
+    guarding: Guarding, postgres: Postgres, started: str
+) -> None:
+    """One lane asks the database for guardrails or a template again and again; the others wait for that one."""
+    pipeline, port = guarding.pipeline, free_port()
+    settings = {
+        "PROMPT_WORKER_BATCH_MESSAGES": "1",
+        "PROMPT_WORKER_PROBE_PORT": str(port),
+        "PROMPT_WORKER_STUCK_SECONDS": str(STUCK_SECONDS),
+    }
+    if started == "during it":
+        postgres.stop()
+    with pipeline.guardrail_worker(**settings) as worker:
+        if started == "before it":
+            pipeline.publish([body()])
+            pipeline.wait_for_evaluations(1)
+            postgres.stop()
+        worker.wait_for(lambda w: w.logs)
+        # A batch for each lane.
+        for number in range(9):
+            pipeline.publish([body(template_name=f"unknown {number}")])
+            time.sleep(0.3)
+        worker.wait_for(lambda w: w.messages("WARNING"))
+        until = time.monotonic() + STUCK_SECONDS + 3
+        while time.monotonic() < until:
+            assert probe(port, "/healthz") == (200, "alive\n")
+            time.sleep(0.2)
+        postgres.start()
+        worker.wait_for(lambda w: w.totals.get("written", 0) >= 9)
+        assert worker.terminate()[0] == 0
 
 
 @pytest.mark.embedded_only

@@ -1,6 +1,6 @@
 """P1 and P2: `kill -9` at random moments under load loses no event and leaves no counter wrong.
 
-A short run of `tests/faults/kill.py`, which also runs alone for twenty kills during 50,000 events.
+A short run of `tests/faults/kill.py`; `make faults` runs it for twenty kills during 50,000 events.
 """
 
 from __future__ import annotations

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from hashlib import md5
 
 import psycopg2
 import pytest
+from google.pubsub_v1.types import PubsubMessage
 
 from prompt_worker.local.servers.postgres import Postgres
-from tests.support.events import bodies, body
+from tests.support.events import bodies, body, id_of, with_raw
 from tests.support.pipeline import Pipeline, wait_until
 from tests.support.pushing import Serving, Signer
 
@@ -54,6 +57,68 @@ def test_large_events_take_less_than_300_mb(pipeline: Pipeline, consumer: str) -
     assert worker.totals == {"written": len(published)}
     if consumer == "executions":
         pipeline.assert_exact(published)
+
+
+@pytest.mark.parametrize("size", [LARGE, 1_500_000], ids=["one a batch", "several a batch"])
+def test_large_dead_letters_take_less_than_300_mb(pipeline: Pipeline, size: int) -> None:
+    letters = [body(rendered_prompt=f"{n} {text()[: size - 1_000]}") for n in range(40)]
+    names = pipeline.topology.names
+    attributes = {"dead-letter-error-class": "unknown_template", "dead-letter-source": names.writer}
+    pipeline.publish_messages(
+        [PubsubMessage(data=letter, attributes=attributes) for letter in letters], names.dead_letter_topic
+    )
+    with pipeline.command("run", "dead-letters") as worker:
+        worker.wait_for(lambda w: sum(w.totals.values()) >= len(letters), PATIENCE)
+        assert worker.peak <= MOST, f"{worker.peak / 1e6:.0f} MB"
+        assert worker.terminate()[0] == 0
+    assert worker.totals == {"written": len(letters)}
+    stored = pipeline.query("SELECT event_key, md5(payload) FROM dead_letter_events")
+    assert set(stored) == {(str(id_of(one)), md5(one).hexdigest()) for one in letters}
+
+
+def many(entry: Callable[[int], str]) -> bytes:
+    """An event of which nearly all is a list of very many small variables."""
+    each = len(entry(10_000_000)) + 1
+    listed = ",".join(map(entry, range(10_000_000, 10_000_000 + (LARGE - 10_000) // each)))
+    return with_raw("input_variables", f'{{"all": [{listed}]}}'.encode())
+
+
+TINY = {
+    "digits": lambda _: "1",
+    "numbers": str,
+    "texts": lambda number: f'"{number:x}"',
+    "objects": lambda number: f'{{"{number:x}":1}}',
+    "lists": lambda _: "[1]",
+    "findings": lambda number: f'"536-90-{number % 9_000 + 1_000}"',
+}
+
+
+@pytest.mark.parametrize("shape", TINY)
+def test_millions_of_variables_take_less_than_300_mb(pipeline: Pipeline, shape: str) -> None:
+    """In Python each of them takes many times its own size."""
+    published = many(TINY[shape])
+    pipeline.publish([published])
+    for consumer in ("executions", "guardrails"):
+        with pipeline.command("run", consumer) as worker:
+            worker.wait_for(lambda w: w.totals.get("written"), PATIENCE)
+            assert worker.peak <= MOST, f"{consumer}: {worker.peak / 1e6:.0f} MB"
+            assert worker.terminate()[0] == 0
+    [(violations,)] = pipeline.query("SELECT count(*) FROM guardrail_violations")
+    assert violations == (1000 if shape == "findings" else 0)
+
+
+def test_batch_with_very_many_findings_takes_less_than_300_mb(pipeline: Pipeline) -> None:
+    """Class lists: the events are small, and a thousand violations of each are not."""
+    pipeline.query("UPDATE prompt_guardrails SET action = 'block' WHERE guardrail_type = 'pii_detection'")
+    listed = [f"536-90-{number}" for number in range(1000, 2000)]
+    published = [body(input_variables={"students": listed}) for _ in range(150)]
+    pipeline.publish(published)
+    with pipeline.guardrail_worker() as worker:
+        worker.wait_for(lambda w: w.totals.get("written", 0) >= len(published), PATIENCE)
+        assert worker.peak <= MOST, f"{worker.peak / 1e6:.0f} MB"
+        assert worker.terminate()[0] == 0
+    assert pipeline.query("SELECT count(*) FROM guardrail_violations") == [(150_000,)]
+    assert pipeline.wrong_counters() == []
 
 
 def test_large_events_of_wide_characters_take_less_than_300_mb(pipeline: Pipeline) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from io import BytesIO
 from typing import Any
 
 import pytest
 
 from prompt_worker.event.execution import ExecutionEvent, InvalidEventError
+from prompt_worker.publishing import lines
 from prompt_worker.publishing.errors import NotPublishedError
-from prompt_worker.publishing.lines import ArrayError, StalledError, Tally, publish_lines
+from prompt_worker.publishing.lines import ArrayError, StalledError, Tally, publish_lines, read_lines
 from prompt_worker.publishing.publisher import SPOOLED
 from tests.support.events import body
 
@@ -40,6 +42,25 @@ def publish(*lines: bytes, **options: Any) -> tuple[Tally, list[int]]:
     tally = Tally()
     refused = publish_lines(lines, FakePublisher(), tally, **options)  # type: ignore[arg-type]
     return tally, [number for number, _ in refused]
+
+
+def test_endless_line_is_refused_without_being_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LONGEST", 1000)
+    most = 0
+
+    class Counting(BytesIO):
+        def readline(self, size: int | None = -1, /) -> bytes:
+            nonlocal most
+            line = super().readline(size)
+            most = max(most, len(line))
+            return line
+
+    file = Counting(body() + b"\n" + b"x" * 100_000 + b"\n" + body() + b"\n" + b" " * 5000)
+    read = list(read_lines(file))
+    assert most <= 1001
+    tally, refused = publish(*read)
+    assert (tally.published, refused) == (2, [2])
+    assert "more than 1,000 bytes" in next(publish_lines(read[1:2], FakePublisher(), Tally())).reason  # type: ignore[arg-type]
 
 
 def test_each_line_counts_once_by_its_outcome() -> None:

@@ -41,6 +41,12 @@ def test_setting_problems_are_all_reported_by_name() -> None:
     assert raised.value.exit_code == 78
 
 
+@pytest.mark.parametrize("seconds", ["inf", "nan", "-inf", "1e308"])
+def test_seconds_that_nothing_can_wait_for_are_refused(seconds: str) -> None:
+    with pytest.raises(SettingsError, match=r"PROMPT_WORKER_PROGRESS_SECONDS: Expected `float`"):
+        read(ConsumerSettings, {"PROMPT_WORKER_PROGRESS_SECONDS": seconds})
+
+
 def test_defaults_apply_where_nothing_is_set() -> None:
     settings = read(ConsumerSettings, {})
     assert settings == ConsumerSettings()

@@ -4,9 +4,11 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from prompt_worker.guardrails import Guardrail, check
+from prompt_worker.guardrails import Guardrail, check, compile_guardrail
 from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
-from prompt_worker.guardrails.variables import flatten
+from prompt_worker.guardrails.evaluation import evaluate
+from prompt_worker.guardrails.fields import Execution
+from prompt_worker.guardrails.variables import path_of, walk
 
 POLICY = Guardrail(name="policy", type="content_policy", config={"phrases": ["red apple"]})
 PII = Guardrail(name="pii", type="pii_detection", config={})
@@ -14,6 +16,10 @@ PII = Guardrail(name="pii", type="pii_detection", config={})
 
 def fields(guardrail: Guardrail = POLICY, **texts: Any) -> list[tuple[str, int, int]]:
     return [(one.field, one.start, one.end) for one in check([guardrail], **texts).findings]
+
+
+def flat(variables: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(path_of(steps), text) for steps, text in walk(variables)]
 
 
 def test_prompt_variables_and_response_are_judged_separately() -> None:
@@ -28,6 +34,15 @@ def test_template_words_trigger_no_guardrail() -> None:
     assert fields(prompt=prompt, variables={"question": "what is a pear?"}) == []
     assert fields(prompt=prompt, template_text="Never speak of a red apple. Question: {{ question }}") == []
     assert fields(prompt=prompt) == [("prompt", 17, 26)]
+
+
+def test_template_full_of_open_tags_is_read_once() -> None:
+    prompt = "Never speak of a red apple. what is a pear?"
+    started = time.process_time()
+    for tag in ("{{", "{%", "{#", "{"):
+        template = "Never speak of a red apple. " + tag * 200_000
+        assert fields(prompt=prompt, template_text=template) == []
+    assert time.process_time() - started < 2
 
 
 def test_value_missing_in_the_variables_is_judged_in_the_prompt() -> None:
@@ -53,10 +68,10 @@ def test_nested_variables_have_paths() -> None:
         "ok": True,
         "none": None,
     }
-    assert list(flatten(nested)) == [("student.notes[1].text", "red apple"), ("n", "4111111111111111")]
+    assert flat(nested) == [("student.notes[1].text", "red apple"), ("n", "4111111111111111")]
     assert fields(variables=nested) == [("variable:student.notes[1].text", 0, 9)]
     assert fields(PII, variables=nested) == [("variable:n", 0, 16)]
-    assert list(flatten({"d": Decimal("1.50")})) == [("d", "1.50")]
+    assert flat({"d": Decimal("1.50")}) == [("d", "1.50")]
 
 
 def test_key_that_is_personal_data_is_found_and_not_shown() -> None:
@@ -66,7 +81,7 @@ def test_key_that_is_personal_data_is_found_and_not_shown() -> None:
     assert "jane" not in repr(found)
 
 
-def test_very_deep_variables_are_flattened() -> None:
+def test_very_deep_variables_are_walked() -> None:
     deep: Any = "red apple"
     for _ in range(3000):
         deep = [deep]
@@ -81,6 +96,26 @@ def test_ten_thousand_variables_are_judged_in_bounded_time() -> None:
     found = check(DEFAULT_GUARDRAILS, prompt=prompt, variables=variables)
     assert time.process_time() - started < 10
     assert [(one.field, one.preview) for one in found.findings] == [("variable:v7777", "<CREDIT_CARD …1111>")]
+
+
+def test_very_many_variables_are_judged_to_the_last() -> None:
+    """Judged in parts: what is found, and where, is as in an execution with few of them."""
+    numbers = list(range(1000, 31_000))
+    variables = {"all": [*numbers, *numbers, {"last": "a red apple"}], "again": "a red apple"}
+    progress: list[None] = []
+    execution = Execution(prompt="Say: a red apple. Now a red apple or 30999", variables=variables)
+    (found,) = evaluate([compile_guardrail(POLICY)], [execution], None, lambda: progress.append(None))
+    assert [one.field for one in found.findings] == ["variable:all[60000].last", "variable:again"]
+    assert len(progress) > 5
+
+
+def test_very_many_findings_are_cut_and_block_all_the_same() -> None:
+    variables = {"all": [f"a red apple {number}" for number in range(3000)], "pii": "SSN 536-90-4399"}
+    found = check([POLICY, PII], variables=variables)
+    assert [one.field for one in found.findings] == [
+        *(f"variable:all[{number}]" for number in range(1000)),
+        "variable:pii",
+    ]
 
 
 def test_five_megabytes_are_read_to_the_end() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from prompt_worker.guardrails import check, mask_all
 from prompt_worker.guardrails.defaults import DEFAULT_GUARDRAILS
-from prompt_worker.guardrails.variables import flatten
+from prompt_worker.guardrails.variables import path_of, walk
 
 SSN = "536-90-4399"
 
@@ -85,7 +85,7 @@ def test_lists_shared_a_billion_times_are_walked_in_time() -> None:
     for _ in range(30):
         shared = [shared, shared]
     started = time.process_time()
-    assert next(flatten({"a": shared}))[1] == f"SSN {SSN}"
+    assert next(walk({"a": shared}))[1] == f"SSN {SSN}"
     assert check(DEFAULT_GUARDRAILS, variables={"a": shared}).outcome == "block"
     masked = mask_all(shared)
     assert time.process_time() - started < 20
@@ -96,7 +96,7 @@ def test_lists_shared_a_billion_times_are_walked_in_time() -> None:
 
 def test_shared_value_is_found_at_each_of_its_places() -> None:
     message = {"content": f"SSN {SSN}"}
-    assert [path for path, _ in flatten({"all": [message, message], "last": message})] == [
+    assert [path_of(steps) for steps, _ in walk({"all": [message, message], "last": message})] == [
         "all[0].content",
         "all[1].content",
         "last.content",

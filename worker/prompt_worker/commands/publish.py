@@ -15,7 +15,7 @@ from prompt_worker.commands.streams import ClosedStream
 from prompt_worker.platform.failures import Failure
 from prompt_worker.platform.process.signals import interrupts
 from prompt_worker.platform.process.wakeup import Wakeup
-from prompt_worker.publishing.lines import ArrayError, StalledError, Tally, publish_lines
+from prompt_worker.publishing.lines import ArrayError, StalledError, Tally, publish_lines, read_lines
 from prompt_worker.publishing.publisher import Publisher
 
 _CLOSE_SECONDS = 5.0
@@ -95,10 +95,10 @@ def run(lines: BinaryIO, publisher: Publisher, *, as_json: bool = False, patienc
     return _exit_code(tally)
 
 
-def _read(lines: Iterable[bytes]) -> Iterator[bytes]:
+def _read(lines: BinaryIO) -> Iterator[bytes]:
     """The lines. Raises `SourceError` where the file fails."""
     try:
-        yield from lines
+        yield from read_lines(lines)
     except OSError as error:
         raise SourceError(f"cannot read on: {error.strerror}") from None
 

@@ -94,22 +94,26 @@ class Consumer:
         # The lanes that wait for their handler.
         self._handling: set[int] = set()
         self._totals: Counter[str] = Counter()
-        # Of the first lane that failed.
+        # What failed first.
         self.failure: BaseException | None = None
 
     def run(self) -> None:
-        """Runs until `stop` is set or a lane fails, then stops in order; `failure` is None unless a lane failed."""
-        for lane in self._lanes:
-            lane.start()
-        while not self._stop.wait(self._progress_seconds):
-            self._report()
+        """Runs until `stop` is set or something fails, then stops in order; `failure` is None unless it did."""
+        try:
+            for lane in self._lanes:
+                lane.start()
+            while not self._stop.wait(self._progress_seconds):
+                self._report()
+        except BaseException as error:
+            self._fail(error)
         grace = threading.Timer(GRACE, self._cancel)
         # A server that hangs does not answer a cancellation either.
         grace.daemon = True
         grace.start()
         deadline = time.monotonic() + GRACE + CANCEL_GRACE
         for lane in self._lanes:
-            lane.join(max(0.0, deadline - time.monotonic()))
+            if lane.ident is not None:
+                lane.join(max(0.0, deadline - time.monotonic()))
         grace.cancel()
         # Also hands back what a lane that hangs still holds.
         self._source.close()
@@ -120,8 +124,11 @@ class Consumer:
             while not self._stop.is_set():
                 self._work()
         except BaseException as error:
-            self.failure = self.failure or error
-            self._stop.set()
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = self.failure or error
+        self._stop.set()
 
     def _work(self) -> None:
         # Of its own, so that a lane that waits for its next batch holds nothing of the last one.

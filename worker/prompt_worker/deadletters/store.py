@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
@@ -36,6 +37,7 @@ from prompt_worker.platform.postgres.errors import describe
 from prompt_worker.platform.postgres.halving import Halving
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions
+from prompt_worker.platform.process import health
 
 if TYPE_CHECKING:
     from prompt_worker.consuming.work import Parts
@@ -43,6 +45,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _STORE = statement(__name__, "store_dead_letters")
+
+# Bytes of payloads in a statement, unless one has more: the driver and its library make four copies of each, twice as
+# large. More than this are written by one lane at a time.
+BYTES_AT_ONCE = 2_000_000
 
 Key = tuple[UUID, str]
 
@@ -92,13 +98,15 @@ class DeadLetterStore:
         self.transactions = Transactions(engine, stop)
         self._halving: Halving[NewDeadLetter] = Halving(stop, attrgetter("key"))
         self._guardrails = guardrails
+        self._writing_many_bytes = threading.Lock()
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
         """`WRITTEN`, `DUPLICATE` where it is known, or `RETRY` while the database is down. Raises `DeploymentError`."""
 
         def handle(positions: Sequence[int], outcomes: list[Outcome], _: Repeats) -> None:
             def write(rows: Sequence[NewDeadLetter]) -> None:
-                changed = self.transactions.retrying(self.transactions.once, partial(_store, rows))
+                with self._turn(rows):
+                    changed = self.transactions.retrying(self.transactions.once, partial(_store, rows))
                 for row in rows:
                     outcomes[row.position] = Verdict.WRITTEN if row.position in changed else Verdict.DUPLICATE
 
@@ -111,6 +119,10 @@ class DeadLetterStore:
     def cancel(self) -> None:
         """Ends the statements in flight, from another thread; their messages are handed back."""
         self.transactions.cancel()
+
+    def _turn(self, rows: Sequence[NewDeadLetter]) -> AbstractContextManager[None]:
+        many = sum([len(row.payload) for row in rows]) > BYTES_AT_ONCE
+        return health.taking_turns(self._writing_many_bytes) if many else nullcontext()
 
     def _read(self, message: Message, position: int) -> NewDeadLetter:
         payload = read_payload(message.data)
@@ -142,9 +154,24 @@ def _store(rows: Sequence[NewDeadLetter], cursor: cursor) -> set[int]:
     """Stores them in this transaction and returns the positions of those that changed anything."""
     changed: set[int] = set()
     for alone in _rounds(rows):
-        cursor.execute(_STORE, {name: _column(alone.values(), name) for name in _COLUMNS})
-        changed.update(alone[key, consumer].position for key, consumer in cursor)
+        for together in _parts(alone.values()):
+            cursor.execute(_STORE, {name: _column(together, name) for name in _COLUMNS})
+            changed.update(alone[key, consumer].position for key, consumer in cursor)
     return changed
+
+
+def _parts(rows: Iterable[NewDeadLetter]) -> Iterator[Sequence[NewDeadLetter]]:
+    """In their order, each part of at most `BYTES_AT_ONCE` bytes or one row."""
+    part: list[NewDeadLetter] = []
+    size = 0
+    for row in rows:
+        if part and size + len(row.payload) > BYTES_AT_ONCE:
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += len(row.payload)
+    if part:
+        yield part
 
 
 def _rounds(rows: Iterable[NewDeadLetter]) -> list[dict[Key, NewDeadLetter]]:

@@ -33,6 +33,7 @@ from prompt_worker.platform.postgres.leaves import Leaves
 from prompt_worker.platform.postgres.primary_key import PrimaryKey
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions
+from prompt_worker.platform.process import health
 
 _WRITE = statement(__name__, "write_executions")
 _STORED = statement(__name__, "stored_executions")
@@ -107,7 +108,7 @@ class ExecutionWriter:
         first_positions: dict[int, int] = {}
         rows: list[Row] = []
         unresolved: list[tuple[int, Key]] = []
-        with self._encoding:
+        with health.taking_turns(self._encoding):
             # An event becomes its row at once, while it is in the processor's cache, and is let go.
             for position in positions:
                 try:
@@ -135,7 +136,7 @@ class ExecutionWriter:
         """The rows of events whose templates were not known. They are read again: a lookup may take long."""
         templates = self._templates.find({key for _, key in unresolved}, self._transactions.run)
         rows: list[Row] = []
-        with self._encoding:
+        with health.taking_turns(self._encoding):
             for position, key in unresolved:
                 template_id = templates[key]
                 if isinstance(template_id, Rejected):

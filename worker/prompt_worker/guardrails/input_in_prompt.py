@@ -9,22 +9,22 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-Span = tuple[int, int]
-Value = tuple[int, int, str]  # a variable's value in the prompt: start, end, the name of its field
+Span = tuple[int, int]  # start and end
 
-_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)  # of Jinja
+# Of Jinja. One that is not closed ends with the text, which is then read once, however many are opened in it.
+_TAG = re.compile(r"\{\{.*?(?:\}\}|\Z)|\{%.*?(?:%\}|\Z)|\{#.*?(?:#\}|\Z)", re.DOTALL)
 _NEAR = 40  # characters between two pieces of input that may be read together
 _END = 80  # characters of a value's end that are read with its neighbour
 _LONG_ENOUGH = 12  # characters of the template's words that count as its own wherever they are repeated
 
 
-def input_in_prompt(prompt: str, values: Sequence[Value], template_text: str | None) -> str:
+def input_in_prompt(prompt: str, values: Sequence[Span], template_text: str | None) -> str:
     """The prompt without the template's words, and without values that are judged as variables anyway."""
     text = _without_template(prompt, values, template_text)
     return _blank(text, _insides(text, values)) if values else text
 
 
-def _without_template(prompt: str, values: Sequence[Value], template_text: str | None) -> str:
+def _without_template(prompt: str, values: Sequence[Span], template_text: str | None) -> str:
     if template_text is not None:
         return _blank(prompt, _template_words(prompt, template_text))
     if not values:
@@ -32,9 +32,9 @@ def _without_template(prompt: str, values: Sequence[Value], template_text: str |
     return _blank(prompt, _gaps(len(prompt), values))
 
 
-def _insides(text: str, values: Sequence[Value]) -> Iterator[Span]:
+def _insides(text: str, values: Sequence[Span]) -> Iterator[Span]:
     # Only the end of a value that has other input near it can mean something new together with that.
-    for start, end, _ in values:
+    for start, end in values:
         before, after = text[max(0, start - _NEAR) : start], text[end : end + _NEAR]
         first = start if not before or before.isspace() else start + _END
         last = end if not after or after.isspace() else end - _END
@@ -68,9 +68,9 @@ def _template_lines(template_text: str) -> tuple[str, ...]:
     )
 
 
-def _gaps(length: int, covered: Sequence[Value]) -> Iterator[Span]:
+def _gaps(length: int, covered: Sequence[Span]) -> Iterator[Span]:
     position = 0
-    for start, end, _ in sorted(covered):
+    for start, end in sorted(covered):
         if start > position:
             yield position, start
         position = max(position, end)

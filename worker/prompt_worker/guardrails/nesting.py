@@ -53,6 +53,16 @@ class Around:
             self._open.remove(self._ids.pop())
 
 
+class Tree(Around):
+    """Containers of which none is inside itself or in two others, as in JSON that was decoded: none is remembered."""
+
+    def enter(self, container: Any) -> str | None:
+        return None
+
+    def leave(self) -> None:
+        pass
+
+
 def copied(value: Any, key: Callable[[str], str], leaf: Callable[[Any], Any]) -> Any:
     """`value` of new dicts and lists, each key and each value that holds no others given to `key` and `leaf`.
 

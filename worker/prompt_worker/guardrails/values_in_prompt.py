@@ -6,14 +6,17 @@ every position (as Rabin and Karp do): only where the hashes are equal are the t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 LEAST = 3  # characters of a value that is searched in the prompt: shorter ones are everywhere
+MOST = 100_000  # places that are found: each is kept, and a prompt may hold millions of three characters
 
 _AT_ONCE = 20_000_000  # characters times values up to which a search for each value is as fast
+_VALUES_AT_ONCE = 50_000  # values that are searched in one pass over the prompt, to bound the memory
 _WIDTHS = (32, 8, LEAST)  # characters of a value's beginning that are hashed
 _PART = 500_000  # characters of the prompt at a time, to bound the memory
 # Comparisons: a prompt that repeats the beginning of many values is not searched to its end.
@@ -23,35 +26,49 @@ _STEP, _MIX = np.uint32(0x01000193), np.uint32(0x9E3779B1)
 _BITS = 20
 
 
-def find_values(prompt: str, values: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """(index in `values`, start in the prompt) wherever one of the values, all different, is in the prompt."""
-    longer = [index for index, value in enumerate(values) if LEAST <= len(value) <= len(prompt)]
-    if len(prompt) * len(longer) <= _AT_ONCE:
-        for index in longer:
-            start = prompt.find(values[index])
-            while start >= 0:
-                yield index, start
-                start = prompt.find(values[index], start + len(values[index]))
-        return
+def find_values(prompt: str, values: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """(start, end) wherever one of the values is in the prompt, in any order; of `MOST` places and more only those."""
+    return islice(_find(prompt, values), MOST)
+
+
+def _find(prompt: str, values: Iterable[str]) -> Iterator[tuple[int, int]]:
     tries = _TRIES
-    for width in _WIDTHS:
-        wanted = [index for index in longer if len(values[index]) >= width]
-        longer = [index for index in longer if len(values[index]) < width]
-        # By beginning, then by length.
-        known: dict[str, dict[int, dict[str, int]]] = {}
-        for index in wanted:
-            value = values[index]
-            known.setdefault(value[:width], {}).setdefault(len(value), {})[value] = index
-        free = dict.fromkeys(wanted, 0)  # where the next of each may begin
-        for start in _candidates(prompt, list(known), width):
-            for length, by_value in known.get(prompt[start : start + width], {}).items():
-                tries -= 1 + length // 64
-                found = by_value.get(prompt[start : start + length])
-                if found is not None and start >= free[found]:
-                    yield found, start
-                    free[found] = start + length
-            if tries < 0:
-                return
+    for several in _different(value for value in values if LEAST <= len(value) <= len(prompt)):
+        if len(prompt) * len(several) <= _AT_ONCE:
+            for value in several:
+                start = prompt.find(value)
+                while start >= 0:
+                    yield start, start + len(value)
+                    start = prompt.find(value, start + len(value))
+            continue
+        longer = several
+        for width in _WIDTHS:
+            wanted = [value for value in longer if len(value) >= width]
+            longer = [value for value in longer if len(value) < width]
+            # By beginning, then by length; of each value, where the next one may begin.
+            known: dict[str, dict[int, dict[str, int]]] = {}
+            for value in wanted:
+                known.setdefault(value[:width], {}).setdefault(len(value), {})[value] = 0
+            for start in _candidates(prompt, list(known), width):
+                for length, by_value in known.get(prompt[start : start + width], {}).items():
+                    tries -= 1 + length // 64
+                    found = prompt[start : start + length]
+                    if start >= by_value.get(found, len(prompt)):
+                        yield start, start + length
+                        by_value[found] = start + length
+                if tries < 0:
+                    return
+
+
+def _different(values: Iterable[str]) -> Iterator[list[str]]:
+    """Each value once, so many at a time; of more than that, some perhaps again."""
+    several: dict[str, None] = {}
+    for value in values:
+        several[value] = None
+        if len(several) == _VALUES_AT_ONCE:
+            yield list(several)
+            several = {}
+    yield list(several)
 
 
 def _candidates(prompt: str, beginnings: Sequence[str], width: int) -> Iterator[int]:

@@ -1,55 +1,71 @@
-"""Input variables, however nested, as texts with a path each."""
+"""Input variables, however nested, as texts; each can be given the path to it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from prompt_worker.guardrails.nesting import NESTED, Around, text_of
+from prompt_worker.guardrails.nesting import NESTED, Around, Tree, text_of
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]*(?:[0-9]{1,5}[A-Za-z_-]*)?")
 _LONGEST_NAME = 64
 _LISTS = (list, tuple)
 
+# From a container to what it holds: the index in a list, or the name in an object.
+Step = int | str
 
-def flatten(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(path, text) of every text and number in nested objects and lists, in order, however deep.
 
-    A key that is not a plain name may itself be personal data: it is a text of its own, and the path has its number
-    instead. A value inside itself is left out.
+def walk(variables: Mapping[str, Any], *, decoded: bool = False) -> Iterator[tuple[Sequence[Step], str]]:
+    """(steps, text) of every text and number in nested objects and lists, in order, however deep.
+
+    The steps are one list, which changes: `path_of` reads it. A key that is not a plain name may itself be personal
+    data: it is a text of its own, and its step has its number instead. A value inside itself is left out. `decoded`:
+    the variables are JSON that was decoded, in which nothing occurs twice.
     """
-    around = Around()
-    levels: list[Iterator[tuple[str, Any]]] = [iter([("", variables)])]
+    around = Tree() if decoded else Around()
+    steps: list[Step] = [""]
+    levels: list[Iterator[tuple[Step, Any]]] = [iter([("", variables)])]
     while levels:
-        for path, value in levels[-1]:
+        for steps[-1], value in levels[-1]:
             if isinstance(value, str):
                 if value:
-                    yield path, value
+                    yield steps, value
             elif isinstance(value, NESTED):
                 if around.enter(value) is None:
-                    levels.append(_entries(path, value))
+                    levels.append(_entries(value))
+                    steps.append("")
                     break
             elif value is not None and not isinstance(value, bool) and (text := text_of(value)):
-                yield path, text
+                yield steps, text
         else:
             levels.pop()
+            steps.pop()
             around.leave()
 
 
-def _entries(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, _LISTS):
-        for index, entry in enumerate(value):
-            yield f"{path}[{index}]", entry
-        return
+def path_of(steps: Sequence[Step]) -> str:
+    """Such as `student.notes[1].text`; `[#2]` is the second entry of an object, whose key is no plain name."""
+    path = ""
+    for step in steps:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        else:
+            path += f".{step}" if path and step[:1] not in ("", "[") else step
+    return path
+
+
+def _entries(value: Any) -> Iterator[tuple[Step, Any]]:
+    return enumerate(value) if isinstance(value, _LISTS) else _named_entries(value)
+
+
+def _named_entries(value: Mapping[Any, Any]) -> Iterator[tuple[Step, Any]]:
     for index, (key, entry) in enumerate(value.items()):
         name = text_of(key)
         if len(name) > _LONGEST_NAME or not _is_plain(name):
-            yield f"{path}[#{index}].key", name
+            yield f"[#{index}].key", name
             name = f"[#{index}]"
-        if path:
-            name = f"{path}{name}" if name[0] == "[" else f"{path}.{name}"
         yield name, entry
 
 

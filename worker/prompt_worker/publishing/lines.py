@@ -6,7 +6,7 @@ import threading
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,8 @@ from prompt_worker.publishing.publisher import SPOOLED, Publisher
 
 # Fewer than a publisher holds in memory: reading waits for sending.
 _IN_FLIGHT = 5_000
+# Bytes of a line, several times what Pub/Sub accepts: the texts of a longer event are cut.
+LONGEST = 64_000_000
 
 
 class Tally(msgspec.Struct):
@@ -43,6 +45,14 @@ class StalledError(Exception):
     """Pub/Sub accepted nothing for as long as the caller was willing to wait."""
 
 
+def read_lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file; of one that is too long no more than shows that, whatever its length. Raises `OSError`."""
+    while line := file.readline(LONGEST + 1):
+        yield line
+        while len(line) > LONGEST and not line.endswith(b"\n"):
+            line = file.readline(LONGEST + 1)
+
+
 def publish_lines(
     lines: Iterable[bytes], publisher: Publisher, tally: Tally, *, patience: float = 60.0
 ) -> Iterator[Refused]:
@@ -60,6 +70,10 @@ def publish_lines(
         if tally.lines == 0 and line.lstrip().startswith(b"["):
             raise ArrayError("a JSON array, of which nothing is published: write one event a line")
         tally.lines += 1
+        if len(line) > LONGEST:
+            in_flight.refuse()
+            yield Refused(number, f"it has more than {LONGEST:,} bytes")
+            continue
         try:
             event, _ = parse(line)
         except InvalidEventError as error:

@@ -20,6 +20,7 @@ from prompt_worker.platform import telemetry
 from prompt_worker.platform.postgres.errors import may_pass
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions
+from prompt_worker.platform.process import health
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class ActiveGuardrails:
 
         Raises `DeploymentError`, or `psycopg2.Error` once retrying was stopped.
         """
-        with self._lock:
+        with health.taking_turns(self._lock):
             if self._read_at is None:
                 self._compile_all(self._transactions.run(find_active))
             elif self._clock() - self._read_at >= self._refresh_seconds:

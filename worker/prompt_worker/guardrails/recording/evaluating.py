@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from uuid import UUID
 
 import msgspec
@@ -22,10 +23,13 @@ from prompt_worker.guardrails.recording.templates import ServedTemplates
 from prompt_worker.guardrails.recording.violation import violations
 from prompt_worker.guardrails.registry import Evaluator
 from prompt_worker.platform.postgres.transactions import Transactions
+from prompt_worker.platform.process import health
 
 # Events, and bytes of their messages, that are evaluated together: more are no faster and use more memory.
 AT_ONCE = 500
 BYTES_AT_ONCE = 2_000_000
+# Violations that are announced and recorded together: an event may have a thousand, each as large as a small event.
+VIOLATIONS_AT_ONCE = 5_000
 
 
 class PendingEvent(msgspec.Struct, gc=False):
@@ -48,23 +52,24 @@ class EventEvaluator:
             transactions, refresh_seconds=refresh_seconds, changed=self._templates.forget
         )
         # One batch at a time: two would be no faster and use twice the memory.
-        self._evaluating = threading.Lock()
+        self.turn = threading.Lock()
 
-    def evaluate(self, events: Sequence[PendingEvent], outcomes: list[Outcome]) -> list[EvaluatedEvent]:
-        """Those that can be evaluated; the outcome of every other one is set to its rejection.
+    def evaluate(
+        self, events: Sequence[PendingEvent], outcomes: list[Outcome]
+    ) -> Iterator[list[EvaluatedEvent]]:
+        """Those that can be evaluated, nearly always in one part; of every other one the outcome is its rejection.
 
-        Raises `DeploymentError`, or `psycopg2.Error` once retrying was stopped.
+        A part is made when it is asked for. Raises `DeploymentError`, or `psycopg2.Error` once retrying was stopped.
         """
         evaluators = self._guardrails.evaluators()
-        evaluated: list[EvaluatedEvent] = []
-        with self._evaluating:
-            for together in _together(events):
-                evaluated += self._evaluate(together, evaluators, outcomes)
-        return evaluated
+        for together in _together(events):
+            with health.taking_turns(self.turn):
+                evaluated = self._evaluate(together, evaluators, outcomes)
+            yield from _parts(evaluated)
 
     def _evaluate(
         self, events: Sequence[PendingEvent], evaluators: Sequence[Evaluator], outcomes: list[Outcome]
-    ) -> list[EvaluatedEvent]:
+    ) -> Iterator[EvaluatedEvent]:
         received = [event.received or receive_again(event.message) for event in events]
         keys = [one.template_key for one in received]
         templates = self._templates.find([key for key in keys if key is not None])
@@ -74,21 +79,22 @@ class EventEvaluator:
                 one.execution(templates.get(key) if key is not None else None)
                 for one, key in zip(received, keys, strict=True)
             ]
-            evaluations = evaluate(evaluators, executions, self._key)
+            evaluations = evaluate(evaluators, executions, self._key, health.moved)
         # An event that breaks an evaluator costs its neighbours nothing.
         except Exception as error:
             if len(events) == 1:
                 outcomes[events[0].position] = Rejected("evaluation_failed", type(error).__name__)
-                return []
-            return [one for event in events for one in self._evaluate([event], evaluators, outcomes)]
+                return iter(())
+            singly = [self._evaluate([event], evaluators, outcomes) for event in events]
+            return chain.from_iterable(singly)
         milliseconds = (time.perf_counter() - started) * 1000 / len(events)
         count_checks(evaluations)
         active = {evaluator.guardrail.name: evaluator for evaluator in evaluators}
         describe_checked = lru_cache(maxsize=None)(lambda names: _checked([active[name] for name in names]))
-        return [
+        return (
             _evaluated(event, one, evaluation, describe_checked(evaluation.checked), milliseconds)
             for event, one, evaluation in zip(events, received, evaluations, strict=True)
-        ]
+        )
 
 
 def _together(events: Sequence[PendingEvent]) -> Iterator[Sequence[PendingEvent]]:
@@ -100,6 +106,19 @@ def _together(events: Sequence[PendingEvent]) -> Iterator[Sequence[PendingEvent]
             start, size = end, len(event.message.data)
     if events:
         yield events[start:]
+
+
+def _parts(evaluated: Iterator[EvaluatedEvent]) -> Iterator[list[EvaluatedEvent]]:
+    """At least one, which may be empty; each ends with the event with which it has many violations."""
+    part: list[EvaluatedEvent] = []
+    violations = 0
+    for one in evaluated:
+        part.append(one)
+        violations += len(one.violations)
+        if violations >= VIOLATIONS_AT_ONCE:
+            yield part
+            part, violations = [], 0
+    yield part
 
 
 def _checked(evaluators: Sequence[Evaluator]) -> tuple[str, str]:

@@ -31,6 +31,7 @@ from prompt_worker.platform.postgres.halving import Halving
 from prompt_worker.platform.postgres.leaves import Leaves
 from prompt_worker.platform.postgres.primary_key import PrimaryKey
 from prompt_worker.platform.postgres.transactions import Transactions
+from prompt_worker.platform.process import health
 from prompt_worker.platform.pubsub.topic import Topic
 from prompt_worker.platform.settings import GuardrailSettings
 
@@ -98,7 +99,7 @@ class GuardrailHandler:
     ) -> list[PendingEvent]:
         events: dict[int, PendingEvent] = {}
         few_bytes = sum([len(messages[position].data) for position in positions]) <= BYTES_AT_ONCE
-        with self._reading:
+        with health.taking_turns(self._reading if few_bytes else self._evaluator.turn):
             for position in positions:
                 received = receive(messages[position])
                 if received is None:
@@ -117,17 +118,23 @@ class GuardrailHandler:
             events = self._new(events, outcomes)
         if not events:
             return
-        evaluated = self._evaluator.evaluate(events, outcomes)
-        # An event that was recorded before is a duplicate, even if it can no longer be evaluated.
-        self._new([event for event in events if isinstance(outcomes[event.position], Rejected)], outcomes)
+        for part in self._evaluator.evaluate(events, outcomes):
+            # An event that was recorded before is a duplicate, even if it can no longer be evaluated.
+            self._new([event for event in events if isinstance(outcomes[event.position], Rejected)], outcomes)
+            if not self._announce_and_record(part, outcomes):
+                return
+
+    def _announce_and_record(self, evaluated: Sequence[EvaluatedEvent], outcomes: list[Outcome]) -> bool:
+        """False when stopped before Pub/Sub had all alerts: then none is recorded."""
         # `record` recognises repeats, but alerts are published before it, and must not be published twice.
         urgent = [one for one in evaluated if any(map(deserves_alert, one.violations))]
         unannounced = self._new(urgent, outcomes)
         if not self._alerts.publish([violation for one in unannounced for violation in one.violations]):
-            return
+            return False
         new = [one for one in evaluated if outcomes[one.position] is not Verdict.DUPLICATE]
         # In the order of the ids: two workers that hold the same events then cannot deadlock.
         self._record(sorted(new, key=lambda one: one.event_id.int), outcomes)
+        return True
 
     def _new(self, several: Sequence[InBatch], outcomes: list[Outcome]) -> list[InBatch]:
         """Those that are not recorded; the others are duplicates."""

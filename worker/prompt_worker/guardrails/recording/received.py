@@ -66,6 +66,7 @@ class Received(msgspec.Struct, kw_only=True, gc=False):
             template_text=template.text if template else None,
             template_name=label(self.template_name),
             category=template.category if template else None,
+            decoded=True,
         )
 
     def time(self) -> datetime:

@@ -22,6 +22,22 @@ def in_flight() -> Iterator[None]:
         del _moved[thread]
 
 
+@contextmanager
+def taking_turns(lock: threading.Lock) -> Iterator[None]:
+    """Holds `lock`. While the calling thread waits for it, the thread that holds it is the one expected to move."""
+    thread = threading.get_ident()
+    expected = _moved.pop(thread, None) is not None
+    try:
+        lock.acquire()
+    finally:
+        if expected:
+            _moved[thread] = time.monotonic()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def moved() -> None:
     """The calling thread makes progress. A retry counts: while the database is down, a restart would not help."""
     thread = threading.get_ident()

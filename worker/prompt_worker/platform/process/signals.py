@@ -38,14 +38,27 @@ def stopped_by_signal() -> Iterator[Wakeup]:
 
 
 def run_until_signal(run: Callable[[], None], stop: threading.Event) -> None:
-    """Calls `run` on a thread and waits for it; the first signal sets `stop`, which asks it to end in order."""
-    running = threading.Thread(target=run, name="consumer")
+    """Calls `run` on a thread and waits for it; the first signal sets `stop`, which asks it to end in order.
+
+    Raises what `run` raises.
+    """
+    failures: list[BaseException] = []
+
+    def run_and_remember() -> None:
+        try:
+            run()
+        except BaseException as error:
+            failures.append(error)
+
+    running = threading.Thread(target=run_and_remember, name="consumer")
     with stopped_by_signal() as signalled:
         running.start()
         while running.is_alive():
             running.join(FLAG_SECONDS)
             if signalled.is_set():
                 stop.set()
+    for failure in failures:
+        raise failure
 
 
 @contextmanager

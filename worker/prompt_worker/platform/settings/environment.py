@@ -12,7 +12,8 @@ from msgspec import Meta
 from prompt_worker.platform.failures import SettingsError
 
 Positive = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
+# A day at most: no clock of the system waits for "inf" seconds.
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Ratio = Annotated[float, Meta(gt=0, le=1)]
 
