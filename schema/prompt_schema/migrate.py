@@ -35,6 +35,9 @@ __all__ = ["MIGRATIONS", "Migration", "MigrationPlan", "migrate", "pending", "pl
 OLDEST_SERVER = 15
 
 _LOCK = 7020100946810383
+_PARTITION_OBSTACLES = text(
+    (Path(__file__).parent / "sql" / "partition_obstacles.sql").read_text(encoding="utf-8")
+)
 _CHECK_SECONDS = 0.25
 
 
@@ -73,12 +76,14 @@ def migrate(
 class MigrationPlan:
     """What `migrate` would do now: the takeover of a live database, where it is one, and then these files.
 
-    `steps` has those of each file that runs outside a transaction; `recounts` where counters are rebuilt at the end.
+    `steps` has those of each file that runs outside a transaction; `obstacles` what will stop one of them, and what
+    to do about it; `recounts` says whether counters are rebuilt at the end.
     """
 
     takeover: Plan | None
     files: list[str]
     steps: dict[str, list[str]]
+    obstacles: list[str]
     recounts: bool
 
     def lines(self) -> Iterator[str]:
@@ -87,6 +92,8 @@ class MigrationPlan:
             yield "takeover, all changes in one transaction (locks prompt_executions until it ends)"
         for line in self.takeover.lines() if self.takeover else ():
             yield f"takeover, {line}"
+        for obstacle in self.obstacles:
+            yield f"stops: {obstacle}"
         for file in self.files:
             how = (
                 "outside a transaction:"
@@ -113,7 +120,21 @@ def plan(engine: Engine, folder: Path = MIGRATIONS) -> MigrationPlan:
         file: [statement.why for statement in split(sql)] for file, sql in texts.items() if is_outside(sql)
     }
     recounts = rebuild_is_due(engine) or any(REBUILD_DUE in sql for sql in texts.values())
-    return MigrationPlan(takeover, list(texts), steps, recounts)
+    return MigrationPlan(takeover, list(texts), steps, _obstacles(engine, todo), recounts)
+
+
+def _obstacles(engine: Engine, todo: Sequence[Migration]) -> list[str]:
+    """What the migration that makes partitions would stop at, as it says it."""
+    for migration in todo:
+        if migration.version == "partitions":
+            with engine.connect() as connection:
+                connection.execute(text("SET LOCAL search_path = public, pg_temp"))
+                found = connection.execute(_PARTITION_OBSTACLES).all()
+            return [
+                f"{migration.file}: {what} {why}. Drop it, migrate, and create it again"
+                for what, why in found
+            ]
+    return []
 
 
 def takes_over(engine: Engine, migrations: Sequence[Migration], todo: Sequence[Migration]) -> bool:

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from tests.benchmarks import (
     contention,
+    conversion,
     cpu,
     growth,
     guarding,
@@ -27,6 +28,7 @@ from tests.benchmarks import (
     latency,
     long_backlog,
     observing,
+    partition_cost,
     prompt_service,
     prompting,
     publishing,
@@ -52,6 +54,7 @@ PARTS = (
     "write-path",
     "scaling",
     "contention",
+    "partition-cost",
     "short-drain",
     "latency",
     "publisher",
@@ -112,7 +115,7 @@ def main() -> None:
 def measure(running: Services, options: argparse.Namespace, report: Report) -> Iterator[Row]:
     only = set(options.only)
     database = running.new_database("bench").migrate()
-    if only & {"drain", "write-path", "scaling", "contention"}:
+    if only & {"drain", "write-path", "scaling", "contention", "partition-cost"}:
         stage = Stage.set(running, database, report, options.events)
         yield from on_stage(stage, only, options.turns)
         stage.backlog.delete()
@@ -158,6 +161,8 @@ def on_stage(stage: Stage, only: set[str], turns: int) -> Iterator[Row]:
         yield scaling.measure(stage, turns)
     if "contention" in only:
         yield from contention.measure(stage, turns)
+    if "partition-cost" in only:
+        yield partition_cost.measure(stage, turns)
 
 
 def of_large_sizes(
@@ -167,7 +172,9 @@ def of_large_sizes(
     if options.memory_events:
         yield long_drain(running, database, options.memory_events, report)
     if options.rows:
-        yield growth.measure(running, database, options.events, options.rows, report)
+        yield from growth.measure(running, options.rows, options.turns, report)
+    if options.conversion_rows:
+        yield conversion.measure(running, options.conversion_rows, options.turns, report)
     if options.takeover_rows:
         yield takeover.measure(running, options.takeover_rows, options.turns, report)
 
@@ -198,7 +205,18 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--latency-seconds", type=float, default=22.0, metavar="S", help="at 100 events/s (22)")
     add("--calls", type=int, default=3_000, metavar="N", help="calls of publish() (3,000)")
     add("--memory-events", type=int, metavar="N", help="also: memory while N events drain, such as 1,000,000")
-    add("--rows", type=int, metavar="N", help="also: the rate with N rows in the table, such as 5,000,000")
+    add(
+        "--rows",
+        type=lambda text: sorted(int(size) for size in text.split(",")),
+        metavar="N,…",
+        help="also: the rate with N rows in the table, such as 1000000,5000000",
+    )
+    add(
+        "--conversion-rows",
+        type=int,
+        metavar="N",
+        help="also: inserts while a table of N rows gets partitions, such as 1,000,000",
+    )
     add(
         "--takeover-rows",
         type=int,

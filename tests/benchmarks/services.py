@@ -38,6 +38,19 @@ class Services:
             admin.cursor().execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return Database(re.sub(r"/postgres$", f"/{name}", self.postgres.url))
 
+    @contextmanager
+    def copy_of(self, name: str) -> Iterator[Database]:
+        """A copy of a database, dropped afterwards."""
+        copy = f"{name}_copy"
+        try:
+            yield self.new_database(copy, template=name)
+        finally:
+            self.drop(copy)
+
+    def drop(self, name: str) -> None:
+        with session(self.postgres.url) as admin:
+            admin.cursor().execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
 
 @dataclass(frozen=True)
 class Database:
@@ -64,6 +77,12 @@ class Database:
     def templates(self) -> list[Template]:
         rows = self.execute("SELECT id::text, name, version FROM prompt_templates ORDER BY name")
         return [Template.of(*row) for row in rows]
+
+    def rows(self) -> int:
+        """Of `prompt_executions`."""
+        [(number,)] = self.execute("SELECT count(*)::integer FROM prompt_executions")
+        assert isinstance(number, int)
+        return number
 
     def empty(self) -> None:
         """No rows, counters at zero, and nothing left to write that a later run would pay for."""

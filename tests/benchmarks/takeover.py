@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -17,7 +18,7 @@ from tests.support.live_shapes import live_database
 GOAL = 1.0
 PATTERN = 10_000
 STEP = 10  # patterns in one statement
-LIVE, COPY = "bench_live", "bench_taken_over"
+LIVE = "bench_live"
 LONGEST = 8
 # The pattern's rows under new ids, each about as large as a usual event's: phase 1's own text is a few words.
 _FILL = """
@@ -32,8 +33,8 @@ _FILL = """
 
 
 @dataclass(frozen=True)
-class Takeover:
-    """What one takeover cost. `waits` are the longest, each with the step that was under way in the middle of it."""
+class Change:
+    """What a change of the schema cost. `waits` are an insert's longest, each with the step under way then."""
 
     waits: list[tuple[float, str]]
     seconds: float
@@ -53,19 +54,23 @@ def measure(services: Services, rows: int, turns: int, report: Report) -> Row:
     taken = []
     for turn in range(1, turns + 1):
         report(f"turn {turn} of {turns}: taking over {rows:,} rows")
-        taken.append(take_over(services))
-    with session(services.postgres.url) as admin:
-        admin.cursor().execute(f"DROP DATABASE {LIVE} WITH (FORCE)")
-    worst = max(taken, key=lambda one: one.pause)
-    pauses, seconds = [one.pause for one in taken], [one.seconds for one in taken]
+        with services.copy_of(LIVE) as database:
+            taken.append(_take_over(database))
+    services.drop(LIVE)
+    return row(f"an insert of phase 1's service while {rows:,} rows are taken over: its longest wait", taken)
+
+
+def row(what: str, changes: Sequence[Change]) -> Row:
+    worst = max(changes, key=lambda one: one.pause)
+    pauses, seconds = [one.pause for one in changes], [one.seconds for one in changes]
     inserted, lost, wrong = (
-        sum(each) for each in zip(*((o.inserted, o.lost, o.wrong) for o in taken), strict=True)
+        sum(each) for each in zip(*((o.inserted, o.lost, o.wrong) for o in changes), strict=True)
     )
-    refused = sum(len(one.refused) for one in taken)
+    refused = sum(len(one.refused) for one in changes)
     return Row(
-        f"an insert of phase 1's service while {rows:,} rows are taken over: its longest wait",
+        what,
         f"{min(pauses):.2f}\N{EN DASH}{max(pauses):.2f} s, worst in {worst.waits[0][1].partition(':')[0]}; "
-        f"the takeover {min(seconds):.0f}\N{EN DASH}{max(seconds):.0f} s; {inserted:,} inserted meanwhile, "
+        f"the whole {min(seconds):.0f}\N{EN DASH}{max(seconds):.0f} s; {inserted:,} inserted meanwhile, "
         f"{refused} refused, {lost} rows lost, {wrong} counters wrong",
         f"\N{LESS-THAN OR EQUAL TO} {GOAL:.0f} s, 0 lost, 0 wrong",
         worst.pause <= GOAL and not refused and not lost and not wrong,
@@ -83,8 +88,13 @@ def live(services: Services, rows: int) -> None:
     """The database `LIVE`, as phase 1 leaves it, with so many rows."""
     database = services.new_database(LIVE)
     database.execute(live_database(PATTERN))
+    multiply(database, rows)
+
+
+def multiply(database: Database, rows: int) -> None:
+    """Makes so many rows of the `PATTERN` that there are."""
     with session(database.url) as filling, filling.cursor() as cursor:
-        # Neither phase 1's row triggers nor foreign keys: rows that are right, in less time.
+        # Neither row triggers nor foreign keys: rows that are right, in less time.
         cursor.execute("SET session_replication_role = replica")
         left = rows // PATTERN - 1
         while left > 0:
@@ -94,18 +104,9 @@ def live(services: Services, rows: int) -> None:
         cursor.execute("CHECKPOINT")
 
 
-def take_over(services: Services) -> Takeover:
-    """Takes a copy over, beside the service."""
-    database = services.new_database(COPY, template=LIVE)
-    try:
-        return _beside_a_service(database)
-    finally:
-        with session(services.postgres.url) as admin:
-            admin.cursor().execute(f"DROP DATABASE {COPY} WITH (FORCE)")
-
-
-def _beside_a_service(database: Database) -> Takeover:
-    before = _rows(database)
+def _take_over(database: Database) -> Change:
+    """Beside the service."""
+    before = database.rows()
     reports: list[tuple[float, str]] = []
     engine = connect(database.url, application_name="bench takeover", statement_timeout_ms=0)
     service = Service(database.url)
@@ -116,7 +117,14 @@ def _beside_a_service(database: Database) -> Takeover:
         seconds = monotonic() - began
         threading.Event().wait(1.0)
     engine.dispose()
-    longest = [
+    lost = before + len(service.waits) - database.rows()
+    wrong = len(database.wrong_counters())
+    return Change(longest(service, reports), seconds, len(service.waits), service.refused, lost, wrong)
+
+
+def longest(service: Service, reports: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """The longest waits; a step is reported, with the time, when it is done."""
+    return [
         (
             wait,
             next(
@@ -126,13 +134,3 @@ def _beside_a_service(database: Database) -> Takeover:
         )
         for wait, started, ended in sorted(service.waits, reverse=True)[:LONGEST]
     ]
-    lost = before + len(service.waits) - _rows(database)
-    return Takeover(
-        longest, seconds, len(service.waits), service.refused, lost, len(database.wrong_counters())
-    )
-
-
-def _rows(database: Database) -> int:
-    [(number,)] = database.execute("SELECT count(*)::integer FROM prompt_executions")
-    assert isinstance(number, int)
-    return number

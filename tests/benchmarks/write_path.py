@@ -28,8 +28,8 @@ GOALS = dict(zip(THREADS, (0.70, 0.95), strict=True))
 ATTRIBUTES = {"ce-specversion": "1.0", "ce-type": EVENT_TYPE}
 
 
-def write(database: Database, bodies: Sequence[bytes], threads: int) -> float:
-    """Events/s of the execution worker's handler, called with full batches."""
+def write(database: Database, bodies: Sequence[bytes], threads: int, before: int = 0) -> float:
+    """Events/s of the execution worker's handler, called with full batches; the table holds `before` rows."""
     engine = connect(database.url, application_name="bench write path", pool_size=threads)
     handle = ExecutionWriter(engine, threading.Event())
     messages = [Message(body, ATTRIBUTES, "") for body in bodies]
@@ -45,7 +45,7 @@ def write(database: Database, bodies: Sequence[bytes], threads: int) -> float:
     engine.dispose()
     if any(outcome is not Verdict.WRITTEN for batch in outcomes for outcome in batch):
         raise VoidError("the write path did not write every event")
-    database.check(len(bodies))
+    database.check(before + len(bodies))
     return len(rest) / seconds
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -9,9 +10,10 @@ from google.pubsub_v1 import PublisherClient as GapicPublisherClient
 from google.pubsub_v1.types import PubsubMessage
 
 from prompt_worker.consuming.message import Message
-from prompt_worker.consuming.pull.subscription import Subscription, open_client
+from prompt_worker.consuming.pull.subscription import BUSY_ANSWERS, PULL_TIMEOUT, Subscription, open_client
 from prompt_worker.local.servers.postgres import Postgres
 from tests.support.events import bodies
+from tests.support.late import late_broker
 from tests.support.pipeline import Pipeline, wait_until
 
 # Seconds, the least that Pub/Sub accepts.
@@ -62,6 +64,27 @@ def test_messages_handed_back_or_left_come_again_at_once(project: str) -> None:
         lambda: f"{len(again)} of 200",
     )
     assert again == {message.data for message in held[100:]}
+    pipeline.close()
+
+
+def test_late_answer_of_a_busy_broker_strands_nothing(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pull that the worker gave up would keep its messages from everybody until the ack deadline."""
+    pipeline = Pipeline(project, "no database")
+    published = bodies(2000)
+    pipeline.publish(published)
+    with late_broker(os.environ["PUBSUB_EMULATOR_HOST"], BUSY_ANSWERS + 5, PULL_TIMEOUT + 1) as host:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
+        client = open_client()
+        subscription = Subscription(client, pipeline.writer, ack_deadline=60, open_pulls=1)
+        held: list[Message] = []
+        wait_until(
+            lambda: held.extend(subscription.receive(0.2)) or len(held) >= len(published),
+            15,
+            lambda: f"{len(held)} of {len(published)}",
+        )
+        subscription.acknowledge(held)
+        subscription.close()
+        client.close()
     pipeline.close()
 
 

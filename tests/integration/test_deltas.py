@@ -141,6 +141,28 @@ def test_only_one_session_folds_and_the_other_does_not_wait(
     assert rows(engine, COUNTERS, id=template[0])[0][0] == 1
 
 
+def test_fold_ends_however_many_deltas_wait(engine: Engine, template: tuple[UUID, str]) -> None:
+    """Of millions it would be ended by its time limit, each time, while those that wait become more."""
+    most, more = 100_000, 50_001
+    begin_experiment(engine, template)
+    run_script(
+        engine,
+        f"INSERT INTO prompt_template_deltas SELECT id, 1, 1, 0, 0, 0, 0, 0, 0, 0 "
+        f"FROM prompt_templates, generate_series(1, {most + more}) WHERE id = '{template[0]}'; "
+        f"INSERT INTO ab_test_deltas SELECT id, 'a', 1 FROM ab_test_experiments, generate_series(1, {most + more}); "
+        f"INSERT INTO guardrail_deltas SELECT id, 1, 0, 0 FROM (SELECT id FROM prompt_guardrails LIMIT 1) g, "
+        f"generate_series(1, {most + more})",
+    )
+    assert fold(engine) == 3
+    assert scalar(engine, DELTAS) == 3 * more
+    assert rows(engine, COUNTERS, id=template[0])[0][0] == most
+    assert rows(engine, SEEN, id=template[0])[0][0] == most + more
+    assert fold(engine) == 3
+    assert scalar(engine, DELTAS) == fold(engine) == 0
+    assert rows(engine, COUNTERS, id=template[0])[0][0] == most + more
+    assert rows(engine, EXPERIMENT) == [(most + more, 0, {"a": most + more})]
+
+
 def test_changed_rule_discards_its_deltas_and_recounts(engine: Engine, template: tuple[UUID, str]) -> None:
     begin_experiment(engine, template)
     batch(engine, execution(template, ab_test_group="control"), execution(template, ab_test_group="a"))

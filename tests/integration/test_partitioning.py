@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import shutil
 import threading
 import time
@@ -18,7 +19,7 @@ from queries import rows, run_script, scalar
 from sqlalchemy import Engine
 
 from prompt_schema.errors import MigrationError
-from prompt_schema.migrate import MIGRATIONS, migrate, read
+from prompt_schema.migrate import MIGRATIONS, migrate, plan, read
 from prompt_schema.script import split
 from prompt_schema.statistics import recount
 from prompt_schema.verify import verify
@@ -124,6 +125,7 @@ def test_no_row_and_no_index_is_written_again(before: Engine) -> None:
 def test_what_others_built_goes_on(before: Engine, role: str) -> None:
     run_script(before, THEIRS.format(role=role))
     seen = rows(before, VIEWS)
+    assert plan(before).obstacles == []
     migrate(before)
     after = rows(before, VIEWS)
     assert [row[:-1] for row in after] == [row[:-1] for row in seen]
@@ -237,6 +239,9 @@ def test_rows_that_others_refer_to_move_with_their_months(before: Engine) -> Non
 def test_what_cannot_be_made_again_stops_it_by_name(before: Engine, more: str, named: str) -> None:
     run_script(before, "CREATE SCHEMA theirs; " + more)
     seen = rows(before, STATE)
+    foreseen = plan(before).obstacles
+    assert all(re.search(named, one) for one in foreseen)
+    assert foreseen
     with pytest.raises(MigrationError, match=rf"{named}.* Drop it, migrate again, and create it again"):
         migrate(before)
     assert rows(before, STATE) == seen

@@ -25,9 +25,13 @@ _INSERT = """
 
 @dataclass
 class Service:
-    """Inserts one row after the other until it is stopped; each wait as (seconds, when it began, when it ended)."""
+    """Inserts one row after the other until it is stopped; each wait as (seconds, when it began, when it ended).
+
+    `templates` is how many the insert may choose from: 4 of phase 1's live database, 2 of a new one.
+    """
 
     url: str
+    templates: int = 4
     waits: list[tuple[float, float, float]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
@@ -49,7 +53,7 @@ class Service:
             while not stop.wait(PAUSE_BETWEEN_INSERTS):
                 began = monotonic()
                 try:
-                    cursor.execute(_INSERT, (len(self.waits) % 4,))
+                    cursor.execute(_INSERT, (len(self.waits) % self.templates,))
                 except psycopg2.Error as error:
                     self.refused.append(str(error).partition("\n")[0])
                     continue

@@ -48,6 +48,9 @@ def _print_plan(engine: Engine) -> int:
     if planned.takeover and planned.takeover.refusals:
         print("nothing would be changed: do what is said above, and plan again")
         return 1
+    if planned.obstacles:
+        print("it would stop there: do what is said above, and plan again")
+        return 1
     if planned.files or not planned.recounts:
         print(f"{len(planned.files)} migrations would be applied" if planned.files else "nothing to do")
     return 0

@@ -33,8 +33,14 @@ from prompt_worker.platform.pubsub.limits import PULL_MESSAGES, SETTLE_ACK_IDS
 
 log = logging.getLogger(__name__)
 
-# Seconds; a stop waits until an open pull ends.
+# Seconds. The broker ends a pull for which nothing comes shortly before (the emulator a second); a stop waits for that.
+# What it leases for a pull that we have given up is stranded until the ack deadline, and a busy broker may answer late:
+# so a pull is given longer while much waits, which is when it is answered at once or late.
 PULL_TIMEOUT = 2.0
+BUSY_PULL_TIMEOUT = 6.0
+# Much waits after so many answers in a row of as many messages as the emulator gives at most.
+BUSY_ANSWERS = 10
+FULL_ANSWER = 100
 # Seconds.
 ACK_TIMEOUT = 10.0
 
@@ -93,6 +99,9 @@ class Subscription:
         self._request = _PullRequest(subscription=path, max_messages=PULL_MESSAGES)
         self._answers: queue.SimpleQueue[list[Message] | grpc.RpcError] = queue.SimpleQueue()
         self._window = Window(pulls=open_pulls, limit=in_flight_bytes)
+        # The last answers, in a row, that were full; and when the last open pull ends, on the monotonic clock.
+        self._full_answers = 0
+        self._open_until = 0.0
         # Whether a lane waits for messages.
         self._receiving = False
         self._leases = Leases()
@@ -141,8 +150,7 @@ class Subscription:
     def close(self) -> None:
         """Waits for the open pulls to end and hands back all that is not settled."""
         self._closing.set()
-        deadline = time.monotonic() + PULL_TIMEOUT + 0.5
-        while self._window.unread and (remaining := deadline - time.monotonic()) > 0:
+        while self._window.unread and (remaining := self._open_until + 0.5 - time.monotonic()) > 0:
             with suppress(queue.Empty):
                 self._answers.get(timeout=remaining)
                 self._window.read()
@@ -151,7 +159,9 @@ class Subscription:
 
     def _open_pulls(self) -> None:
         while self._window.open():
-            call = self._pull.future(self._request, timeout=PULL_TIMEOUT)
+            timeout = BUSY_PULL_TIMEOUT if self._full_answers >= BUSY_ANSWERS else PULL_TIMEOUT
+            self._open_until = max(self._open_until, time.monotonic() + timeout)
+            call = self._pull.future(self._request, timeout=timeout)
             call.add_done_callback(self._answered)
 
     def _answered(self, call: grpc.Future[Any]) -> None:
@@ -162,6 +172,7 @@ class Subscription:
             self._window.answered(0)
             self._answers.put(error)
             return
+        self._full_answers = self._full_answers + 1 if len(received) >= FULL_ANSWER else 0
         large = size > LARGE * len(received)
         self._answers.put(self._lease_apart(received) if large else self._lease(received, size))
 
