@@ -160,6 +160,8 @@ def test_change_waits_for_executions_that_are_being_written(engine: Engine) -> N
     """They are of the content as it was, so it is frozen once they are there."""
     template = create(engine)
     with engine.connect() as writer, ThreadPoolExecutor(1) as pool:
+        # A worker's batch, which does not lock the template for its counters.
+        writer.execute(text("SET LOCAL prompt_worker.batch = on"))
         writer.execute(
             text(
                 "INSERT INTO prompt_executions (template_id, template_name, template_version, input_variables, "

@@ -122,7 +122,7 @@ AS $$
         0)
 $$;
 
--- How a version stands with its approvals: what the history says of its activation.
+-- The approvals of a version: what the history says of its activation.
 CREATE FUNCTION public.prompt_release(template public.prompt_templates) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
