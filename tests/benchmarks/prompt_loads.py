@@ -17,11 +17,13 @@ from typing import Any
 import msgspec
 
 from prompt_worker import PromptTemplateService
+from prompt_worker.prompts.choosing import View
 from prompt_worker.prompts.folder.reading import read_folder
 from prompt_worker.prompts.following import Following
 from prompt_worker.prompts.registry.document import decode
 from prompt_worker.prompts.registry.sources.file import FileSource
 from prompt_worker.prompts.registry.sources.source import Fetched
+from prompt_worker.prompts.snapshot import Snapshot
 from tests.support.registry import document, version
 
 COLD = "tests.benchmarks.prompt_loads"
@@ -116,7 +118,10 @@ def _read(prompts: PromptTemplateService, reading: list[Any], ended: threading.E
 
 def _swap(path: Path) -> float:
     """Milliseconds from the bytes of a document to what is served."""
-    following = Following(FileSource(f"file://{path}", "registry="), None, {}, lambda _: None)
+    empty = Snapshot.build([])
+    following = Following(
+        FileSource(f"file://{path}", "registry="), None, {}, lambda live: View(empty, live, offline=False)
+    )
     following.offer(Fetched(decode(registry(0))))
     found = []
     for changed in range(1, SWAPS + 1):

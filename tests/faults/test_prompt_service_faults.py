@@ -106,7 +106,7 @@ def test_start_before_a_hanging_registry_ends_when_it_said(
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "http"])
-def test_stampede_at_a_cold_start_is_one_attempt_and_waits_for_nothing(
+def test_stampede_at_a_cold_start_is_one_attempt_and_no_wait(
     hanging: Hanging, builtin: Path, kind: str
 ) -> None:
     prompts = PromptTemplateService(builtin, registry=hangs(hanging, kind), last_good="none")
@@ -140,7 +140,7 @@ def test_stampede_at_a_cold_start_is_one_attempt_and_waits_for_nothing(
     prompts.close()
 
 
-def test_attempts_are_later_and_later_and_never_more_than_half_a_minute_apart() -> None:
+def test_attempts_become_rarer_up_to_one_in_half_a_minute() -> None:
     waits = [[refresher.backoff(failed) for _ in range(200)] for failed in range(1, 40)]
     assert all(1 <= each <= 30 for several in waits for each in several)
     assert max(waits[0]) <= 2

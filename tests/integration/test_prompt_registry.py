@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -21,7 +22,9 @@ from prompt_worker.prompts.errors import (
     VersionGoneError,
 )
 from prompt_worker.prompts.registry.document import Document, decode
+from prompt_worker.prompts.registry.sources import database as database_source
 from prompt_worker.prompts.registry.sources.database import DatabaseSource
+from prompt_worker.prompts.registry.sources.source import Known
 from tests.support.prompts import EXPENSIVE, RecordingPublisher, write_prompts
 from tests.support.proxying import Proxy
 from tests.support.registry import Owner, soon
@@ -226,6 +229,23 @@ def test_active_row_inserted_by_hand_is_served(owner: Owner, start: Start) -> No
     assert text(prompts, "by/hand") == "hello"
 
 
+def test_document_is_read_when_it_changed_or_after_long(
+    owner: Owner, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = DatabaseSource(database, "registry=", listen=False)
+    first = source.fetch(None)
+    assert first is not None
+    known = Known(first.document.position, first.tag)
+    assert [source.fetch(known) for _ in range(3)] == [None] * 3
+    monkeypatch.setattr(database_source, "REREAD_SECONDS", 0.0)
+    assert source.fetch(known) is not None
+    monkeypatch.undo()
+    owner.create(NAME, "one", 1)
+    second = source.fetch(known)
+    assert second is not None
+    assert second.document.revision > first.document.revision
+
+
 def test_statistics_are_no_change(owner: Owner, start: Start) -> None:
     prompts = start()
     before = owner.revision()
@@ -234,7 +254,7 @@ def test_statistics_are_no_change(owner: Owner, start: Start) -> None:
     assert prompts.health().revision == before
 
 
-def test_removed_label_deleted_version_and_kill_switch_are_followed(owner: Owner, start: Start) -> None:
+def test_removed_label_version_and_kill_switch_are_followed(owner: Owner, start: Start) -> None:
     owner.create(NAME, "one", 1, active=False)
     owner.create(NAME, "two", 2)
     owner.label(NAME, "canary", 1)
@@ -270,7 +290,7 @@ def test_deactivated_prompt_is_the_built_in_one(owner: Owner, start: Start, tmp_
     assert prompts.get(NAME).reason == "builtin:inactive"
 
 
-def test_backup_restored_is_refused_until_it_has_an_epoch_of_its_own(owner: Owner, start: Start) -> None:
+def test_restored_backup_is_refused_until_it_has_its_own_epoch(owner: Owner, start: Start) -> None:
     owner.create(NAME, "one", 1)
     prompts = start()
     before = owner.revision()
@@ -378,7 +398,23 @@ def proxy(database: str) -> Iterator[Proxy]:
         yield opened
 
 
-def test_listener_that_died_unnoticed_costs_nothing_but_the_moment(
+def test_pooler_is_recognised_and_nobody_listens_through_it(
+    owner: Owner, start: Start, database: str, proxy: Proxy
+) -> None:
+    """A pooler names each client by a number of its own where a server says its process id (BackendKeyData)."""
+    proxy.change = lambda sent: re.sub(
+        rb"K\x00\x00\x00\x0c....", b"K\x00\x00\x00\x0c\x00\x00\x00\x07", sent, flags=re.DOTALL
+    )
+    owner.create(NAME, "one", 1)
+    prompts = start(registry=behind(database, proxy))
+    soon(lambda: proxy.opened >= 2)
+    owner.create(NAME, "two", 2)
+    assert soon(lambda: text(prompts) == "two") < POLLED
+    listeners = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
+    assert owner.run(f"{listeners} AND pid <> pg_backend_pid()") == []
+
+
+def test_listener_that_died_unnoticed_costs_the_moment_alone(
     owner: Owner, start: Start, database: str, proxy: Proxy
 ) -> None:
     owner.create(NAME, "one", 1)
@@ -393,6 +429,17 @@ def test_listener_that_died_unnoticed_costs_nothing_but_the_moment(
     owner.activate(NAME, 2)
     assert soon(lambda: text(prompts) == "two") < POLLED
     assert prompts.health().trouble is None
+
+
+def test_closed_service_leaves_no_connection_behind(owner: Owner, start: Start) -> None:
+    prompts = start()
+    sessions = (
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'prompt-worker prompts' "
+        "AND datname = current_database()"
+    )
+    soon(lambda: owner.run(f"{sessions} AND query LIKE 'LISTEN %%'"))
+    prompts.close()
+    soon(lambda: not owner.run(sessions), 5)
 
 
 def test_listener_that_is_ended_is_no_trouble(owner: Owner, start: Start) -> None:
@@ -410,7 +457,7 @@ def test_listener_that_is_ended_is_no_trouble(owner: Owner, start: Start) -> Non
     assert prompts.health().trouble is None
 
 
-def test_locked_table_ends_in_the_statement_timeout_and_readers_notice_nothing(
+def test_locked_table_ends_in_a_timeout_and_no_reader_notices(
     owner: Owner, start: Start, database: str
 ) -> None:
     owner.create(NAME, "one", 1)
@@ -434,9 +481,7 @@ def test_locked_table_ends_in_the_statement_timeout_and_readers_notice_nothing(
 def test_database_that_falls_silent_in_mid_answer_is_left(
     owner: Owner, start: Start, database: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from prompt_worker.prompts.registry.sources import database as module
-
-    monkeypatch.setattr(module, "ATTEMPT_SECONDS", 1.0)
+    monkeypatch.setattr(database_source, "ATTEMPT_SECONDS", 1.0)
     owner.create(NAME, "one", 1)
     prompts = start(registry=behind(database, proxy))
     proxy.silent = True
@@ -469,7 +514,7 @@ def test_database_without_our_tables_says_what_to_run(empty_database: str, tmp_p
         "secret",
     ],
 )
-def test_address_that_cannot_be_one_is_refused_at_once_without_its_password(wrong: str) -> None:
+def test_wrong_address_is_refused_at_once_without_its_password(wrong: str) -> None:
     from prompt_worker.platform.failures import SettingsError
 
     with pytest.raises(SettingsError) as caught:

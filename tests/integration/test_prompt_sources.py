@@ -113,9 +113,11 @@ def test_endpoint_is_followed_by_its_long_poll(
     paths = [path for path, _ in server.requests]
     assert paths[:2] == ["/v1/registry", "/v1/registry?after=1:1&wait=25"]
     before = time.monotonic()
+    assert prompts._following is not None
+    refresher = prompts._following.refresher
     prompts.close()
     # It hangs in its long poll, and ends with the service.
-    soon(lambda: not any(each.name == "prompt-refresher" for each in threading.enumerate()), 5)
+    soon(lambda: not refresher.is_running(), 5)
     assert time.monotonic() - before < 5
 
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 
 class Proxy:
-    """`silent`: what is open and what is opened gets no byte through. `opened` counts connections."""
+    """`silent`: what is open and what is opened gets no byte through. `opened` counts connections.
+
+    `change` is what becomes of the bytes that a server sends.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.silent = False
+        self.change: Callable[[bytes], bytes] = bytes
         self.opened = 0
         self._sockets: list[socket.socket] = []
 
@@ -46,13 +51,13 @@ class Proxy:
                 self.opened += 1
                 server = socket.create_connection(self._target)
                 self._sockets += [client, server]
-                for ends in ((client, server), (server, client)):
+                for ends in ((client, server, bytes), (server, client, self.change)):
                     threading.Thread(target=self._pump, args=ends, daemon=True).start()
 
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+    def _pump(self, source: socket.socket, target: socket.socket, change: Callable[[bytes], bytes]) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
                 while self.silent:
                     time.sleep(0.01)
-                target.sendall(data)
+                target.sendall(change(data))
             target.shutdown(socket.SHUT_WR)

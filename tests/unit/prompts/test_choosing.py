@@ -133,9 +133,7 @@ def test_number_is_no_label_and_no_version(registry: FileRegistry, builtin: Path
 # --- what is not there ---
 
 
-def test_prompt_is_built_in_where_the_registry_has_none_and_says_why(
-    registry: FileRegistry, builtin: Path
-) -> None:
+def test_prompt_is_built_in_where_the_registry_has_none(registry: FileRegistry, builtin: Path) -> None:
     registry.write(version("other", 1, "x"))
     prompts = registry.started(builtin)
     assert served(prompts) == (1, "builtin:unknown", "builtin")
@@ -155,7 +153,7 @@ def test_prompt_is_built_in_where_the_registry_has_none_and_says_why(
     assert served(prompts) == (3, "production", "live")
 
 
-def test_prompt_that_is_nowhere_is_unknown_and_the_error_says_what_to_do(registry: FileRegistry) -> None:
+def test_prompt_that_is_nowhere_is_unknown_and_says_what_to_do(registry: FileRegistry) -> None:
     prompts = registry.service()
     with pytest.raises(UnknownPromptError, match="the registry was not reached yet"):
         prompts.get(NAME)

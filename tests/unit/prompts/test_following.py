@@ -73,7 +73,7 @@ def test_truncated_document_is_refused_until_it_is_whole(registry: FileRegistry,
     soon(lambda: text(prompts) == "next")
 
 
-def test_unknown_fields_and_unreadable_contents_spoil_nothing_else(registry: FileRegistry) -> None:
+def test_unknown_fields_and_unreadable_contents_spoil_no_other(registry: FileRegistry) -> None:
     broken = version("broken", 1, "x") | {"content": {"template_text": 7}, "later": 1}
     registry.write(version(NAME, 1, "right"), broken, later={"x": 1})
     prompts = registry.started()
@@ -96,7 +96,7 @@ def test_new_epoch_after_a_restored_backup_is_followed(registry: FileRegistry) -
     assert (prompts.health().epoch, prompts.health().revision) == (2, 850)
 
 
-def test_same_revision_with_another_content_is_accepted_and_reported(
+def test_same_revision_with_another_content_is_reported(
     registry: FileRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry.write(version(NAME, 1, "one"))
@@ -147,7 +147,7 @@ def test_two_registries_in_one_process_have_each_its_own(
 # --- quarantine ---
 
 
-def test_version_that_does_not_compile_keeps_the_one_before_also_after_a_restart(
+def test_broken_version_keeps_the_one_before_after_a_restart(
     registry: FileRegistry,
 ) -> None:
     registry.write(version("a", 1, "a1"), version("b", 1, "b1"))
@@ -219,7 +219,7 @@ interests = { type = "list", default = [] }
         ),
     ],
 )
-def test_version_that_requests_would_fail_on_is_quarantined_before_the_first(
+def test_version_that_requests_would_fail_on_is_quarantined(
     registry: FileRegistry, tmp_path: Path, given: dict[str, Any], said: str
 ) -> None:
     builtin = write_prompts(tmp_path / "builtin", {NAME: CONTRACT})
@@ -256,7 +256,7 @@ def test_version_that_drops_a_variable_of_the_contract_is_served(
 # --- what is compiled when ---
 
 
-def test_only_what_is_served_is_compiled_and_old_versions_when_asked_for(
+def test_only_what_is_served_is_compiled_and_the_rest_when_asked(
     registry: FileRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: list[tuple[str, int]] = []
@@ -324,9 +324,7 @@ def test_service_starts_from_the_disk_while_its_registry_is_gone(
     assert text(again) == "live"
 
 
-def test_address_that_leads_to_another_registry_now_is_followed_after_a_restart(
-    registry: FileRegistry, tmp_path: Path
-) -> None:
+def test_registry_made_again_is_followed_after_a_restart(registry: FileRegistry, tmp_path: Path) -> None:
     registry.write(version(NAME, 1, "ours"), revision=9)
     registry.keep()
     registry.put(document(version(NAME, 1, "made again"), registry_id=OTHER))
@@ -371,9 +369,7 @@ def test_damaged_file_is_passed_over(registry: FileRegistry, tmp_path: Path, dam
     soon(lambda: prompts.get(NAME).source == "live")
 
 
-def test_newest_readable_file_is_used_where_a_newer_one_is_damaged(
-    registry: FileRegistry, tmp_path: Path
-) -> None:
+def test_readable_file_is_used_where_a_newer_one_is_damaged(registry: FileRegistry, tmp_path: Path) -> None:
     registry.write(version(NAME, 3, "live"))
     registry.keep()
     (path,) = registry.kept()

@@ -57,9 +57,7 @@ def ran(program: str, *arguments: str, **environment: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_metrics_say_what_was_served_how_old_it_is_and_what_is_not(
-    registry: FileRegistry, tmp_path: Path
-) -> None:
+def test_metrics_say_what_is_served_how_old_and_what_is_not(registry: FileRegistry, tmp_path: Path) -> None:
     folder = write_prompts(tmp_path / "builtin", {"only/image": "x"})
     registry.write(version("fine", 1, "x"), version("broken", 1, "{{ x"))
     found = ran(PROGRAM, f"file://{registry.path}", str(folder))
@@ -104,7 +102,7 @@ def test_source_loads_what_it_needs_and_no_other(
     assert not loaded & not_needed
 
 
-def test_source_without_its_library_gets_the_command_that_installs_it() -> None:
+def test_source_without_its_library_says_what_installs_it() -> None:
     program = (
         "import sys, json; sys.modules['psycopg2'] = None\n"
         "from prompt_worker import PromptTemplateService\n"
@@ -116,7 +114,7 @@ def test_source_without_its_library_gets_the_command_that_installs_it() -> None:
     assert ran(program).endswith("pip install 'prompt-worker[prompts]' psycopg2-binary")
 
 
-def test_environment_names_the_registry_and_an_argument_comes_first(registry: FileRegistry) -> None:
+def test_environment_names_the_registry_after_an_argument(registry: FileRegistry) -> None:
     registry.write(version("a", 1, "x"))
     program = (
         "import json\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from prompt_worker.prompts.entry import Entry
 from prompt_worker.prompts.errors import (
     PromptBlockedError,
     PromptReferenceError,
@@ -13,7 +14,7 @@ from prompt_worker.prompts.errors import (
     short,
 )
 from prompt_worker.prompts.prompt import Prompt, read_ref
-from prompt_worker.prompts.snapshot import Entry, Snapshot
+from prompt_worker.prompts.snapshot import Snapshot
 
 PRODUCTION = "production"
 _NO_CONTEXT: Mapping[str, Any] = {}

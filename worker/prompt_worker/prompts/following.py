@@ -45,7 +45,7 @@ class Following:
         source: Source,
         last_good: LastGood | None,
         contracts: Mapping[str, Declared],
-        swap: Callable[[Snapshot], None],
+        swap: Callable[[Snapshot], object],
     ) -> None:
         self.source = source
         self.snapshot: Snapshot | None = None

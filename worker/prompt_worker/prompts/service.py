@@ -9,8 +9,6 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
-
 from prompt_worker.event.execution import ExecutionEvent
 from prompt_worker.prompts import gauges
 from prompt_worker.prompts.choosing import View
@@ -18,7 +16,8 @@ from prompt_worker.prompts.folder.reading import Read, read_folder
 from prompt_worker.prompts.following import Following
 from prompt_worker.prompts.gauges import SERVED
 from prompt_worker.prompts.guard import Guard
-from prompt_worker.prompts.prompt import Prompt, Source
+from prompt_worker.prompts.health import Health
+from prompt_worker.prompts.prompt import Prompt
 from prompt_worker.prompts.registry.sources.source import Source as Registry
 from prompt_worker.prompts.run import Run
 from prompt_worker.prompts.settings import read_last_good, read_source
@@ -30,29 +29,6 @@ if TYPE_CHECKING:
     from prompt_worker.guardrails import Guardrail
 
 _NONE: Mapping[str, Any] = {}
-
-
-class Health(msgspec.Struct, frozen=True, repr_omit_defaults=True):
-    """What is served, and what is not as it should be.
-
-    `prompts`: names that can be served. `quarantined`: those that are not served as stored, each with the reason.
-    `age_seconds`: since the registry last said that this is what to serve. `trouble`: why it could not be asked;
-    `irregularity`: what it said that it should not have. None where there is none, or no registry.
-    """
-
-    prompts: int
-    source: Source
-    revision: int | None
-    quarantined: dict[str, str]
-    age_seconds: float | None = None
-    epoch: int | None = None
-    registry_id: str | None = None
-    trouble: str | None = None
-    irregularity: str | None = None
-
-    @property
-    def is_healthy(self) -> bool:
-        return not self.quarantined and self.trouble is None and self.irregularity is None
 
 
 class PromptTemplateService:

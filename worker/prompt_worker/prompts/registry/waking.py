@@ -26,7 +26,7 @@ class Waking:
         return self._is_set
 
     def wait(self, seconds: float, other: int | None = None) -> bool:
-        """Waits until it is set or the file descriptor `other` has something to read; whether the latter is so."""
+        """Waits until it is set, or until the file descriptor `other` has something to read: then it is true."""
         until = time.monotonic() + seconds
         watched = [self._reading.fileno(), *([other] if other is not None else [])]
         while not self._is_set:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from uuid import UUID
 
 from prompt_worker.platform.failures import DeploymentError, SettingsError
 
@@ -58,6 +59,7 @@ class DatabaseSource:
         self.name = without_secrets(address)
         self.listening = Listening(self.connect) if listen else None
         self._opened: connection | None = None
+        self._closed = False
         self._read_at = 0.0
 
     def fetch(self, known: Known | None) -> Fetched | None:
@@ -66,7 +68,8 @@ class DatabaseSource:
             row = asking.fetchone()
             if row is None:
                 raise SourceError("the database has no registry: run prompt-worker migrate")
-            found = Position(*row)
+            registry_id, epoch, revision = row
+            found = Position(UUID(registry_id), epoch, revision)
             due = time.monotonic() - self._read_at >= REREAD_SECONDS
             if known is not None and found == known.position and not due:
                 return None
@@ -83,6 +86,7 @@ class DatabaseSource:
         return True
 
     def close(self) -> None:
+        self._closed = True
         if self.listening is not None:
             self.listening.close()
         if (opened := self._opened) is not None:
@@ -124,6 +128,8 @@ class DatabaseSource:
         finally:
             self._opened = None
             opened.close()
+            if self._closed and self.listening is not None:
+                self.listening.end()
 
 
 def _dsn(address: str, setting: str) -> str:

@@ -72,6 +72,7 @@ class EndpointSource:
         self.name = without_secrets(address)
         self.age_seconds = 0.0
         self._open: http.client.HTTPConnection | None = None
+        self._closed = False
         audience = os.environ.get(AUDIENCE) or (f"https://{parts.netloc}" if self._secure else "none")
         self._token = None
         if audience != "none":
@@ -104,6 +105,8 @@ class EndpointSource:
         return False
 
     def close(self) -> None:
+        # First, so that a connection that is only being opened is not waited for.
+        self._closed = True
         opened = self._open
         if opened is not None and opened.sock is not None:
             with suppress(OSError):
@@ -121,6 +124,8 @@ class EndpointSource:
         opened = self._open = kind(self._host, self._port, timeout=_STEP_SECONDS)
         try:
             opened.connect()
+            if self._closed:
+                raise SourceError(f"{self.name} is no longer followed")
             opened.sock.settimeout(max(_STEP_SECONDS, seconds - _STEP_SECONDS))
             opened.request("GET", path, headers={"Accept-Encoding": "gzip", "Connection": "close", **headers})
             answer = opened.getresponse()

@@ -1,1 +1,1 @@
-SELECT registry_id, epoch, revision FROM prompt_registry
+SELECT registry_id::text, epoch, revision FROM prompt_registry
