@@ -28,8 +28,10 @@ VIEWS = """
     GRANT SELECT (name) ON reports.busiest TO {role};
     ALTER VIEW reports."of Guardrails" OWNER TO {role};
 """
+# Without the roles of prompts, which later migrations grant our own views to.
 STATE = """
-    SELECT n.nspname || '.' || c.relname, pg_get_userbyid(c.relowner), c.reloptions, c.relacl::text,
+    SELECT n.nspname || '.' || c.relname, pg_get_userbyid(c.relowner), c.reloptions,
+           regexp_replace(c.relacl::text, ',prompt_(viewer|editor|approver|text_reader)=r/\\w+', '', 'g'),
            obj_description(c.oid, 'pg_class'), col_description(c.oid, 2),
            (SELECT string_agg(attname || attacl::text, ',') FROM pg_attribute
             WHERE attrelid = c.oid AND attacl IS NOT NULL),

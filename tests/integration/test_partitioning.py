@@ -73,9 +73,11 @@ THEIRS = """
     CREATE PUBLICATION theirs_{role} FOR TABLE prompt_executions (id, status) WHERE (status = 'failure');
     ALTER TABLE prompt_executions SET (autovacuum_vacuum_scale_factor = 0.01);
 """
+# Without the roles of prompts, which later migrations grant our own views to.
 VIEWS = """
-    SELECT c.relname, pg_get_userbyid(c.relowner), c.reloptions, c.relacl::text, obj_description(c.oid, 'pg_class'),
-           pg_get_viewdef(c.oid)
+    SELECT c.relname, pg_get_userbyid(c.relowner), c.reloptions,
+           regexp_replace(c.relacl::text, ',prompt_(viewer|editor|approver|text_reader)=r/\\w+', '', 'g'),
+           obj_description(c.oid, 'pg_class'), pg_get_viewdef(c.oid)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'v' AND n.nspname IN ('theirs', 'public') ORDER BY 1
 """
