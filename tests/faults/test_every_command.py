@@ -401,6 +401,8 @@ ODD_ARGUMENTS = [
     ["prompts", "plan", "\udcff"],
     ["prompts", "pull", "\udcff"],
     ["prompts", "show", "\udcff"],
+    ["prompts", "render", ODD, "--version", "9" * 30],
+    ["prompts", "render", ODD, "--version", "-1"],
     ["prompts", "history", "\udcff"],
     ["prompts", "export", "\udcff"],
     ["prompts", "import", "\udcff"],

@@ -431,6 +431,17 @@ def test_listener_that_died_unnoticed_costs_the_moment_alone(
     assert prompts.health().trouble is None
 
 
+def test_closed_service_leaves_no_connection_behind(owner: Owner, start: Start) -> None:
+    prompts = start()
+    sessions = (
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'prompt-worker prompts' "
+        "AND datname = current_database()"
+    )
+    soon(lambda: owner.run(f"{sessions} AND query LIKE 'LISTEN %%'"))
+    prompts.close()
+    soon(lambda: not owner.run(sessions), 5)
+
+
 def test_listener_that_is_ended_is_no_trouble(owner: Owner, start: Start) -> None:
     owner.create(NAME, "one", 1)
     prompts = start()

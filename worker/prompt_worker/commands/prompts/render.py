@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prompt_worker.commands.command import Commands, add_command
-from prompt_worker.commands.prompts.acting import EXTRA, version_number
+from prompt_worker.commands.prompts.acting import EXTRA
 
 if TYPE_CHECKING:
     from prompt_worker.prompts.prompt import Rendered
@@ -39,9 +39,7 @@ def add(commands: Commands) -> None:
         metavar="NAME=JSON",
         help="a variable that is no text, such as interests='[\"football\"]'; repeatable",
     )
-    render.add_argument(
-        "--version", type=version_number, metavar="N", help="one of its versions (default: the active)"
-    )
+    render.add_argument("--version", type=int, metavar="N", help="one of its versions (default: the active)")
     render.add_argument("--language", metavar="TAG", help="such as de-AT (default: the prompt's own)")
 
 

@@ -59,6 +59,7 @@ class DatabaseSource:
         self.name = without_secrets(address)
         self.listening = Listening(self.connect) if listen else None
         self._opened: connection | None = None
+        self._closed = False
         self._read_at = 0.0
 
     def fetch(self, known: Known | None) -> Fetched | None:
@@ -85,6 +86,7 @@ class DatabaseSource:
         return True
 
     def close(self) -> None:
+        self._closed = True
         if self.listening is not None:
             self.listening.close()
         if (opened := self._opened) is not None:
@@ -126,6 +128,8 @@ class DatabaseSource:
         finally:
             self._opened = None
             opened.close()
+            if self._closed and self.listening is not None:
+                self.listening.end()
 
 
 def _dsn(address: str, setting: str) -> str:

@@ -44,13 +44,15 @@ class Listening:
                     continue
                 if any(each.payload != str(known) for each in _taken(opened)):
                     return
+        if waking.is_set():
+            self.end()
 
     def close(self) -> None:
         # By the thread that uses it: that ends soon, and another one's close would race with it.
         self._again_at = float("inf")
 
     def end(self) -> None:
-        """By the thread that uses it."""
+        """By the thread that uses it: nothing stays open."""
         self._lose()
 
     def _listener(self) -> connection | None:
