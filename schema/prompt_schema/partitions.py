@@ -23,6 +23,7 @@ from prompt_schema.errors import MigrationError
 TABLES = ("prompt_executions", "guardrail_evaluations")
 # Months that are made after this one.
 AHEAD = 24
+FIRST_YEAR = 1970
 
 _KEY = 7020100946810390
 # Compiling the queries on the catalog would take longer than they do.
@@ -94,8 +95,13 @@ def make_partitions(
 def make_month(engine: Engine, month: date, report: Callable[[str], None] = lambda _: None) -> int:
     """Makes one month, also one whose rows are in the default partition already: they move. Returns how many were made.
 
-    Until that is done, rows of this month wait: workers try them again. Raises as `make_partitions` does.
+    Until that is done, rows of this month wait: workers try them again. Raises as `make_partitions` does, and for
+    months before 1970, of which no id can be.
     """
+    if month.year < FIRST_YEAR:
+        raise MigrationError(
+            f"{month.isoformat()[:7]}: ids begin with a time since {FIRST_YEAR}, so no row is of this month"
+        )
     return sum(len(_make(engine, table, [_month(month)], report)) for table in TABLES)
 
 

@@ -38,6 +38,7 @@ from tests.benchmarks import (
     scaling,
     services,
     short_backlog,
+    statistics_cost,
     storing,
     takeover,
     write_path,
@@ -55,6 +56,7 @@ PARTS = (
     "scaling",
     "contention",
     "partition-cost",
+    "statistics",
     "short-drain",
     "latency",
     "publisher",
@@ -115,7 +117,7 @@ def main() -> None:
 def measure(running: Services, options: argparse.Namespace, report: Report) -> Iterator[Row]:
     only = set(options.only)
     database = running.new_database("bench").migrate()
-    if only & {"drain", "write-path", "scaling", "contention", "partition-cost"}:
+    if only & {"drain", "write-path", "scaling", "contention", "partition-cost", "statistics"}:
         stage = Stage.set(running, database, report, options.events)
         yield from on_stage(stage, only, options.turns)
         stage.backlog.delete()
@@ -163,6 +165,8 @@ def on_stage(stage: Stage, only: set[str], turns: int) -> Iterator[Row]:
         yield from contention.measure(stage, turns)
     if "partition-cost" in only:
         yield partition_cost.measure(stage, turns)
+    if "statistics" in only:
+        yield statistics_cost.measure(stage, turns)
 
 
 def of_large_sizes(

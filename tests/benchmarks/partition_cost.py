@@ -27,15 +27,15 @@ _WRITE = statement("prompt_worker.executions.writer", "write_executions")
 
 def measure(stage: Stage, turns: int) -> Row:
     month = stage.database.month()
-    batches = _batches(stage)
+    batches = in_batches(stage)
     _make_alone(stage.database, month)
-    _write(stage, month, batches)
-    _write(stage, ALONE, batches)
+    write_batches(stage, month, batches)
+    write_batches(stage, ALONE, batches)
     costs, times = [], []
     for pair in range(turns * PAIRS):
         stage.report(f"partition cost, pair {pair + 1} of {turns * PAIRS}")
         order = (month, ALONE) if pair % 2 else (ALONE, month)
-        cost = {table: _write(stage, table, batches) for table in order}
+        cost = {table: write_batches(stage, table, batches) for table in order}
         costs.append(cost[month].cpu / cost[ALONE].cpu - 1)
         times.append(cost[month].seconds / cost[ALONE].seconds - 1)
     stage.database.execute(f"DROP TABLE {ALONE}")
@@ -50,7 +50,7 @@ def measure(stage: Stage, turns: int) -> Row:
     )
 
 
-def _batches(stage: Stage) -> list[bytes]:
+def in_batches(stage: Stage) -> list[bytes]:
     rows = rows_of(stage.messages)
     return [b"".join([HEADER, *rows[start : start + BATCH], TRAILER]) for start in range(0, len(rows), BATCH)]
 
@@ -70,7 +70,8 @@ def _make_alone(database: Database, month: str) -> None:
         database.execute(str(definition))
 
 
-def _write(stage: Stage, table: str, batches: list[bytes]) -> Cost:
+def write_batches(stage: Stage, table: str, batches: list[bytes]) -> Cost:
+    """Of all of them, each committed, into an empty table."""
     database = stage.database
     database.empty()
     database.execute(f"TRUNCATE {table}")

@@ -8,11 +8,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+<<<<<<< HEAD
 from counting import COUNTERS, EXPERIMENT, TEMPLATES, begin_experiment, execution, insert, together
 from queries import change_in_place, rows, run_script, scalar
+=======
+from counting import COUNTERS, EXPERIMENT, NOON, TEMPLATES, begin_experiment, execution, insert, together
+from queries import rows, run_script, scalar
+>>>>>>> 73d146b172afe20a0fddf5be8a580e30a98611a8
 from sqlalchemy import Connection, Engine, event, text
 
 from prompt_schema.statistics import rebuild, recount
@@ -25,6 +31,7 @@ DELTAS = (
     "+ (SELECT count(*) FROM guardrail_deltas)"
 )
 
+EARLIER = NOON - timedelta(hours=1)
 MARK = "SET LOCAL prompt_worker.batch = on; "
 ONE = (
     "INSERT INTO prompt_executions (template_id, template_name, template_version, ab_test_group, input_variables, "
@@ -240,6 +247,53 @@ def test_rebuild_beside_batches_and_folds_loses_nothing(engine: Engine) -> None:
     fold(engine)
     assert recount(engine) == []
     assert scalar(engine, DELTAS) == 0
+
+
+def test_all_that_changes_templates_beside_batches_and_folds(engine: Engine) -> None:
+    """Renames, deactivations, deletions, changed rules and rebuilds: no deadlock, and exact."""
+    templates = rows(engine, TEMPLATES)
+    begin_experiment(engine, templates[0])  # type: ignore[arg-type]
+    done = threading.Event()
+
+    def write(seed: int, mark: str = "") -> None:
+        chance = random.Random(seed)
+        while not done.is_set():
+            one = execution(chance.choice(templates), ab_test_group=chance.choice("ab"))  # type: ignore[arg-type]
+            rows(engine, mark + ONE, **one)
+
+    def fold_all() -> None:
+        while not done.is_set():
+            fold(engine)
+
+    def change() -> None:
+        try:
+            for number in range(15):
+                rows(engine, "INSERT INTO prompt_templates (name, template_text, version) VALUES (:n, 't', 1)",
+                     n=f"short {number}")  # fmt: skip
+                [short] = rows(engine, "SELECT id, name FROM prompt_templates WHERE name LIKE 'short%'")
+                rows(engine, MARK + ONE, **execution(short))  # type: ignore[arg-type]
+                rows(engine, "UPDATE prompt_templates SET is_active = NOT is_active, name = name || :n WHERE id = :id",
+                     n=f" {number}", id=templates[1][0])  # fmt: skip
+                rows(
+                    engine,
+                    "UPDATE ab_test_experiments SET actual_end_date = :end",
+                    end=EARLIER if number % 2 else None,
+                )
+                rows(
+                    engine, "UPDATE prompt_templates SET success_count = 0 WHERE id = :id", id=templates[2][0]
+                )
+                rebuild(engine)
+                rows(engine, "DELETE FROM prompt_executions WHERE template_id = :id", id=short[0])
+                rows(engine, "DELETE FROM prompt_templates WHERE id = :id", id=short[0])
+        finally:
+            done.set()
+
+    together(lambda: write(1, MARK), lambda: write(2, MARK), lambda: write(3), fold_all, change)
+    rebuild(engine)
+    assert [found for found in recount(engine) if found.table != "prompt_executions"] == []
+    fold(engine)
+    assert scalar(engine, DELTAS) == 0
+    assert [found for found in recount(engine) if found.table != "prompt_executions"] == []
 
 
 def test_view_is_exact_at_every_moment_beside_writers(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import random
 import re
 import shutil
 import threading
@@ -40,6 +41,10 @@ INSERT = """
 RUNNER = (
     "SELECT count(*) FROM pg_stat_activity "
     "WHERE application_name = 'killed runner' AND datname = current_database() AND query ~ 'evaluations in partitions'"
+)
+CONNECTED = (
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE application_name = 'killed runner' AND datname = current_database()"
 )
 FILES = "SELECT relname, pg_relation_filenode(oid) FROM pg_class WHERE relname LIKE :like ORDER BY 1"
 # All that a conversion could change, but for what this migration adds.
@@ -277,6 +282,52 @@ def test_killed_conversion_changes_nothing(before: Engine) -> None:
     assert rows(before, STATE) == seen
     assert migrate(before)[0] == "partitions"
     assert [check for check in verify(before) if not check.ok] == []
+
+
+@pytest.mark.embedded_only
+@pytest.mark.parametrize("seed", range(2))
+def test_conversion_killed_at_any_moment_loses_nothing(before: Engine, seed: int) -> None:
+    """Also while months are made whose rows have come already, beside a worker's batches, which come again."""
+    url = before.url.render_as_string(hide_password=False).replace("+psycopg2", "")
+    run_script(
+        before,
+        "CREATE TABLE rated (execution_id uuid REFERENCES prompt_executions ON DELETE CASCADE);"
+        + INSERT.replace(
+            "gen_random_uuid()",
+            "(lpad(to_hex((extract(epoch FROM now() + n * interval '1 day') * 1000)::bigint), 12, '0') "
+            "|| repeat('0', 20))::uuid",
+        ).replace("1, %d)", "1, 600) n")
+        + "INSERT INTO rated SELECT id FROM prompt_executions",
+    )
+    handle, chance, done = ExecutionWriter(before, threading.Event()), random.Random(seed), threading.Event()
+
+    def write() -> int:
+        number = 0
+        while not done.is_set():
+            batch = [Message(body(event_id=str(uuid7())), {}, "") for _ in range(20)]
+            number += len(batch)
+            while batch:
+                outcomes = handle(batch)
+                batch = [m for m, outcome in zip(batch, outcomes, strict=True) if outcome is Verdict.RETRY]
+        return number
+
+    with ThreadPoolExecutor(1) as writer:
+        writing = writer.submit(write)
+        for _ in range(6):
+            runner = multiprocessing.get_context("spawn").Process(target=_convert, args=(url,))
+            runner.start()
+            while runner.is_alive() and not scalar(before, CONNECTED):
+                time.sleep(0.01)
+            runner.join(chance.uniform(0, 1.2))
+            runner.kill()
+            runner.join()
+        migrate(before)
+        done.set()
+        written = writing.result(timeout=30)
+    assert scalar(before, "SELECT count(*) FROM prompt_executions") == 1600 + written
+    assert scalar(before, "SELECT count(*) FROM rated JOIN prompt_executions ON id = execution_id") == 1600
+    assert [check for check in verify(before) if not check.ok] == []
+    assert recount(before) == []
 
 
 def test_rows_inserted_meanwhile_are_kept_and_counted(before: Engine) -> None:

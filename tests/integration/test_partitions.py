@@ -15,6 +15,7 @@ import pytest
 from queries import rows, run_script, scalar
 from sqlalchemy import Engine
 
+from prompt_schema.errors import MigrationError
 from prompt_schema.partitions import AHEAD, make_month, make_partitions, months_ahead, partitions
 from prompt_schema.statistics import recount
 from prompt_schema.verify import verify
@@ -103,6 +104,22 @@ def test_late_month_takes_its_rows_out_of_the_default(engine: Engine) -> None:
     assert rows(engine, WHERE) == [(f"prompt_executions_{month(AHEAD + 1):%Y_%m}", 20)]
     assert write(handle, *ids) == [Verdict.DUPLICATE] * 20
     assert recount(engine) == []
+    assert failed(engine) == []
+
+
+@pytest.mark.parametrize("first_day", [date(1, 1, 1), date(206, 11, 1), date(1969, 12, 1)])
+def test_month_before_all_ids_is_refused(engine: Engine, first_day: date) -> None:
+    """Made, it would hold ids of the year 10889, which nobody can list afterwards."""
+    with pytest.raises(MigrationError, match="no row is of this month"):
+        make_month(engine, first_day)
+    assert make_partitions(engine) == 0
+    assert failed(engine) == []
+
+
+def test_first_and_last_months_of_all_can_be_made(engine: Engine) -> None:
+    assert make_month(engine, date(1970, 1, 1)) == make_month(engine, date(9999, 12, 1)) == 2
+    assert {date(1970, 1, 1), date(9999, 12, 1)} < {one.month for one in partitions(engine)}
+    assert make_partitions(engine) == 0
     assert failed(engine) == []
 
 

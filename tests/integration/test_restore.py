@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
-from queries import rows
+from queries import rows, scalar
 from sqlalchemy import Engine
 
 from prompt_schema.statistics import recount
@@ -48,8 +48,20 @@ def test_restored_database_verifies(engine: Engine, targets: list[Engine], tmp_p
         "rendered_prompt, status) "
         "SELECT id, name, version, '{}', 'p', 'success' FROM prompt_templates, generate_series(1, 10)",
     )
+<<<<<<< HEAD
     release(engine)
     registry = rows(engine, "SELECT * FROM prompt_registry")
+=======
+    # In the default partition, and counted by deltas that nobody has folded.
+    rows(
+        engine,
+        "SET LOCAL prompt_worker.batch = on; INSERT INTO prompt_executions (id, template_id, template_name, "
+        "template_version, input_variables, rendered_prompt, status) SELECT gen_random_uuid(), id, name, version, "
+        "'{}', 'p', 'failure' FROM prompt_templates, generate_series(1, 10)",
+    )
+    assert scalar(engine, "SELECT count(*) FROM prompt_template_deltas")
+    written = scalar(engine, "SELECT count(*) FROM prompt_executions")
+>>>>>>> 73d146b172afe20a0fddf5be8a580e30a98611a8
     dump = tmp_path / "dump"
     tools = embedded_bin_dir()
     before = engine.url.render_as_string(hide_password=False).replace("+psycopg2", "")
@@ -61,6 +73,7 @@ def test_restored_database_verifies(engine: Engine, targets: list[Engine], tmp_p
         )
         target.dispose()
         assert [check for check in verify(target) if not check.ok] == []
+        assert scalar(target, "SELECT sum(total_executions) FROM v_template_performance") == written
         assert recount(target) == []
         assert rows(target, "SELECT * FROM prompt_registry") == registry
         before = after
