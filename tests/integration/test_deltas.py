@@ -12,13 +12,8 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-<<<<<<< HEAD
-from counting import COUNTERS, EXPERIMENT, TEMPLATES, begin_experiment, execution, insert, together
-from queries import change_in_place, rows, run_script, scalar
-=======
 from counting import COUNTERS, EXPERIMENT, NOON, TEMPLATES, begin_experiment, execution, insert, together
-from queries import rows, run_script, scalar
->>>>>>> 73d146b172afe20a0fddf5be8a580e30a98611a8
+from queries import change_in_place, rows, run_script, scalar
 from sqlalchemy import Connection, Engine, event, text
 
 from prompt_schema.statistics import rebuild, recount

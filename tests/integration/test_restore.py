@@ -48,10 +48,8 @@ def test_restored_database_verifies(engine: Engine, targets: list[Engine], tmp_p
         "rendered_prompt, status) "
         "SELECT id, name, version, '{}', 'p', 'success' FROM prompt_templates, generate_series(1, 10)",
     )
-<<<<<<< HEAD
     release(engine)
     registry = rows(engine, "SELECT * FROM prompt_registry")
-=======
     # In the default partition, and counted by deltas that nobody has folded.
     rows(
         engine,
@@ -61,7 +59,6 @@ def test_restored_database_verifies(engine: Engine, targets: list[Engine], tmp_p
     )
     assert scalar(engine, "SELECT count(*) FROM prompt_template_deltas")
     written = scalar(engine, "SELECT count(*) FROM prompt_executions")
->>>>>>> 73d146b172afe20a0fddf5be8a580e30a98611a8
     dump = tmp_path / "dump"
     tools = embedded_bin_dir()
     before = engine.url.render_as_string(hide_password=False).replace("+psycopg2", "")
