@@ -83,14 +83,8 @@ def many(entry: Callable[[int], str]) -> bytes:
     return with_raw("input_variables", f'{{"all": [{listed}]}}'.encode())
 
 
-TINY = {
-    "digits": lambda _: "1",
-    "numbers": str,
-    "texts": lambda number: f'"{number:x}"',
-    "objects": lambda number: f'{{"{number:x}":1}}',
-    "lists": lambda _: "[1]",
-    "findings": lambda number: f'"536-90-{number % 9_000 + 1_000}"',
-}
+# What is most in memory: the names of variables, and what is found.
+TINY = {"digits": lambda _: "1", "findings": lambda number: f'"536-90-{number % 9_000 + 1_000}"'}
 
 
 @pytest.mark.parametrize("shape", TINY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from sqlalchemy import Engine
 
 from prompt_schema.errors import MigrationError
 from prompt_schema.migrate import MIGRATIONS, migrate, read
+from prompt_worker.consuming.message import Message
+from prompt_worker.consuming.outcome import Verdict
+from prompt_worker.executions.writer import ExecutionWriter
+from prompt_worker.platform.postgres.engine import connect
+from tests.support.events import bodies
 
 NAME = "0021_statistics_deltas.sql"
 VIEWS = """
@@ -103,3 +109,16 @@ def test_function_on_a_view_stops_it_by_name(before: Engine) -> None:
     )
     with pytest.raises(MigrationError, match=r"reports\.total\(\).*Drop what depends on it, migrate again"):
         migrate(before)
+
+
+@pytest.mark.embedded_only
+def test_template_executed_two_thousand_million_times_counts_on(database: str) -> None:
+    engine = connect(database, application_name="tests")
+    published = bodies(3)
+    run_script(engine, "UPDATE prompt_templates SET total_executions = 2147483647")
+    writer = ExecutionWriter(engine, threading.Event())
+    assert writer([Message(one, {}, "ack") for one in published]) == [Verdict.WRITTEN] * 3
+    assert scalar(engine, "SELECT sum(total_executions - 2147483647) FROM v_template_statistics") == 3
+    assert scalar(engine, "SELECT fold_statistics()") is not None
+    assert scalar(engine, "SELECT sum(total_executions - 2147483647) FROM prompt_templates") == 3
+    engine.dispose()
