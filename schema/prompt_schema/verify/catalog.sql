@@ -10,13 +10,16 @@ WITH contract_tables AS (
                       'dead_letter_actions', 'dead_letter_outcomes', 'dead_letter_sweep', 'prompt_template_names',
                       'v_execution_errors_hourly', 'v_dead_letters_hourly', 'prompt_template_deltas',
                       'ab_test_deltas', 'guardrail_deltas', 'v_template_statistics', 'v_ab_test_pending',
-                      'v_ab_test_statistics', 'v_guardrail_statistics')
+                      'v_ab_test_statistics', 'v_guardrail_statistics', 'prompt_translations', 'prompt_registry',
+                      'prompt_names', 'prompt_labels', 'prompt_history', 'prompt_policies', 'prompt_reviews',
+                      'prompt_cases')
 ), roles AS (
     SELECT 0::oid AS oid, 'PUBLIC' AS rolname
     UNION ALL
     SELECT oid, rolname FROM pg_roles
     WHERE rolname IN ('prompt_reader', 'prompt_execution_worker', 'prompt_guardrail_worker', 'prompt_operator',
-                      'prompt_dead_letter_worker')
+                      'prompt_dead_letter_worker', 'prompt_viewer', 'prompt_editor', 'prompt_approver',
+                      'prompt_text_reader', 'prompt_identity_provider')
 )
 SELECT 'column' AS kind,
        relname || '.' || attname AS name,
@@ -59,7 +62,19 @@ WHERE pronamespace = 'public'::regnamespace
                   'add_template_statistics', 'add_ab_test_statistics', 'add_guardrail_statistics',
                   'count_guardrails', 'defers_statistics', 'fold_statistics', 'lock_rebuild',
                   'lowest_id', 'table_partitions', 'partition_name', 'partition_setup', 'begin_partitions',
-                  'finish_partitions', 'refuse_detached')
+                  'finish_partitions', 'refuse_detached',
+                  'current_prompt_actor', 'prompt_canonical_number', 'prompt_canonical_json', 'prompt_sha256',
+                  'prompt_unix', 'prompt_messages', 'prompt_joined_text', 'prompt_content_sha256',
+                  'prompt_translations_of', 'keep_prompt_content', 'keep_translation_content',
+                  'hash_translated_prompt', 'begin_prompt_change', 'prompt_history_sha256', 'record_prompt_change',
+                  'prompt_difference', 'refuse_change_of_record', 'next_prompt_version', 'number_prompt_version',
+                  'stamp_prompt_name', 'record_prompt_name', 'stamp_prompt_label', 'record_prompt_label',
+                  'record_translation', 'keep_prompt_registry', 'record_prompt_registry', 'record_owner_change',
+                  'prompt_whole_text', 'prompt_includes', 'wrote_prompt', 'prompt_approvals',
+                  'prompt_approvals_needed', 'prompt_release', 'prompt_release_of', 'prompt_is_released',
+                  'breaks_prompt_glass', 'require_approvals', 'prompt_frozen_because', 'refuse_frozen_prompt',
+                  'stamp_prompt_review', 'record_prompt_review', 'record_prompt_policy', 'stamp_prompt_case',
+                  'prompt_template_record', 'record_template_change')
 UNION ALL
 -- Months come and go: what is compared is that each has what its table has.
 SELECT 'partitions', relname, coalesce(string_agg(found.partition || ' lacks ' || found.lacking, ', ' ORDER BY 1),
