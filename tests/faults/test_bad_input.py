@@ -110,6 +110,25 @@ BAD = {
         "invalid_field", "Not one of the allowed values - at `$.status`", status=f"x' - at {SECRET} - at `$.y`"
     ),
     "an unknown action": bad("invalid_field", "- at `$.guardrail_action`", guardrail_action="explode"),
+    "an experiment that is none": bad(
+        "invalid_field", "Invalid UUID - at `$.experiment_id`", experiment_id=SECRET
+    ),
+    "phase zero": bad("invalid_field", ">= 1 - at `$.experiment_phase`", experiment_phase=0),
+    "a unit too long": bad("invalid_field", "length <= 255 - at `$.assignment_unit`", assignment_unit=SECRET * 20),
+    "an unknown source": bad("invalid_field", "allowed values - at `$.prompt_source`", prompt_source=SECRET),
+    "a selection too long": bad("invalid_field", "length <= 50 - at `$.selection`", selection=SECRET * 3),
+    "a negative revision": bad("invalid_field", ">= 0 - at `$.registry_revision`", registry_revision=-1),
+    "a revision beyond its column": bad("invalid_field", "`$.registry_revision`", registry_revision=2**63),
+    "a text for a revision": bad("invalid_field", "got `str` - at `$.registry_revision`", registry_revision="417"),
+    "a language of 36 characters": bad("invalid_field", "length <= 35 - at `$.language`", language="d" * 36),
+    "a hash too short": bad("invalid_field", "length >= 64 - at `$.content_sha256`", content_sha256="f" * 63),
+    "a hash in upper case": bad("invalid_field", "64 hex digits in lower case - at `$.content_sha256`",
+                                content_sha256="F" * 64),
+    "a hash of other characters": bad("invalid_field", "64 hex digits in lower case - at `$.content_sha256`",
+                                      content_sha256=SECRET.ljust(64)),
+    "attempt zero": bad("invalid_field", ">= 1 - at `$.attempt`", attempt=0),
+    "an attempt beyond its column": bad("invalid_field", "<= 2147483647 - at `$.attempt`", attempt=2**31),
+    "a service too long": bad("invalid_field", "length <= 100 - at `$.service`", service=SECRET * 5),
     "an unknown template": bad("unknown_template", "no template", template_name="nobody-knows"),
     "an unknown version": bad("unknown_template", "no template", template_version=99),
     "an unknown template id": bad(

@@ -39,7 +39,10 @@ migrate(connect(sys.argv[1], application_name="killed"), report)
 """
 KEPT = """
     SELECT md5(string_agg((to_jsonb(e) - ARRAY['status', 'executed_at', 'model', 'provider', 'input_tokens',
-                                               'output_tokens'])::text, '' ORDER BY id))
+                                               'output_tokens', 'experiment_id', 'experiment_phase',
+                                               'assignment_unit', 'prompt_source', 'selection',
+                                               'registry_revision', 'language', 'content_sha256', 'attempt',
+                                               'service'])::text, '' ORDER BY id))
     FROM prompt_executions e WHERE rendered_prompt <> 'while it is taken over'
 """
 

@@ -15,6 +15,7 @@ import pytest
 
 from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
+from prompt_worker.event.execution import ExecutionEvent
 from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
@@ -77,6 +78,16 @@ def test_every_field_reaches_its_column(writer: ExecutionWriter, database: str) 
         guardrail_violations=[{"guardrail_name": "g", "severity": "low"}],
         executed_at="2026-03-04T05:06:07.891011+05:30",
         environment="production",
+        experiment_id=str(uuid4()),
+        experiment_phase=3,
+        assignment_unit="user-1",
+        prompt_source="disk",
+        selection="rule:2",
+        registry_revision=417,
+        language="de-AT",
+        content_sha256="0f" * 32,
+        attempt=2,
+        service="tutor",
     )
     assert write(writer, json.dumps(given).encode()) == [Verdict.WRITTEN]
     row = stored(database, given["event_id"])
@@ -125,7 +136,18 @@ def test_explicit_nulls_equal_absent_fields(writer: ExecutionWriter, database: s
         "guardrail_action",
         "guardrail_violations",
         "environment",
+        "experiment_id",
+        "experiment_phase",
+        "assignment_unit",
+        "prompt_source",
+        "selection",
+        "registry_revision",
+        "language",
+        "content_sha256",
+        "attempt",
+        "service",
     ]
+    assert {*optional, *event()} == set(ExecutionEvent.__struct_fields__)
     absent, null = body(), body(**dict.fromkeys(optional))
     assert write(writer, absent, null) == [Verdict.WRITTEN] * 2
     rows = [stored(database, id_of(one)) for one in (absent, null)]
@@ -166,6 +188,10 @@ def test_the_longest_texts_in_any_script_fit(writer: ExecutionWriter, database: 
         environment="漢" * 50,
         error_type="\N{GRINNING FACE}" * 100,
         model="ß" * 100,
+        assignment_unit="\N{GRINNING FACE}" * 16,
+        selection="漢" * 50,
+        language="é" * 35,
+        service="\N{GRINNING FACE}" * 100,
         model_response="",
         error_message="",
     )
@@ -178,7 +204,15 @@ def test_the_longest_texts_in_any_script_fit(writer: ExecutionWriter, database: 
 
 def test_the_largest_numbers_fit(writer: ExecutionWriter, database: str) -> None:
     largest = 2**31 - 1
-    one = body(input_tokens=largest, output_tokens=largest, token_count=largest, execution_time_ms=largest)
+    one = body(
+        input_tokens=largest,
+        output_tokens=largest,
+        token_count=largest,
+        execution_time_ms=largest,
+        experiment_phase=largest,
+        attempt=largest,
+        registry_revision=2**63 - 1,
+    )
     assert write(writer, one) == [Verdict.WRITTEN]
     row = stored(database, id_of(one))
     assert (
@@ -186,8 +220,26 @@ def test_the_largest_numbers_fit(writer: ExecutionWriter, database: str) -> None
         == row["output_tokens"]
         == row["token_count"]
         == row["execution_time_ms"]
+        == row["experiment_phase"]
+        == row["attempt"]
         == largest
     )
+    assert row["registry_revision"] == 2**63 - 1
+
+
+@pytest.mark.parametrize("unit", ["u" * 65, "u" * 255, "é" * 33, "\N{GRINNING FACE}" * 255])
+def test_long_unit_of_any_publisher_is_stored_as_its_hash(
+    writer: ExecutionWriter, database: str, unit: str
+) -> None:
+    one = body(assignment_unit=unit)
+    assert write(writer, one) == [Verdict.WRITTEN]
+    with connected(database) as cursor:
+        cursor.execute(
+            "SELECT 'sha256:' || left(encode(sha256(convert_to(%s, 'UTF8')), 'hex'), 32) = assignment_unit "
+            "FROM prompt_executions",
+            (unit,),
+        )
+        assert cursor.fetchall() == [(True,)]
 
 
 def test_template_is_found_by_id_and_by_name_and_version(writer: ExecutionWriter, database: str) -> None:

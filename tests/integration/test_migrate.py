@@ -13,6 +13,7 @@ from queries import rows, run_script, scalar
 from sqlalchemy import Engine, text
 
 from prompt_schema.errors import MigrationError
+from prompt_schema.ledger import is_outside
 from prompt_schema.migrate import MIGRATIONS, migrate, pending, read
 from prompt_schema.partitions import TABLES
 from prompt_schema.verify import verify
@@ -36,8 +37,11 @@ def test_empty_database_gets_every_migration_once(empty_engine: Engine) -> None:
     lines: list[str] = []
     assert migrate(empty_engine, lines.append) == ALL
     assert sum(line.startswith("applied ") for line in lines) == len(ALL)
-    made = [line for line in lines if not line.startswith("applied ")]
-    assert [line.partition(":")[0] for line in made] == [*TABLES, "prompt_executions_default"]
+    others = [line.partition(":")[0] for line in lines if not line.startswith("applied ")]
+    steps = [of for of in others if ", step " in of]
+    assert [of for of in others if of not in steps] == [*TABLES, "prompt_executions_default"]
+    outside = [migration.file for migration in read() if is_outside(migration.sql)]
+    assert list(dict.fromkeys(of.partition(",")[0] for of in steps)) == outside
     lines.clear()
     assert migrate(empty_engine, lines.append) == []
     assert lines == []

@@ -116,6 +116,18 @@ REFUSED = [
         "DROP VIEW v_recent_execution_errors",
     ),
     (
+        "ALTER TABLE prompt_executions ADD attempt text",
+        "prompt_executions.attempt is text, expected integer",
+        "ALTER TABLE prompt_executions ALTER attempt TYPE integer USING attempt::integer",
+        "",
+    ),
+    (
+        "ALTER TABLE prompt_executions ADD service text; UPDATE prompt_executions SET service = repeat('s', 101)",
+        "prompt_executions.service is text, expected character varying(100), and rows hold values that do not fit",
+        "UPDATE prompt_executions SET service = 's'",
+        "",
+    ),
+    (
         "DELETE FROM prompt_templates WHERE id IN (SELECT control_template_id FROM ab_test_experiments)",
         "experiments name a control template that is gone (ended, running)",
         "DELETE FROM ab_test_experiments",

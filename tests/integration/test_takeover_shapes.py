@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import closing, suppress
 
 import psycopg2
@@ -16,7 +17,11 @@ from prompt_schema.migrate import migrate
 from prompt_schema.statistics import recount
 from prompt_schema.takeover.carrying_out import plan_takeover
 from prompt_schema.verify import verify
+from prompt_worker.consuming.message import Message
+from prompt_worker.consuming.outcome import Verdict
+from prompt_worker.executions.writer import ExecutionWriter
 from prompt_worker.local.servers.postgres import Postgres
+from tests.support.events import body
 from tests.support.live_shapes import (
     TEMPLATES_GONE,
     TWINS,
@@ -127,3 +132,22 @@ def test_executions_get_keys_and_not_null_beside_writers(live: Engine) -> None:
     migrate(live)
     assert [check for check in verify(live) if not check.ok] == []
     assert recount(live) == []
+
+
+def test_columns_of_their_own_become_those_of_events(live: Engine) -> None:
+    """Of another width, with NOT NULL or a default. Values that our rules refuse stop it, by the rule's name."""
+    run_script(
+        live,
+        "ALTER TABLE prompt_executions ADD service text NOT NULL DEFAULT 'theirs', ADD language varchar(10), "
+        "ADD registry_revision integer DEFAULT 7, ADD attempt integer; UPDATE prompt_executions SET attempt = 0",
+    )
+    with pytest.raises(MigrationError, match="prompt_executions_attempt_check"):
+        migrate(live)
+    run_script(live, "UPDATE prompt_executions SET attempt = 1")
+    migrate(live)
+    assert [check for check in verify(live) if not check.ok] == []
+    kept = "SELECT DISTINCT service, language, registry_revision, attempt FROM prompt_executions"
+    assert rows(live, kept) == [("theirs", None, 7, 1)]
+    writer = ExecutionWriter(live, threading.Event())
+    assert writer([Message(body(), {}, "ack")]) == [Verdict.WRITTEN]
+    assert rows(live, f"{kept} WHERE service IS NULL") == [(None, None, None, None)]

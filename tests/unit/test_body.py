@@ -74,7 +74,18 @@ def test_variable_that_json_cannot_express_is_still_recorded(value: object, stor
 
 
 @pytest.mark.parametrize(
-    "field", ["rendered_prompt", "model_response", "error_message", "template_name", "user_id", "environment"]
+    "field",
+    [
+        "rendered_prompt",
+        "model_response",
+        "error_message",
+        "template_name",
+        "user_id",
+        "environment",
+        "selection",
+        "service",
+        "assignment_unit",
+    ],
 )
 def test_lone_surrogates_are_replaced_in_any_field(field: str) -> None:
     assert arrived(an_event(**{field: "a\ud83d\ude00\ud800"}))[field] == "a😀\ufffd"

@@ -134,6 +134,41 @@ def test_body_that_is_not_utf8_is_refused(field: str, value: bytes) -> None:
         # Named, as every worker process of pytest-xdist must find the same tests.
         pytest.param("executed_at", ahead(days=2), id="executed_at-in two days"),
         ("environment", "e" * 51),
+        ("experiment_id", "experiment-1"),
+        ("experiment_id", 17),
+        ("experiment_phase", 0),
+        ("experiment_phase", 1.5),
+        ("experiment_phase", 2**31),
+        ("experiment_phase", "1"),
+        ("assignment_unit", "u" * 256),
+        ("assignment_unit", 17),
+        ("prompt_source", "cache"),
+        ("prompt_source", "LIVE"),
+        ("prompt_source", ["live"]),
+        ("selection", "s" * 51),
+        ("selection", {"label": "production"}),
+        ("registry_revision", -1),
+        ("registry_revision", 2**63),
+        ("registry_revision", 0.5),
+        ("registry_revision", "417"),
+        ("language", "d" * 36),
+        ("language", ["de"]),
+        ("content_sha256", "f" * 63),
+        ("content_sha256", "f" * 65),
+        ("content_sha256", "F" * 64),
+        ("content_sha256", "g" * 64),
+        ("content_sha256", "f" * 63 + "\n"),
+        ("content_sha256", "f" * 64 + "\n"),
+        ("content_sha256", "\N{ARABIC-INDIC DIGIT ONE}" * 64),
+        ("content_sha256", ""),
+        ("content_sha256", 10**63),
+        ("attempt", 0),
+        ("attempt", -1),
+        ("attempt", 2**31),
+        ("attempt", "first"),
+        ("attempt", True),
+        ("service", "s" * 101),
+        ("service", 17),
     ],
 )
 def test_bad_field_is_refused_by_its_name(name: str, value: object) -> None:
@@ -180,14 +215,17 @@ SECRET = "SECRET jane@example.org - at `$.nowhere`\n"
     [
         *[
             body(**{name: SECRET})
-            for name in ("event_id", "status", "guardrail_action", "cost_usd", "executed_at")
+            for name in ("event_id", "status", "guardrail_action", "cost_usd", "executed_at", "prompt_source")
         ],
         *[
             body(**{name: SECRET})
-            for name in ("template_version", "token_count", "request_id", "input_variables")
+            for name in ("template_version", "token_count", "request_id", "input_variables", "experiment_id")
         ],
         body(template_name=SECRET * 10),
         body(user_id={SECRET: SECRET}),
+        body(content_sha256=SECRET),
+        body(content_sha256=SECRET.ljust(64)),
+        body(service=SECRET * 10),
         body(guardrail_violations={SECRET: SECRET}),
         body(input_variables=[SECRET]),
         body(rendered_prompt=SECRET)[:-20],

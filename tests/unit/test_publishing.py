@@ -21,7 +21,7 @@ from prompt_worker import ExecutionEvent, Publisher
 from prompt_worker.event.execution import COUNTS, InvalidEventError, parse
 from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.pubsub.topology import Names
-from prompt_worker.platform.settings import PublisherSettings
+from prompt_worker.platform.settings import UNKNOWN_SERVICE, PublisherSettings
 from prompt_worker.publishing.encoding.body import make_body
 from prompt_worker.publishing.encoding.message import make_message
 from prompt_worker.publishing.target import read_target
@@ -234,6 +234,20 @@ def test_arguments_take_precedence_over_the_environment(
     )
 
 
+@pytest.mark.parametrize("first", range(3))
+def test_service_is_named_by_the_first_variable_that_is_set(
+    monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    names = ["PROMPT_WORKER_SERVICE", "OTEL_SERVICE_NAME", "K_SERVICE"]
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    assert read_target("p-1", None, None, None).source == UNKNOWN_SERVICE
+    for name in names[first:]:
+        monkeypatch.setenv(name, name.lower())
+    assert read_target("p-1", None, None, None).source == names[first].lower()
+    assert read_target("p-1", None, "argument", None).source == "argument"
+
+
 def test_source_too_long_for_an_attribute_is_refused() -> None:
     with pytest.raises(SettingsError, match="OTEL_SERVICE_NAME"):
         Publisher("p-1", source="é" * 513)
@@ -295,6 +309,29 @@ def test_what_is_no_event_fails_its_future(caplog: pytest.LogCaptureFixture) -> 
 # --- what the message is made of ---
 
 
+@pytest.mark.parametrize(
+    ("given", "source", "service", "ce_source"),
+    [
+        (None, "tutor", "tutor", "tutor"),
+        ("own", "tutor", "own", "own"),
+        ("own", UNKNOWN_SERVICE, "own", "own"),
+        (None, UNKNOWN_SERVICE, None, UNKNOWN_SERVICE),
+        (None, "é" * 512, "é" * 100, "é" * 512),
+        (None, 'a "name"\n\\', 'a "name"\n\\', 'a "name"\n\\'),
+    ],
+)
+def test_event_without_a_service_gets_the_publishers(
+    given: str | None, source: str, service: str | None, ce_source: str
+) -> None:
+    event = an_event(service=given, input_variables={"service": "of the caller"})
+    message = make_message(make_body(event)[0], source, {})
+    found = json.loads(bytes(message.data))
+    assert (found.get("service"), message.attributes["ce-source"]) == (service, ce_source)
+    assert found["input_variables"] == {"service": "of the caller"}
+    assert parse(bytes(message.data))[0].service == service
+    assert event.service == given, "the caller's own event was changed"
+
+
 @pytest.mark.parametrize(("given", "sent"), [(412.0, 412), (411.6, 412), (0.4, 0), (math.nan, None)])
 @pytest.mark.parametrize("field", COUNTS)
 def test_counts_are_rounded(field: str, given: float, sent: int | None) -> None:
@@ -331,4 +368,4 @@ def test_ordinary_body_is_sent_byte_for_byte() -> None:
     body, _ = make_body(
         an_event(input_variables={"n": 10**40, "f": 1.10, "e": 1e300, "t": "é\n", "l": [1, {}]})
     )
-    assert bytes(make_message(body, "s", {}).data) == body
+    assert bytes(make_message(body, UNKNOWN_SERVICE, {}).data) == body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from hashlib import sha256
 
 import pytest
 
@@ -10,7 +11,24 @@ from prompt_worker.event.execution import parse
 from prompt_worker.executions.rows import encode_row
 from tests.support.events import body
 
-COST, TOKENS, COLUMNS = 13, 12, 25
+COST, TOKENS, COLUMNS = 13, 12, 35
+UNIT = 26
+# The columns that came with event fields of how a prompt was served, all of them the last.
+SERVED = {
+    "experiment_id": (
+        "0198c0de-0000-7000-8000-000000000001",
+        bytes.fromhex("0198c0de000070008000000000000001"),
+    ),
+    "assignment_unit": ("student-17", b"student-17"),
+    "experiment_phase": (2**31 - 1, struct.pack(">i", 2**31 - 1)),
+    "prompt_source": ("disk", b"disk"),
+    "selection": ("label:β", "label:β".encode()),
+    "registry_revision": (2**63 - 1, struct.pack(">q", 2**63 - 1)),
+    "language": ("de-AT", b"de-AT"),
+    "content_sha256": ("0f" * 32, b"0f" * 32),
+    "attempt": (1, struct.pack(">i", 1)),
+    "service": ("tutor", b"tutor"),
+}
 
 
 def fields(**given: object) -> list[bytes | None]:
@@ -75,3 +93,25 @@ def test_missing_token_count_is_the_sum_and_a_given_one_stays(tokens: dict[str, 
 @pytest.mark.parametrize("tokens", [{}, {"input_tokens": 2}, {"output_tokens": 3}])
 def test_half_a_token_count_is_none(tokens: dict[str, int]) -> None:
     assert fields(**tokens)[TOKENS] is None
+
+
+def test_event_that_says_nothing_of_its_serving_has_nulls() -> None:
+    assert fields()[-len(SERVED) :] == [None] * len(SERVED)
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_each_field_of_the_serving_alone_is_in_its_column(name: str) -> None:
+    given, stored = SERVED[name]
+    wanted = [stored if each == name else None for each in SERVED]
+    assert fields(**{name: given})[-len(SERVED) :] == wanted
+
+
+def test_all_fields_of_the_serving_are_in_their_columns() -> None:
+    given = {name: given for name, (given, _) in SERVED.items()}
+    assert fields(**given)[-len(SERVED) :] == [stored for _, stored in SERVED.values()]
+
+
+def test_long_unit_is_stored_as_its_hash() -> None:
+    digest = sha256(b"a" * 65).hexdigest()[:32]
+    assert fields(assignment_unit="a" * 65)[UNIT] == f"sha256:{digest}".encode()
+    assert fields(assignment_unit="a" * 64)[UNIT] == b"a" * 64

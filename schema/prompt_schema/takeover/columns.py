@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import cursor
 
+from prompt_schema.catalog import Catalog
 from prompt_schema.takeover.plan import MOMENT, REWRITE, SCAN, WRITTEN, Plan
 from prompt_schema.takeover.shape import Column, Shape
 
@@ -18,7 +19,8 @@ _LOWEST, _HIGHEST = -(2**31), 2**31 - 1
 _NUMBERS = {*_INTEGERS, "numeric", "real", "double precision"}
 
 
-def plan_columns(cursor: cursor, contract: Shape, found: Shape, plan: Plan) -> None:
+def plan_columns(cursor: cursor, contract: Shape, found: Shape, catalog: Catalog, plan: Plan) -> None:
+    """`catalog` is what the database will hold once it is migrated."""
     for table, wanted in contract.items():
         if table not in found or found[table].relkind != "r":
             continue
@@ -29,7 +31,21 @@ def plan_columns(cursor: cursor, contract: Shape, found: Shape, plan: Plan) -> N
                 one.bring(there[name])
             else:
                 one.add()
-        _check_others(table, {name: there[name] for name in there.keys() - wanted.columns.keys()}, plan)
+        others = there.keys() - wanted.columns.keys()
+        to_come = {name: _optional(catalog, table, name) for name in others}
+        for name, type_ in to_come.items():
+            if type_:
+                # Migrations keep a column that is there; its default is its owner's.
+                _Column(cursor, plan, table, name, Column(type_, False, there[name].default)).bring(
+                    there[name]
+                )
+        _check_others(table, {name: there[name] for name, type_ in to_come.items() if not type_}, plan)
+
+
+def _optional(catalog: Catalog, table: str, name: str) -> str | None:
+    """The type of a column that a migration to come adds, and that rows may lack."""
+    definition = catalog["column"].get(f"{table}.{name}", "not null")
+    return None if "not null" in definition or " default " in definition else definition
 
 
 @dataclass(frozen=True)
@@ -179,6 +195,7 @@ def _fits(name: str, wanted: str, found: str) -> str | None:
             wanted == "integer" and plain in _NUMBERS,
             f"coalesce({name}, 0) BETWEEN {_LOWEST} AND {_HIGHEST} AND {name} = trunc({name}::numeric)",
         ),
+        (wanted == "bigint" and plain in _INTEGERS, "true"),
         (wanted == "numeric(10,6)" and plain in _NUMBERS, f"abs(coalesce({name}, 0)) < 10000"),
         (wanted == "double precision" and plain in _NUMBERS, "true"),
         (wanted == "text" and re.match(r"text|character", found), "true"),

@@ -30,7 +30,7 @@ def make_plan(cursor: cursor) -> Plan:
             plan.add(f"the table {table} is missing: made", create_table(table))
     plan_names(cursor, expected(), plan)
     columns = Plan()
-    plan_columns(cursor, contract, found, columns)
+    plan_columns(cursor, contract, found, expected(), columns)
     _check_dependents(cursor, found, columns, plan)
     plan.refusals += columns.refusals
     plan.notes += columns.notes

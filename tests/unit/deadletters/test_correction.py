@@ -30,6 +30,11 @@ def test_correction_keeps_other_values_byte_for_byte() -> None:
         ("input_variables", '{"grade": 5}', {"grade": 5}),
         ("guardrail_violations", "[]", []),
         ("executed_at", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+        ("attempt", "2", 2),
+        ("registry_revision", "417", 417),
+        ("content_sha256", "0" * 64, "0" * 64),
+        ("prompt_source", "disk", "disk"),
+        ("assignment_unit", "17", "17"),
     ],
 )
 def test_correction_reads_a_value_as_its_field_is(field: str, text: str, value: object) -> None:
@@ -48,6 +53,9 @@ def test_correction_removes_a_field() -> None:
         (body(), {"template": "x"}, [], "no such field; its fields are: ab_test_group"),
         (body(), {"template_version": "two"}, [], "--set template_version: Expected `int`"),
         (body(), {"template_version": "0"}, [], ">= 1"),
+        (body(), {"attempt": "0"}, [], "--set attempt: Expected `int` >= 1"),
+        (body(), {"content_sha256": "F" * 64}, [], "--set content_sha256: "),
+        (body(), {"prompt_source": "cache"}, [], "--set prompt_source: "),
         (body(), {"input_variables": "{not json"}, [], "--set input_variables"),
         (body(), {}, ["user_id"], "--unset user_id: the event has no such field"),
         (b"\xff not JSON", {"status": "success"}, [], "not a JSON object"),

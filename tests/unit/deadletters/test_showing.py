@@ -14,7 +14,8 @@ from prompt_worker.commands.dead_letters.reports.letter import print_letter
 from prompt_worker.commands.dead_letters.reports.summary import sparkline
 from prompt_worker.commands.printable import printable
 from prompt_worker.deadletters.filters import Filter
-from prompt_worker.deadletters.letter import shown
+from prompt_worker.deadletters.letter import SHOWN, shown
+from prompt_worker.event.execution import ExecutionEvent
 from tests.support.events import body, with_raw
 
 SECRET = "zanzibar"
@@ -46,6 +47,16 @@ def test_hidden_texts_show_their_size() -> None:
     assert event["rendered_prompt"] == "<hidden: str, 1,234 characters>"
     assert event["input_variables"] == "<hidden: dict, 1 entries>"
     assert (event["template_version"], event["status"], event["model_response"]) == (3, "success", None)
+
+
+def test_fields_that_hold_no_text_are_shown() -> None:
+    """All of the event's but those with texts of people or models."""
+    texts = {"input_variables", "rendered_prompt", "model_response", "error_message", "guardrail_violations"}
+    assert set(ExecutionEvent.__struct_fields__) - SHOWN == texts
+    given = {"selection": "label:beta", "registry_revision": 417, "content_sha256": "0f" * 32, "attempt": 2}
+    event = shown(body(**given), reveal=False)
+    assert isinstance(event, dict)
+    assert given.items() <= event.items()
 
 
 def test_long_numbers_and_deep_bodies_are_shown() -> None:

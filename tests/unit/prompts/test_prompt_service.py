@@ -104,6 +104,27 @@ def test_run_records_the_version_served_and_the_answer(
     assert parse(make_body(event)[0])[0].template_version == 2
 
 
+def test_run_records_how_the_prompt_was_chosen(
+    prompts: PromptTemplateService, publisher: RecordingPublisher
+) -> None:
+    for fields in ({}, {"version": 1, "attempt": 2, "service": "tutor", "prompt_source": "disk"}):
+        with prompts.run(NAME, {"query": "q"}, **fields):
+            pass
+    first, second = publisher.events
+    assert (first.prompt_source, first.selection) == ("builtin", prompts.get(NAME).reason)
+    assert (first.registry_revision, first.language, first.experiment_id) == (None, None, None)
+    assert first.content_sha256 == prompts.get(NAME).content_sha256
+    assert (first.attempt, first.service) == (None, None)
+    assert (second.selection, second.content_sha256) == (
+        "pinned",
+        prompts.get(NAME, version=1).content_sha256,
+    )
+    # What the caller says comes first.
+    assert (second.attempt, second.service, second.prompt_source) == (2, "tutor", "disk")
+    for event in publisher.events:
+        parse(make_body(event)[0])
+
+
 class ModelError(Exception):
     """Of a model that fails."""
 

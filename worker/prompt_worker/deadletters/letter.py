@@ -19,6 +19,8 @@ SHOWN = {
     "event_id", "template_id", "template_name", "template_version", "ab_test_group", "user_id", "session_id",
     "request_id", "model", "provider", "input_tokens", "output_tokens", "token_count", "cost_usd",
     "execution_time_ms", "status", "error_type", "guardrail_action", "executed_at", "environment",
+    "experiment_id", "experiment_phase", "assignment_unit", "prompt_source", "selection", "registry_revision",
+    "language", "content_sha256", "attempt", "service",
 }  # fmt: skip
 LONGEST = 255  # characters of a value that is shown
 

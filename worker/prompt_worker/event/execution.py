@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
+from prompt_worker.event.unit import LONGEST
 from prompt_worker.event.unstorable import replace_unstorable
 from prompt_worker.event.whole import with_whole_numbers
 from prompt_worker.platform.uuid7 import uuid7
@@ -21,16 +23,24 @@ from prompt_worker.platform.uuid7 import uuid7
 EVENT_TYPE = "prompt.execution.v1"
 # The columns are PostgreSQL integers.
 COUNT_LIMIT = 2**31 - 1
+# Of a bigint.
+REVISION_LIMIT = 2**63 - 1
+SERVICE_LENGTH = 100
 
 Status = Literal["success", "failure", "partial", "blocked"]
 GuardrailAction = Literal["allow", "warn", "block"]
+PromptSource = Literal["live", "disk", "builtin"]
 
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Text255 = Annotated[str, Meta(max_length=255)]
 Text100 = Annotated[str, Meta(max_length=100)]
 Text50 = Annotated[str, Meta(max_length=50)]
-Version = Annotated[int, Meta(ge=1, le=COUNT_LIMIT)]
+# What RFC 5646 (4.4.1) says a language tag needs at most.
+Text35 = Annotated[str, Meta(max_length=35)]
+Sha256 = Annotated[str, Meta(min_length=64, max_length=64, pattern="^[0-9a-f]{64}$")]
+Ordinal = Annotated[int, Meta(ge=1, le=COUNT_LIMIT)]
 Count = Annotated[int, Meta(ge=0, le=COUNT_LIMIT)]
+Revision = Annotated[int, Meta(ge=0, le=REVISION_LIMIT)]
 Offset = Annotated[datetime, Meta(tz=True)]
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -49,7 +59,7 @@ class ExecutionEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One execution of one prompt."""
 
     template_name: Annotated[Name, Meta(description="The prompt template's name.")]
-    template_version: Annotated[Version, Meta(description="The version that was served.")]
+    template_version: Annotated[Ordinal, Meta(description="The version that was served.")]
     rendered_prompt: Annotated[str, Meta(description="The prompt as the model got it.")]
     status: Annotated[
         Status, Meta(description="`blocked`: an inline guardrail stopped it before the model was called.")
@@ -107,11 +117,58 @@ class ExecutionEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
         Meta(description="Objects with `guardrail_name`, `guardrail_type`, `severity`, `action`, `details`."),
     ] = None
     environment: Annotated[Text50 | None, Meta(description="`dev`, `staging`, `production`.")] = None
+    experiment_id: Annotated[
+        UUID | None,
+        Meta(
+            description="The A/B test or rollout that the unit is enrolled in; "
+            "a unit outside of its arms has no `ab_test_group`."
+        ),
+    ] = None
+    experiment_phase: Annotated[
+        Ordinal | None, Meta(description="The experiment's phase by which the unit was assigned.")
+    ] = None
+    assignment_unit: Annotated[
+        Text255 | None,
+        Meta(
+            description="What was hashed to assign it, such as a user's or a session's id. "
+            f"For one longer than {LONGEST} bytes of UTF-8: `sha256:` and the first 32 hex digits of its SHA-256, "
+            "which the worker makes of it otherwise."
+        ),
+    ] = None
+    prompt_source: Annotated[
+        PromptSource | None,
+        Meta(
+            description="Where the service had the prompt from: the registry, the last good file, or its own image."
+        ),
+    ] = None
+    selection: Annotated[
+        Text50 | None,
+        Meta(
+            description="Why this version: `production`, `label:…`, `rule:…`, `experiment`, `rollout`, "
+            "`pinned`, `builtin:…`."
+        ),
+    ] = None
+    registry_revision: Annotated[
+        Revision | None, Meta(description="The revision of the registry that the service had.")
+    ] = None
+    language: Annotated[
+        Text35 | None, Meta(description="BCP 47, of the text that was served; absent for the version's own.")
+    ] = None
+    content_sha256: Annotated[
+        Sha256 | None, Meta(description="Of the version's content as it was rendered, in lower case.")
+    ] = None
+    attempt: Annotated[
+        Ordinal | None, Meta(description="Which attempt at this `request_id` it is, from 1.")
+    ] = None
+    service: Annotated[
+        Annotated[str, Meta(max_length=SERVICE_LENGTH)] | None,
+        Meta(description="Who served it; the `ce-source` of the message."),
+    ] = None
 
 
 # Counts may be rounded; a version may not.
 COUNTS = ("input_tokens", "output_tokens", "token_count", "execution_time_ms")
-INTEGERS = ("template_version", *COUNTS)
+INTEGERS = ("template_version", *COUNTS, "experiment_phase", "registry_revision", "attempt")
 
 # As an absent field is decoded: compared by identity.
 NO_VIOLATIONS = msgspec.Raw(b"")
@@ -128,6 +185,8 @@ class ReceivedEvent(ExecutionEvent, kw_only=True):
     executed_at: Offset
     input_variables: msgspec.Raw  # type: ignore[assignment]
     guardrail_violations: msgspec.Raw = NO_VIOLATIONS  # type: ignore[assignment]
+    # Without the pattern, which would be matched for each event, and many have the same one.
+    content_sha256: Annotated[str, Meta(min_length=64, max_length=64)] | None = None
 
 
 class InvalidEventError(ValueError):
@@ -206,8 +265,17 @@ def _without_values(message: str) -> str:
     )
 
 
+@lru_cache(maxsize=1024)
+def _is_sha256(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{64}", text) is not None
+
+
 def _check(event: ReceivedEvent, variables: bytes, violations: bytes, received_at: datetime) -> None:
-    cost = event.cost_usd
+    content_sha256, cost = event.content_sha256, event.cost_usd
+    if content_sha256 is not None and not _is_sha256(content_sha256):
+        raise InvalidEventError(
+            "invalid_field", "Expected 64 hex digits in lower case - at `$.content_sha256`"
+        )
     if cost is not None and not (cost.is_finite() and FREE <= cost < COST_ROUNDED_UP):
         raise InvalidEventError(
             "invalid_field", f"Expected a cost from 0 to below {COST_LIMIT} - at `$.cost_usd`"

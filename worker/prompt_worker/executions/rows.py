@@ -13,6 +13,7 @@ from struct import Struct
 from uuid import UUID
 
 from prompt_worker.event.execution import NO_VIOLATIONS, ReceivedEvent
+from prompt_worker.event.unit import recorded_unit
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -27,6 +28,7 @@ _length = Struct(">i").pack
 _head = Struct(">hi16si16s").pack
 _uuid = Struct(">i16s").pack
 _integer = Struct(">ii").pack
+_bigint = Struct(">iq").pack
 _timestamp = Struct(">iq").pack
 _jsonb = Struct(">ib").pack
 _numeric = Struct(">ihhhhhhh").pack
@@ -42,7 +44,7 @@ def encode_row(event: ReceivedEvent, template_id: UUID) -> bytes:
     return b"".join(
         (
             # The integer of a UUID is a slot, its bytes are a property in Python.
-            _head(25, 16, event.event_id.int.to_bytes(16), 16, template_id.int.to_bytes(16)),
+            _head(35, 16, event.event_id.int.to_bytes(16), 16, template_id.int.to_bytes(16)),
             _label(event.template_name),
             _integer(4, event.template_version),
             _label(event.ab_test_group),
@@ -70,6 +72,28 @@ def encode_row(event: ReceivedEvent, template_id: UUID) -> bytes:
             _label(event.provider),
             _NULL if (tokens_in := event.input_tokens) is None else _integer(4, tokens_in),
             _NULL if (tokens_out := event.output_tokens) is None else _integer(4, tokens_out),
+            _NULL if (experiment := event.experiment_id) is None else _uuid(16, experiment.int.to_bytes(16)),
+            _NULL if (unit := event.assignment_unit) is None else _text(recorded_unit(unit)),
+            # Older publishers send none of them: then nothing is looked up.
+            _NULLS
+            if (service := event.service) is None
+            and event.content_sha256 is None
+            and event.selection is None
+            and event.prompt_source is None
+            and event.registry_revision is None
+            and event.language is None
+            and event.attempt is None
+            and event.experiment_phase is None
+            else _serving(
+                event.experiment_phase,
+                event.prompt_source,
+                event.selection,
+                event.registry_revision,
+                event.language,
+                event.content_sha256,
+                event.attempt,
+                service,
+            ),
         )
     )
 
@@ -83,6 +107,35 @@ def _text(value: str | None) -> bytes:
 
 # Few values, many rows.
 _label = lru_cache(maxsize=4096)(_text)
+
+
+_NULLS = 8 * _NULL
+
+
+# Few of these together too, and one lookup costs less than eight.
+@lru_cache(maxsize=4096)
+def _serving(  # noqa: PLR0917
+    phase: int | None,
+    source: str | None,
+    selection: str | None,
+    revision: int | None,
+    language: str | None,
+    content_sha256: str | None,
+    attempt: int | None,
+    service: str | None,
+) -> bytes:
+    return b"".join(
+        (
+            _NULL if phase is None else _integer(4, phase),
+            _text(source),
+            _text(selection),
+            _NULL if revision is None else _bigint(8, revision),
+            _text(language),
+            _text(content_sha256),
+            _NULL if attempt is None else _integer(4, attempt),
+            _text(service),
+        )
+    )
 
 
 def _json(value: bytes) -> bytes:

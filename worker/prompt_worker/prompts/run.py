@@ -8,6 +8,9 @@ from typing import Any
 from prompt_worker.event.execution import ExecutionEvent
 from prompt_worker.prompts.prompt import Prompt, Rendered
 
+# Characters of `selection` in an event; a label alone may have as many.
+_LONGEST_SELECTION = 50
+
 
 class Run:
     """What a block under `run()` works with. `event` is what will be published; any field of it may be set."""
@@ -24,7 +27,7 @@ class Run:
             ab_test_group=prompt.group,
             rendered_prompt=rendered.text,
             input_variables=rendered.variables,
-            **{"status": "success", **fields},
+            **{**_served(prompt), "status": "success", **fields},
         )
 
     @property
@@ -65,3 +68,15 @@ class Run:
         for name, value in given.items():
             if value is not None:
                 setattr(self.event, name, value)
+
+
+def _served(prompt: Prompt) -> dict[str, Any]:
+    """What the event says of how the prompt was chosen and where it came from."""
+    return {
+        "experiment_id": prompt.experiment_id,
+        "prompt_source": prompt.source,
+        "selection": prompt.reason[:_LONGEST_SELECTION],
+        "registry_revision": prompt.revision,
+        "language": prompt.language,
+        "content_sha256": prompt.content_sha256,
+    }

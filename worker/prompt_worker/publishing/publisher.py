@@ -46,8 +46,9 @@ class Publisher:
     """Publishes execution events to the topic; one for each service, used from any thread, also after a fork.
 
     Unset arguments come from the environment: `project` from PUBSUB_PROJECT_ID or GOOGLE_CLOUD_PROJECT, `topic` (a
-    name) from PROMPT_EXECUTIONS_TOPIC, `spool` (a folder) from PROMPT_WORKER_SPOOL, `source` (the service, in
-    CloudEvents' sense) from OTEL_SERVICE_NAME or K_SERVICE.
+    name) from PROMPT_EXECUTIONS_TOPIC, `spool` (a folder) from PROMPT_WORKER_SPOOL, `source` (the service's name, in
+    CloudEvents' sense, and the `service` of events that have none) from PROMPT_WORKER_SERVICE, OTEL_SERVICE_NAME or
+    K_SERVICE.
 
     At most `max_events` events and `max_bytes` bytes wait in memory. While Pub/Sub is unavailable they wait in the
     spool, at most `spool_bytes`, or without one in memory. `linger` is how many seconds a first event waits for

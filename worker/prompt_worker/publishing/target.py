@@ -39,7 +39,9 @@ def read_target(
     if not _is_name(topic):
         problems.append(f"PROMPT_EXECUTIONS_TOPIC: {topic!r} is not the name of a topic")
     if len(source.encode()) > ATTRIBUTE_VALUE_BYTES:
-        problems.append(f"OTEL_SERVICE_NAME: more than {ATTRIBUTE_VALUE_BYTES} bytes")
+        problems.append(
+            f"PROMPT_WORKER_SERVICE or OTEL_SERVICE_NAME: more than {ATTRIBUTE_VALUE_BYTES} bytes"
+        )
     folder = Path(spool, project, topic) if spool and not problems else None
     if folder is not None and (unusable := _unusable(folder)):
         problems.append(f"PROMPT_WORKER_SPOOL: cannot use the folder {folder}: {unusable}")

@@ -6,5 +6,7 @@ COPY prompt_executions (
     user_id, request_id, session_id, input_variables, rendered_prompt, model_response,
     execution_time_ms, token_count, cost_usd, status, error_message, error_type,
     guardrail_violations, guardrail_action, executed_at, environment,
-    model, provider, input_tokens, output_tokens
+    model, provider, input_tokens, output_tokens,
+    experiment_id, assignment_unit, experiment_phase, prompt_source, selection,
+    registry_revision, language, content_sha256, attempt, service
 ) FROM STDIN (FORMAT binary)

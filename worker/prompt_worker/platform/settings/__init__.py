@@ -3,9 +3,15 @@
 from prompt_worker.platform.settings.consuming import ConsumerSettings, ProbeSettings
 from prompt_worker.platform.settings.environment import Environment, read
 from prompt_worker.platform.settings.features import GuardrailSettings, ReplaySettings
-from prompt_worker.platform.settings.services import DatabaseSettings, PublisherSettings, PubSubSettings
+from prompt_worker.platform.settings.services import (
+    UNKNOWN_SERVICE,
+    DatabaseSettings,
+    PublisherSettings,
+    PubSubSettings,
+)
 
 __all__ = [
+    "UNKNOWN_SERVICE",
     "ConsumerSettings",
     "DatabaseSettings",
     "Environment",

@@ -9,6 +9,8 @@ from msgspec import Meta, field
 
 # Where publishers publish and workers subscribe, unless it is set.
 TOPIC = "prompt-executions"
+# The source of events where no setting names the service: its `service` is then absent.
+UNKNOWN_SERVICE = "unknown-service"
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +58,13 @@ class PublisherSettings(msgspec.Struct, frozen=True, kw_only=True):
     )
     source: Annotated[
         str,
+        Meta(extra={"or": "OTEL_SERVICE_NAME"}),
         Meta(
             extra={"or": "K_SERVICE"},
-            description="the name of the service, which each event carries as its CloudEvents `source`",
+            description="the name of the service: each event's CloudEvents `source`, and its first 100 characters "
+            "each event's `service` where it has none",
         ),
-    ] = field(name="OTEL_SERVICE_NAME", default="unknown-service")
+    ] = field(name="PROMPT_WORKER_SERVICE", default=UNKNOWN_SERVICE)
     spool: Annotated[
         str | None,
         Meta(

@@ -8,8 +8,10 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from msgspec.json import encode as to_json
+from msgspec.structs import replace
 
 from prompt_worker.event.execution import NO_VIOLATIONS, ExecutionEvent, InvalidEventError, encode
+from prompt_worker.event.unit import recorded_unit
 from prompt_worker.platform.pubsub.limits import MESSAGE_BYTES
 
 # The rest is for attributes: ours, and those a dead letter gets.
@@ -30,10 +32,13 @@ def make_body(event: ExecutionEvent) -> tuple[bytes, list[str]]:
     """The JSON of `event`, and the names of the fields that were cut to make it fit.
 
     What JSON cannot express has the form that `plain` gives it. `input_variables._truncated` names what was cut: the
-    path of each text with its length before, in characters. Raises `InvalidEventError` when it cannot fit, and
-    AttributeError for what is no event.
+    path of each text with its length before, in characters. A long `assignment_unit` is its hash. Raises
+    `InvalidEventError` when it cannot fit, and AttributeError for what is no event.
     """
     fields: dict[str, Any] | None = None
+    unit = event.assignment_unit
+    if isinstance(unit, str) and (recorded := recorded_unit(unit)) is not unit:
+        event = replace(event, assignment_unit=recorded)
     try:
         body = encode(event)
     # What raises is one value of many, and its own code may raise anything.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from msgspec import Raw, Struct
+from msgspec.json import encode as to_json
 
-from prompt_worker.event.execution import COUNTS, EVENT_TYPE, InvalidEventError, parse
+from prompt_worker.event.execution import COUNTS, EVENT_TYPE, SERVICE_LENGTH, InvalidEventError, parse
 from prompt_worker.event.whole import with_rounded_numbers
+from prompt_worker.platform.settings import UNKNOWN_SERVICE
 from prompt_worker.publishing.encoding.keys import with_unique_keys
 
 
@@ -17,7 +19,7 @@ class Message(Struct):
 
 
 def make_message(body: bytes, source: str, attributes: dict[str, str]) -> Message:
-    """The message of `body`, with its counts rounded and its keys made unique.
+    """The message of `body`, with its counts rounded, its keys made unique, and `source` as its service if it has none.
 
     Raises `InvalidEventError` for an event the worker would reject.
     """
@@ -27,12 +29,14 @@ def make_message(body: bytes, source: str, attributes: dict[str, str]) -> Messag
         body = _rounded(body, error)
         event, _ = parse(body)
     body = with_unique_keys(body, event)
+    if event.service is None and source != UNKNOWN_SERVICE:
+        body = b'%b,"service":%b}' % (body[:-1], to_json(source[:SERVICE_LENGTH]))
     named = {
         "content-type": "application/json",
         "ce-specversion": "1.0",
         "ce-id": str(event.event_id),
         "ce-type": EVENT_TYPE,
-        "ce-source": source,
+        "ce-source": event.service or source,
         "ce-time": event.executed_at.isoformat(),
         "template_name": event.template_name,
     }
