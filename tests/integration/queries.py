@@ -17,6 +17,11 @@ def scalar(engine: Engine, sql: str, **parameters: object) -> Any:
     return rows(engine, sql, **parameters)[0][0]
 
 
+def change_in_place(engine: Engine) -> None:
+    """As in a database that was taken over: names, numbers and texts of versions may change until an owner enforces."""
+    rows(engine, "UPDATE prompt_registry SET \"freeze\" = 'record'")
+
+
 def run_script(engine: Engine, sql: str) -> None:
     """Several statements, in which `:` and `%` mean nothing."""
     with engine.begin() as connection:

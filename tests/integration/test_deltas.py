@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from counting import COUNTERS, EXPERIMENT, TEMPLATES, begin_experiment, execution, insert, together
-from queries import rows, run_script, scalar
+from queries import change_in_place, rows, run_script, scalar
 from sqlalchemy import Connection, Engine, event, text
 
 from prompt_schema.statistics import rebuild, recount
@@ -156,6 +156,7 @@ def test_changed_rule_discards_its_deltas_and_recounts(engine: Engine, template:
 def test_rename_deactivation_and_deletion_keep_deltas_right(
     engine: Engine, template: tuple[UUID, str]
 ) -> None:
+    change_in_place(engine)
     batch(engine, execution(template))
     rows(
         engine,
@@ -293,6 +294,33 @@ def test_execution_named_as_its_template_never_was_is_reported(
     assert recount(engine) == []
 
 
+def release(engine: Engine, template: tuple[UUID, str]) -> None:
+    """Whatever a version goes through until it is active."""
+    rows(engine, "UPDATE prompt_names SET approvals_needed = 1, rules = '[]', blocked_reason = 'x'")
+    (new,) = rows(
+        engine,
+        "INSERT INTO prompt_templates (name, version, category, template_text) "
+        "VALUES (:name, NULL, 'c', '{% include \"x\" %}') RETURNING id",
+        name=template[1],
+    )
+    rows(engine, "INSERT INTO prompt_translations (template_id, language, template_text) VALUES (:id, 'de', 'x')",
+         id=new[0])  # fmt: skip
+    rows(engine, "INSERT INTO prompt_labels (name, label, template_id) VALUES (:name, 'l', :id)",
+         name=template[1], id=new[0])  # fmt: skip
+    rows(engine, "UPDATE prompt_templates SET author = 'x' WHERE id = :id", id=new[0])
+    assert scalar(engine, "SELECT prompt_frozen_because(:id)", id=new[0]) == "has a label"
+    with engine.begin() as connection:
+        connection.execute(text("SET LOCAL prompt_worker.person = 'ann'"))
+        connection.execute(
+            text(
+                "INSERT INTO prompt_reviews (template_id, content_sha256, verdict) "
+                "SELECT id, content_sha256, 'approved' FROM prompt_templates WHERE id = :id"
+            ),
+            {"id": new[0]},
+        )
+    rows(engine, "UPDATE prompt_templates SET is_active = true WHERE id = :id", id=new[0])
+
+
 def test_own_columns_of_any_name_change_nothing(engine: Engine, template: tuple[UUID, str]) -> None:
     """An owner may add columns: none is taken for a variable of our functions."""
     names = set()
@@ -306,7 +334,9 @@ def test_own_columns_of_any_name_change_nothing(engine: Engine, template: tuple[
             word for word in re.findall(r"\b[a-z_]+\b", declared) if word not in ("of", "any", "all", "from")
         }
     tables = ("prompt_templates", "prompt_executions", "ab_test_experiments", "prompt_guardrails",
-              "guardrail_evaluations", "guardrail_violations")  # fmt: skip
+              "guardrail_evaluations", "guardrail_violations", "prompt_translations", "prompt_registry",
+              "prompt_names", "prompt_labels", "prompt_history", "prompt_policies", "prompt_reviews",
+              "prompt_cases")  # fmt: skip
     for table in tables:
         present = {
             name
@@ -316,6 +346,7 @@ def test_own_columns_of_any_name_change_nothing(engine: Engine, template: tuple[
         }
         run_script(engine, f"ALTER TABLE {table} " + ", ".join(
             f'ADD "{name}" text DEFAULT \'x\'' for name in sorted(names - present)))  # fmt: skip
+    release(engine, template)
     begin_experiment(engine, template)
     insert(engine, execution(template, ab_test_group="a"))
     batch(engine, execution(template, ab_test_group="a"))
@@ -326,6 +357,7 @@ def test_own_columns_of_any_name_change_nothing(engine: Engine, template: tuple[
     rows(engine, "UPDATE guardrail_violations SET false_positive_by = 'me', false_positive_at = now()")
     assert recount(engine) == []
     fold(engine)
+    change_in_place(engine)
     rows(
         engine,
         "UPDATE prompt_templates SET total_executions = 7, name = 'another' WHERE id = :id",

@@ -138,6 +138,7 @@ def test_template_words_trigger_no_guardrail(guarding: Guarding) -> None:
 
 def test_former_name_of_a_template_still_resolves(guarding: Guarding) -> None:
     guarding.add_guardrail("by category", applies_to_categories=["clarification"])
+    guarding.pipeline.query("UPDATE prompt_registry SET \"freeze\" = 'record'")
     guarding.pipeline.query("UPDATE prompt_templates SET name = 'renamed' WHERE name = %s", SEED_TEMPLATES[1])
     guarding.handle(
         body(template_name=SEED_TEMPLATES[1], model_response=WORD),

@@ -13,7 +13,7 @@ from counting import (
     together,
     until_one_waits,
 )
-from queries import rows, run_script, scalar
+from queries import change_in_place, rows, run_script, scalar
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
@@ -71,6 +71,7 @@ def test_renaming_beside_writers_never_deadlocks(
     engine: Engine, template: tuple[UUID, str], change: str
 ) -> None:
     """Writers lock templates in the order of their rows, too: a foreign key locks before the statistics do."""
+    change_in_place(engine)
     versions = [template]
     for number in range(4):
         versions += rows(
@@ -101,6 +102,7 @@ def test_renaming_beside_writers_never_deadlocks(
 
 
 def test_former_names_and_versions_are_kept(engine: Engine, template: tuple[UUID, str]) -> None:
+    change_in_place(engine)
     template_id, name = template
     for change in ("name = 'b'", "version = 2", "description = 'x'", "name = 'b'", "name = 'c', version = 3"):
         rows(engine, f"UPDATE prompt_templates SET {change} WHERE id = :id", id=template_id)

@@ -1,5 +1,8 @@
 -- Chats, model settings, output schemas and translations of a template, and the hash that names its content.
 
+-- Nothing that somebody else put into schema public is taken for an operator or a function of ours.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 -- As in 0009: another of the cluster's databases may have made them, or be making them right now.
 DO $$
 DECLARE
@@ -26,15 +29,15 @@ BEGIN
 END $$;
 
 -- Each has a default that is no row's own, so no row is written.
-ALTER TABLE prompt_templates
+ALTER TABLE public.prompt_templates
     ADD COLUMN IF NOT EXISTS messages jsonb,
     ADD COLUMN IF NOT EXISTS model_config jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS output_schema jsonb,
     ADD COLUMN IF NOT EXISTS content_sha256 varchar(64),
     ADD COLUMN IF NOT EXISTS author varchar(255);
 
-CREATE TABLE prompt_translations (
-    template_id uuid NOT NULL REFERENCES prompt_templates ON DELETE CASCADE,
+CREATE TABLE public.prompt_translations (
+    template_id uuid NOT NULL REFERENCES public.prompt_templates ON DELETE CASCADE,
     language varchar(35) NOT NULL CHECK (language ~ '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$'),
     template_text text,
     messages jsonb,
@@ -42,7 +45,7 @@ CREATE TABLE prompt_translations (
     CHECK ((template_text IS NULL) <> (messages IS NULL))
 );
 
-REVOKE ALL ON prompt_translations FROM PUBLIC;
+REVOKE ALL ON public.prompt_translations FROM PUBLIC;
 
 -- Who acts: the login, or the person whom a login names that may do so. Both are stored everywhere.
 CREATE FUNCTION public.current_prompt_actor() RETURNS text
@@ -175,8 +178,8 @@ AS $$
     FROM public.prompt_translations t WHERE t.template_id = $1
 $$;
 
-UPDATE prompt_templates SET content_sha256 =
-    prompt_content_sha256(template_text, messages, variables, model_config, output_schema, '{}');
+UPDATE public.prompt_templates SET content_sha256 =
+    public.prompt_content_sha256(template_text, messages, variables, model_config, output_schema, '{}');
 
 -- The hash, and whose content it is, are never what a client says.
 CREATE FUNCTION public.keep_prompt_content() RETURNS trigger
@@ -236,11 +239,11 @@ REVOKE EXECUTE ON FUNCTION public.keep_prompt_content, public.keep_translation_c
 
 CREATE TRIGGER trigger_keep_prompt_content
     BEFORE INSERT OR UPDATE OF template_text, messages, variables, model_config, output_schema, content_sha256, author
-    ON prompt_templates
-    FOR EACH ROW EXECUTE FUNCTION keep_prompt_content();
+    ON public.prompt_templates
+    FOR EACH ROW EXECUTE FUNCTION public.keep_prompt_content();
 CREATE TRIGGER trigger_keep_translation_content
-    BEFORE INSERT OR UPDATE ON prompt_translations
-    FOR EACH ROW EXECUTE FUNCTION keep_translation_content();
+    BEFORE INSERT OR UPDATE ON public.prompt_translations
+    FOR EACH ROW EXECUTE FUNCTION public.keep_translation_content();
 CREATE TRIGGER trigger_hash_translated_prompt
-    AFTER INSERT OR UPDATE OR DELETE ON prompt_translations
-    FOR EACH ROW EXECUTE FUNCTION hash_translated_prompt();
+    AFTER INSERT OR UPDATE OR DELETE ON public.prompt_translations
+    FOR EACH ROW EXECUTE FUNCTION public.hash_translated_prompt();

@@ -4,13 +4,13 @@ SELECT checked.in_table, checked.id, checked.key, counter,
        checked.counted ->> counter AS counted
 FROM (
     SELECT 'prompt_templates' AS in_table, id, format('%s v%s', name, version) AS key,
-           to_jsonb(s) AS stored, to_jsonb(r) - 'id' AS counted
+           to_jsonb(s.*) AS stored, to_jsonb(r.*) - 'id' AS counted
     FROM prompt_templates t JOIN v_template_statistics s USING (id) JOIN v_template_recount r USING (id)
     UNION ALL
-    SELECT 'ab_test_experiments', id, name, to_jsonb(s), to_jsonb(r) - 'id'
+    SELECT 'ab_test_experiments', id, name, to_jsonb(s.*), to_jsonb(r.*) - 'id'
     FROM ab_test_experiments e JOIN v_ab_test_statistics s USING (id) JOIN v_ab_test_recount r USING (id)
     UNION ALL
-    SELECT 'prompt_guardrails', id, name, to_jsonb(s), to_jsonb(r) - 'id'
+    SELECT 'prompt_guardrails', id, name, to_jsonb(s.*), to_jsonb(r.*) - 'id'
     FROM prompt_guardrails g JOIN v_guardrail_statistics s USING (id) JOIN v_guardrail_recount r USING (id)
 ) checked
 CROSS JOIN LATERAL jsonb_object_keys(checked.counted) AS counter
