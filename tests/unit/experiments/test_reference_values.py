@@ -9,7 +9,7 @@ import math
 
 import pytest
 
-from prompt_worker.experiments.statistics import proportion, sample_ratio, sample_size, sequence
+from prompt_worker.experiments.statistics import capping, proportion, sample_ratio, sample_size, sequence
 from prompt_worker.experiments.statistics.difference import absolute, relative
 from prompt_worker.experiments.statistics.moments import Moments
 from prompt_worker.experiments.statistics.multiple import false_discovery_rate, holm
@@ -133,3 +133,11 @@ def test_too_few_units_are_none_and_never_nan(arm: Moments) -> None:
     assert relative(arm, arm) is None
     for number in (arm.ratio, arm.spread, arm.variance):
         assert number is None or math.isfinite(number)
+
+
+def test_cap_is_the_largest_that_is_not_of_the_largest_thousandth() -> None:
+    assert capping.cap_of(range(1, 101)) == 99
+    assert capping.cap_of(range(1, 10_001)) == 9_990
+    assert capping.cap_of([5.0]) is None
+    assert capping.capped(5_000, 4_000, 20) == (20, 16)
+    assert capping.capped(5, 4, 20) == (5, 4)

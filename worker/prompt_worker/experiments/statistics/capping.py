@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-# Of the units of all arms together: capping each arm at its own would hide what a variant does to the largest ones.
-LEVEL = 0.999
+# One in so many of the units of all arms together, and at least one. Capping each arm at its own would hide what a
+# variant does to the largest units.
+PART = 1000
 
 
-def cap_of(sums: Sequence[float], level: float = LEVEL) -> float | None:
-    """The least of `sums` that at least a part `level` of them do not exceed, as PostgreSQL's percentile_disc."""
-    if not sums:
-        return None
-    ordered = sorted(sums)
-    return ordered[max(0, math.ceil(level * len(ordered)) - 1)]
+def cap_of(sums: Sequence[float]) -> float | None:
+    """The largest of `sums` that is not among the largest thousandth, which is at least one. None of fewer than two.
+
+    From 1,000 units on it is their 99.9 % quantile.
+    """
+    beyond = max(1, len(sums) // PART)
+    return sorted(sums, reverse=True)[beyond] if len(sums) > beyond else None
+
+
+def capped(n: float, s: float, most: float | None) -> tuple[float, float]:
+    """N and S of a unit that weighs `most` at most; its ratio stays what it is."""
+    return (n, s) if most is None or n <= most else (most, s * most / n)

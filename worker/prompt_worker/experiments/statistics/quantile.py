@@ -16,7 +16,7 @@ from prompt_worker.experiments.statistics.moments import Moments
 from prompt_worker.experiments.statistics.normal import quantile
 
 # Of the interval from which the variance is read.
-_LEVEL = 0.05
+LEVEL = 0.05
 
 
 def levels(probability: float, below: Moments) -> tuple[float, float] | None:
@@ -27,13 +27,13 @@ def levels(probability: float, below: Moments) -> tuple[float, float] | None:
     variance = below.variance
     if variance is None:
         return None
-    radius = quantile(1 - _LEVEL / 2) * math.sqrt(variance)
+    radius = quantile(1 - LEVEL / 2) * math.sqrt(variance)
     return max(0.0, probability - radius), min(1.0, probability + radius)
 
 
 def variance_between(low: float, high: float) -> float:
     """Of the quantile, from the quantiles at the two levels."""
-    return ((high - low) / (2 * quantile(1 - _LEVEL / 2))) ** 2
+    return ((high - low) / (2 * quantile(1 - LEVEL / 2))) ** 2
 
 
 def of_calls(probability: float, units: Iterable[Sequence[float]]) -> Estimate | None:
