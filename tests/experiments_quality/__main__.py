@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tests", type=int, default=2_000, help="of each kind (default: 2000)")
     parser.add_argument("--seed", type=int, default=15)
     options = parser.parse_args(arguments)
-    print("% of tests\tverdict\tfixed size\tcalls, any look\tcalls, at the end\tseconds")
+    print("% of tests\tverdict\tany difference\tfixed size\tcalls, any look\tcalls, at the end\tseconds")
     for line in _lines(options.tests, options.seed):
         print(line, flush=True)
 
@@ -42,14 +42,14 @@ def _lines(tests: int, seed: int) -> Iterator[str]:
     for share, units in ((0.5, 10_000), (0.52, 10_000), (0.52, 20_000)):
         start = time.monotonic()
         part = simulate_ratio(share, tests, seed, units=units) / tests
-        yield f"{share:.0%} of {units} units\t{part:.1%} srm_failed\t\t\t\t{time.monotonic() - start:.0f}"
+        yield f"{share:.0%} of {units} units\t{part:.1%} srm_failed\t\t\t\t\t{time.monotonic() - start:.0f}"
     for rates in ((0.02, 0.02), (0.05, 0.05), (0.02, 0.3), (0.05, 0.3), (0.05, 0.1)):
         start = time.monotonic()
         found = [units for units in simulate_canary(rates, tests, seed) if units is not None]
         after = f", after {median(found):.0f} canary units" if found else ""
         yield (
             f"canary of 10 %: {rates[1]:.0%} against {rates[0]:.0%}\t{len(found) / tests:.2%} harmful{after}"
-            f"\t\t\t\t{time.monotonic() - start:.0f}"
+            f"\t\t\t\t\t{time.monotonic() - start:.0f}"
         )
 
 
@@ -63,6 +63,7 @@ def _line(name: str, truth: Truth, tests: int, seed: int, verdicts: Sequence[str
         (
             name,
             found + after,
+            _part(tally, tally.rejected),
             _part(tally, tally.fixed_size),
             _part(tally, tally.calls_at_any_look),
             _part(tally, tally.calls_at_end),

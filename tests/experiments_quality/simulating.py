@@ -52,6 +52,8 @@ class Tally:
     tests: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     ever: Counter[str] = field(default_factory=Counter)
+    # Tests in which any look found a difference, better or worse.
+    rejected: int = 0
     # Calls until the first look with that verdict.
     after: dict[str, list[int]] = field(default_factory=dict)
     # What others would have found: one test of users at the planned look, and tests of calls.
@@ -79,6 +81,7 @@ def _simulate_one(truth: Truth, random: np.random.Generator, tally: Tally) -> No
     user = user[np.argsort(random.random(truth.users)[user] + 0.2 * random.random(truth.calls))]
     success = random.random(truth.calls) < own[user]
     seen: set[str] = set()
+    rejected = False
     found_by_calls = False
     history = History()
     look: Look | None = None
@@ -88,6 +91,7 @@ def _simulate_one(truth: Truth, random: np.random.Generator, tally: Tally) -> No
         history = History(
             planned=look.planned or history.planned, planned_at=history.planned_at, ratio_p=look.ratio_p
         )
+        rejected |= look.p_value is not None and look.p_value <= 0.05
         if look.verdict.name not in seen:
             seen.add(look.verdict.name)
             tally.ever[look.verdict.name] += 1
@@ -101,6 +105,7 @@ def _simulate_one(truth: Truth, random: np.random.Generator, tally: Tally) -> No
     assert look is not None
     tally.verdicts[look.verdict.name] += 1
     tally.calls_at_any_look += found_by_calls
+    tally.rejected += rejected
 
 
 def _growing(

@@ -15,6 +15,9 @@ from prompt_worker.experiments.statistics.difference import (
     relatively_between,
 )
 
+# Units that an arm's weights amount to: with fewer the few largest decide, and no sum of units is normal.
+LEAST_EFFECTIVE = 20
+
 
 class Comparison(msgspec.Struct, kw_only=True):
     """The numbers of a look. What is None has too few units, or no spread to judge by.
@@ -101,11 +104,15 @@ def _value(measured: Measured | None) -> float | None:
     return measured.moments.ratio if measured.value is None else measured.value
 
 
+def _is_uneven(measured: Measured) -> bool:
+    return measured.moments.effective_units < LEAST_EFFECTIVE
+
+
 def _differences(
     before: Measured | None, after: Measured | None
 ) -> tuple[Difference | None, Difference | None]:
     """In the metric's own unit, and as a part of the control's value."""
-    if before is None or after is None:
+    if before is None or after is None or _is_uneven(before) or _is_uneven(after):
         return None, None
     if before.value is None or after.value is None:
         return absolute(before.moments, after.moments), relative(before.moments, after.moments)

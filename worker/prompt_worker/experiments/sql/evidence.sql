@@ -9,14 +9,20 @@ WITH retried AS MATERIALIZED (
       AND (x.experiment_id IS NOT NULL OR x.ab_test_group IS NOT NULL)
       AND x.attempt > 1 AND x.request_id IS NOT NULL
     GROUP BY x.request_id
-), grouped AS (
-    SELECT x.ab_test_group AS arm, x.assignment_unit AS unit, x.template_id, x.environment, x.prompt_source,
-           coalesce(x.experiment_phase, %(span)s) AS phase,
+), judged AS MATERIALIZED (
+    SELECT x.ab_test_group AS arm, x.assignment_unit AS unit,
            CASE WHEN x.executed_at < %(started_at)s OR x.executed_at >= %(ended_at)s THEN 'out_of_time'
+                WHEN x.environment IS DISTINCT FROM coalesce(%(environment)s, x.environment) THEN 'other_environment'
+                WHEN x.assignment_unit IS NULL OR x.assignment_unit = '' THEN 'no_unit'
+                WHEN x.ab_test_group IS NULL THEN 'outside'
+                WHEN {template} IS NULL THEN 'unknown_arm'
+                WHEN x.prompt_source = 'builtin' THEN 'builtin'
                 WHEN x.experiment_phase < %(span)s
                     OR x.experiment_phase IS NULL AND x.executed_at < %(span_started_at)s THEN 'earlier_phase'
-           END AS executed,
-           coalesce(x.attempt, 1) < r.last AS retried,
+                WHEN coalesce(x.attempt, 1) < r.last THEN 'retried'
+                WHEN x.template_id <> {template} THEN 'mislabelled'
+           END AS excluded,
+           bit_or(1::bigint << least(coalesce(x.experiment_phase, %(span)s) - 1, 62)) AS phases,
            count(*) AS calls, count(*) FILTER (WHERE x.status = 'failure') AS failures{sums}
     FROM prompt_executions x
     LEFT JOIN retried r ON r.request_id = x.request_id
@@ -24,23 +30,6 @@ WITH retried AS MATERIALIZED (
       AND (x.experiment_id = %(id)s::uuid
            OR x.experiment_id IS NULL AND x.executed_at >= %(started_at)s AND x.executed_at < %(ended_at)s)
       AND (x.experiment_id IS NOT NULL OR x.ab_test_group IS NOT NULL)
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-), judged AS MATERIALIZED (
-    SELECT g.arm, g.unit,
-           CASE WHEN g.executed = 'out_of_time' THEN 'out_of_time'
-                WHEN %(environment)s::text IS NOT NULL AND g.environment IS DISTINCT FROM %(environment)s::text
-                    THEN 'other_environment'
-                WHEN g.unit IS NULL OR g.unit = '' THEN 'no_unit'
-                WHEN g.arm IS NULL THEN 'outside'
-                WHEN NOT %(arms)s::jsonb ? g.arm THEN 'unknown_arm'
-                WHEN g.prompt_source = 'builtin' THEN 'builtin'
-                WHEN g.executed = 'earlier_phase' THEN 'earlier_phase'
-                WHEN g.retried THEN 'retried'
-                WHEN g.template_id::text <> %(arms)s::jsonb ->> g.arm THEN 'mislabelled'
-           END AS excluded,
-           sum(g.calls)::bigint AS calls, sum(g.failures)::bigint AS failures,
-           bit_or(1::bigint << least(g.phase - 1, 62)) AS phases{totals}
-    FROM grouped g
     GROUP BY 1, 2, 3
 ), twice AS MATERIALIZED (
     SELECT unit FROM judged WHERE excluded IS NULL GROUP BY unit HAVING count(*) > 1

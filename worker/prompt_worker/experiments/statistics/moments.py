@@ -57,6 +57,11 @@ class Moments(msgspec.Struct, frozen=True):
         return self.total / self.weight if self.units and self.weight > 0 else None
 
     @property
+    def effective_units(self) -> float:
+        """(ΣN)² / ΣN²: as many units of equal weight would be as uneven; 1 where one unit has nearly all calls."""
+        return self.weight**2 / self.weight_squares if self.weight_squares > 0 else 0.0
+
+    @property
     def spread(self) -> float | None:
         """(ΣS² − 2RΣSN + R²ΣN²) / (n − 1): the variance of S − R·N between units. None of fewer than two units."""
         ratio = self.ratio
