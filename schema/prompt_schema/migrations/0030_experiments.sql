@@ -474,6 +474,9 @@ GRANT INSERT ON ab_test_looks TO prompt_operator;
 GRANT USAGE ON SCHEMA public TO prompt_experiment_worker;
 GRANT SELECT ON schema_migrations, ab_test_experiments, ab_test_phases, ab_test_looks, v_ab_test_units,
     v_ab_test_arms, v_ab_test_audit TO prompt_experiment_worker;
+GRANT SELECT (template_id, template_name, ab_test_group, request_id, execution_time_ms, token_count, cost_usd, status,
+    guardrail_action, executed_at, environment, experiment_id, experiment_phase, assignment_unit, prompt_source, attempt)
+    ON prompt_executions TO prompt_experiment_worker, prompt_operator;
 GRANT INSERT ON ab_test_looks TO prompt_experiment_worker;
 GRANT UPDATE (verdict, verdict_reason, looked_at, control_metric_value, variant_metric_values,
     statistical_significance, winner_variant, winner_declared_at) ON ab_test_experiments TO prompt_experiment_worker;

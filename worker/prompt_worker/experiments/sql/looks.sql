@@ -1,2 +1,5 @@
-SELECT l.id, l.looked_at, l.phase, l.planned, l.verdict, l.reason, l.units, l.p_value, l.ratio_p, l.intervals
-FROM ab_test_looks l WHERE l.experiment_id = %(id)s ORDER BY l.id
+SELECT coalesce(json_agg(l ORDER BY l.id), '[]')::text
+FROM (
+    SELECT id, looked_at, phase, planned, verdict, reason, units, p_value, ratio_p, intervals
+    FROM ab_test_looks WHERE experiment_id = %(id)s
+) l
