@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import uuid4
@@ -19,9 +20,11 @@ from prompt_worker.experiments.look import Look
 from prompt_worker.experiments.looking import look_at
 from prompt_worker.experiments.metrics import QUANTILE
 from prompt_worker.experiments.statistics import capping, quantile
+from prompt_worker.experiments.statistics.difference import absolute
 from prompt_worker.experiments.statistics.moments import Moments
 from prompt_worker.experiments.stored import Experiment
 from prompt_worker.platform.postgres.session import Session
+from tests.experiments_quality import oracles
 from tests.support.experimenting import (
     START,
     add_experiment,
@@ -132,6 +135,28 @@ def vars_of(moments: Moments) -> list[float]:
         moments.cross,
         moments.weight_squares,
     ]
+
+
+def test_sums_in_the_database_give_what_tea_tasting_gives(engine: Engine, experiment: Experiment) -> None:
+    expected = json.loads(Path(oracles.__file__).with_suffix(".json").read_text(encoding="utf-8"))[
+        "tea-tasting"
+    ]
+    insert(
+        engine,
+        [
+            execution(experiment, unit, status="success" if call < successes else "failure")
+            for arm, pairs in oracles.ARMS.items()
+            for unit, (calls, successes) in zip(units_of(experiment, arm, len(pairs)), pairs, strict=True)
+            for call in range(calls)
+        ],
+    )
+    measured = look(engine).evidence.measured["success_rate"]
+    found = absolute(measured["control"].moments, measured["variant_a"].moments)
+    assert found is not None
+    assert (found.estimate, found.p_value) == pytest.approx(
+        (expected["difference"], expected["p_value"]), rel=1e-9
+    )
+    assert found.interval(oracles.ALPHA) == pytest.approx(expected["interval"], rel=1e-9)
 
 
 def test_view_has_the_sums_of_a_look(engine: Engine, experiment: Experiment) -> None:
