@@ -229,8 +229,9 @@ CREATE TRIGGER trigger_keep_experiment_plan
 CREATE TRIGGER trigger_refuse_overlapping_experiment
     AFTER INSERT OR UPDATE OF status, template_name, arms ON ab_test_experiments
     FOR EACH ROW WHEN (NEW.status IN ('active', 'paused')) EXECUTE FUNCTION refuse_overlapping_experiment();
+-- After the foreign keys, which say so in their own words.
 CREATE TRIGGER trigger_keep_template_of_arm
-    BEFORE DELETE ON prompt_templates FOR EACH ROW EXECUTE FUNCTION keep_template_of_arm();
+    AFTER DELETE ON prompt_templates FOR EACH ROW EXECUTE FUNCTION keep_template_of_arm();
 CREATE TRIGGER trigger_keep_name_of_arm
     BEFORE UPDATE OF name ON prompt_templates
     FOR EACH ROW WHEN (OLD.name <> NEW.name) EXECUTE FUNCTION keep_template_of_arm();
