@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from prompt_schema.catalog import Catalog, actual, expected
 from prompt_schema.errors import MigrationError
 from prompt_schema.ledger import pending, read, rebuild_is_due
 
+_FROZEN = "content of versions that were served is frozen"
+_RECORDED = (
+    "no: it may change in place, and the history records it. Once every program makes new versions instead, run: "
+    "UPDATE prompt_registry SET \"freeze\" = 'enforce'"
+)
 _EXERCISES = Path(__file__).parent / "verify" / "exercises"
 
 
@@ -54,6 +59,7 @@ def verify(engine: Engine, *, exercise: bool = True) -> Iterator[Check]:
         if exercise:
             for path in sorted(_EXERCISES.glob("*.sql")):
                 yield _exercise(connection, path)
+            yield _freeze(connection)
 
 
 def _compare(wanted: Catalog, found: Catalog) -> Iterator[Check]:
@@ -91,6 +97,18 @@ def _hint(kind: str, name: str, wanted: str, found: str | None) -> str:
     if kind == "constraint":
         return f"{found}; fix the old rows, then VALIDATE CONSTRAINT it on {table}"
     return f"is: {found or 'nothing'}; should be: {wanted or 'nothing'}. Change it back, see the migrations"
+
+
+def _freeze(connection: Connection) -> Check:
+    """Warns where texts of versions that were served may change, as a takeover leaves it."""
+    recorded = False
+    try:
+        recorded = connection.scalar(text('SELECT "freeze" FROM public.prompt_registry')) == "record"
+    except DBAPIError as error:
+        return Check(_FROZEN, False, _what_failed(error))
+    finally:
+        connection.rollback()
+    return Check(_FROZEN, True, _RECORDED if recorded else "", warning=recorded)
 
 
 def _exercise(connection: Connection, path: Path) -> Check:

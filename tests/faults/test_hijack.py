@@ -117,17 +117,58 @@ def test_counting_an_evaluation_runs_no_code_of_others(owner: connection, attack
 
 def test_what_an_operator_may_do_runs_no_code_of_others(owner: connection, attacker: str) -> None:
     ((template,),) = run(owner, "SELECT id FROM prompt_templates WHERE name = 'nlu_topic_extraction'")
+    run(
+        owner,
+        "INSERT INTO public.prompt_templates (name, template_text, version, is_active) "
+        "VALUES ('new', '-', 1, true), ('new', '-', 2, false)",
+    )
     ran_as = as_role(
         owner,
         "prompt_operator",
         f"SELECT public.rebuild_template_statistics('{template}')",
         "SELECT public.resolve_dead_letters()",
-        "INSERT INTO public.prompt_templates (name, template_text, version, is_active) VALUES ('new', '-', 1, true)",
-        "INSERT INTO public.prompt_templates (name, template_text, version, is_active) VALUES ('new', '-', 2, true)",
+        "UPDATE public.prompt_templates SET is_active = true WHERE name::text = 'new' AND version = 2",
+        "UPDATE public.prompt_registry SET epoch = epoch + 1",
     )
     assert ran_as == set()
     active = "SELECT version FROM public.prompt_templates WHERE name::text = 'new'::text AND is_active"
     assert run(owner, active) == [(2,)]
+
+
+def test_releasing_a_prompt_runs_no_code_of_others(owner: connection, attacker: str) -> None:
+    front = TABLES_IN_FRONT.format("prompt_registry")
+    assert (
+        as_role(
+            owner,
+            "prompt_editor",
+            front,
+            "SELECT public.next_prompt_version('new')",
+            "INSERT INTO public.prompt_templates (name, template_text, version, category) VALUES "
+            "('new', '{% include \"a\" %}', NULL, 'c')",
+            "INSERT INTO public.prompt_translations (template_id, language, template_text) "
+            "SELECT id, 'de', 'x' FROM public.prompt_templates WHERE name::text = 'new'",
+            "INSERT INTO public.prompt_labels (name, label, template_id) "
+            "SELECT name, 'staging', id FROM public.prompt_templates WHERE name::text = 'new'",
+        )
+        == set()
+    )
+    run(owner, "UPDATE public.prompt_names SET approvals_needed = 1")
+    assert (
+        as_role(
+            owner,
+            "prompt_approver",
+            front,
+            "INSERT INTO public.prompt_reviews (template_id, content_sha256, verdict) "
+            "SELECT id, content_sha256, 'approved' FROM public.prompt_templates WHERE name::text = 'new'",
+            "UPDATE public.prompt_templates SET is_active = true WHERE name::text = 'new'",
+            "UPDATE public.prompt_names SET blocked_reason = 'x' WHERE name::text = 'new'",
+            "DELETE FROM public.prompt_labels",
+        )
+        == set()
+    )
+    assert run(owner, "SELECT is_active FROM public.prompt_templates WHERE name::text = 'new'::text") == [
+        (True,)
+    ]
 
 
 def test_nobody_may_create_in_public_after_a_migration(owner: connection) -> None:

@@ -48,6 +48,8 @@ def test_restored_database_verifies(engine: Engine, targets: list[Engine], tmp_p
         "rendered_prompt, status) "
         "SELECT id, name, version, '{}', 'p', 'success' FROM prompt_templates, generate_series(1, 10)",
     )
+    release(engine)
+    registry = rows(engine, "SELECT * FROM prompt_registry")
     dump = tmp_path / "dump"
     tools = embedded_bin_dir()
     before = engine.url.render_as_string(hide_password=False).replace("+psycopg2", "")
@@ -60,4 +62,26 @@ def test_restored_database_verifies(engine: Engine, targets: list[Engine], tmp_p
         target.dispose()
         assert [check for check in verify(target) if not check.ok] == []
         assert recount(target) == []
+        assert rows(target, "SELECT * FROM prompt_registry") == registry
         before = after
+    # The chain goes on in what was restored, under a new epoch.
+    rows(targets[-1], "UPDATE prompt_registry SET epoch = epoch + 1")
+    rows(targets[-1], "UPDATE prompt_templates SET is_active = NOT is_active")
+    assert [check for check in verify(targets[-1]) if not check.ok] == []
+
+
+def release(engine: Engine) -> None:
+    """A version with a translation and a label, blocked and in an experiment: what the history has of all kinds."""
+    for statement in (
+        "INSERT INTO prompt_templates (name, version, template_text, model_config, is_active) "
+        "VALUES ('hints', NULL, 'a', '{\"temperature\": 0.10}', true), ('hints', NULL, 'b', '{}', false)",
+        "INSERT INTO prompt_translations (template_id, language, template_text) "
+        "SELECT id, 'de', 'ü' FROM prompt_templates WHERE template_text = 'b'",
+        "INSERT INTO prompt_labels (name, label, template_id) "
+        "SELECT name, 'staging', id FROM prompt_templates WHERE template_text = 'b'",
+        'UPDATE prompt_names SET blocked_reason = \'x\', rules = \'[{"when": {"grade": 1.0}, "version": 1}]\'',
+        "INSERT INTO ab_test_experiments (name, template_name, status, control_template_id, variant_template_ids, "
+        "traffic_allocation, primary_metric, confidence_level) SELECT 'e', name, 'active', id, '{}', "
+        "'{\"control\": 33.30}', '-', 0.1 + 0.2 FROM prompt_templates WHERE template_text = 'a'",
+    ):
+        rows(engine, statement)

@@ -16,6 +16,14 @@ ROLES = (
     "prompt_operator",
     "prompt_dead_letter_worker",
 )
+# Those of prompts are tested by test_prompt_actors, too.
+PROMPT_ROLES = (
+    "prompt_viewer",
+    "prompt_editor",
+    "prompt_approver",
+    "prompt_text_reader",
+    "prompt_identity_provider",
+)
 NEW_EXECUTION = (
     "INSERT INTO prompt_executions (id, template_id, template_name, template_version, ab_test_group, "
     "input_variables, rendered_prompt, status, execution_time_ms) "
@@ -25,9 +33,7 @@ NEW_EXECUTION = (
 ACTIVATE = (
     "UPDATE prompt_templates SET is_active = true, updated_by = 'o' WHERE name = 'nlu_topic_extraction'"
 )
-NEW_TEMPLATE = (
-    "INSERT INTO prompt_templates (name, template_text, is_active, created_by) VALUES ('n', '-', true, 'o')"
-)
+NEW_TEMPLATE = "INSERT INTO prompt_templates (name, template_text, created_by) VALUES ('n', '-', 'e')"
 NEW_EXPERIMENT = (
     "INSERT INTO ab_test_experiments (name, template_name, status, control_template_id, variant_template_ids, "
     "traffic_allocation, primary_metric) SELECT 'e', name, 'active', id, '{}', '{}', '-' FROM prompt_templates "
@@ -73,7 +79,7 @@ MAY = [
     ("prompt_guardrail_worker", NEW_EVALUATION),
     ("prompt_guardrail_worker", "SELECT event_id FROM guardrail_evaluations"),
     ("prompt_guardrail_worker", NEW_VIOLATION),
-    ("prompt_operator", NEW_TEMPLATE),
+    ("prompt_editor", NEW_TEMPLATE),
     ("prompt_operator", ACTIVATE),
     ("prompt_operator", NEW_EXPERIMENT),
     ("prompt_operator", "UPDATE ab_test_experiments SET status = 'completed'"),
@@ -137,6 +143,8 @@ MAY_NOT = [
     ("prompt_operator", NEW_EXECUTION),
     ("prompt_operator", "UPDATE prompt_executions SET status = 'success'"),
     ("prompt_operator", "DELETE FROM prompt_executions"),
+    ("prompt_operator", NEW_TEMPLATE),
+    ("prompt_operator", "UPDATE prompt_templates SET template_text = ''"),
     ("prompt_operator", "DELETE FROM prompt_templates"),
     ("prompt_operator", "UPDATE prompt_templates SET total_executions = 0"),
     ("prompt_operator", "UPDATE prompt_templates SET avg_cost_usd = 0"),
@@ -213,8 +221,8 @@ def test_public_may_read_nothing(engine: Engine) -> None:
 def test_no_role_can_log_in(engine: Engine) -> None:
     assert rows(
         engine, "SELECT rolname::text, rolcanlogin, rolsuper FROM pg_roles WHERE rolname = ANY(:r) ORDER BY 1",
-        r=list(ROLES),
-    ) == [(role, False, False) for role in sorted(ROLES)]  # fmt: skip
+        r=[*ROLES, *PROMPT_ROLES],
+    ) == [(role, False, False) for role in sorted(ROLES + PROMPT_ROLES)]  # fmt: skip
 
 
 def test_security_definer_function_ignores_the_search_path(engine: Engine) -> None:

@@ -28,25 +28,6 @@ BEGIN
     END LOOP;
 END $$;
 
--- Each has a default that is no row's own, so no row is written.
-ALTER TABLE public.prompt_templates
-    ADD COLUMN IF NOT EXISTS messages jsonb,
-    ADD COLUMN IF NOT EXISTS model_config jsonb NOT NULL DEFAULT '{}',
-    ADD COLUMN IF NOT EXISTS output_schema jsonb,
-    ADD COLUMN IF NOT EXISTS content_sha256 varchar(64),
-    ADD COLUMN IF NOT EXISTS author varchar(255);
-
-CREATE TABLE public.prompt_translations (
-    template_id uuid NOT NULL REFERENCES public.prompt_templates ON DELETE CASCADE,
-    language varchar(35) NOT NULL CHECK (language ~ '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$'),
-    template_text text,
-    messages jsonb,
-    PRIMARY KEY (template_id, language),
-    CHECK ((template_text IS NULL) <> (messages IS NULL))
-);
-
-REVOKE ALL ON public.prompt_translations FROM PUBLIC;
-
 -- Who acts: the login, or the person whom a login names that may do so. Both are stored everywhere.
 CREATE FUNCTION public.current_prompt_actor() RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -169,6 +150,25 @@ AS $$
         'variables', coalesce(nullif($3, 'null'), '[]'), 'model_config', coalesce(nullif($4, 'null'), '{}'),
         'output_schema', $5, 'translations', coalesce($6, '{}')))
 $$;
+
+-- Each has a default that is no row's own, so no row is written.
+ALTER TABLE public.prompt_templates
+    ADD COLUMN IF NOT EXISTS messages jsonb,
+    ADD COLUMN IF NOT EXISTS model_config jsonb NOT NULL DEFAULT '{}',
+    ADD COLUMN IF NOT EXISTS output_schema jsonb,
+    ADD COLUMN IF NOT EXISTS content_sha256 varchar(64),
+    ADD COLUMN IF NOT EXISTS author varchar(255);
+
+CREATE TABLE public.prompt_translations (
+    template_id uuid NOT NULL REFERENCES public.prompt_templates ON DELETE CASCADE,
+    language varchar(35) NOT NULL CHECK (language ~ '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$'),
+    template_text text,
+    messages jsonb,
+    PRIMARY KEY (template_id, language),
+    CHECK ((template_text IS NULL) <> (messages IS NULL))
+);
+
+REVOKE ALL ON public.prompt_translations FROM PUBLIC;
 
 -- A text or messages by language.
 CREATE FUNCTION public.prompt_translations_of(template uuid) RETURNS jsonb

@@ -430,8 +430,8 @@ CREATE TRIGGER trigger_renumber_prompt_version
     BEFORE UPDATE OF name, version ON public.prompt_templates
     FOR EACH ROW EXECUTE FUNCTION public.number_prompt_version();
 -- A text, too, is changed while no writer is between its first lock and its commit: what it executed is then seen.
-DROP TRIGGER trigger_lock_template_activation ON public.prompt_templates;
-CREATE TRIGGER trigger_lock_template_activation
+-- Replaced, since dropping it needs a stronger lock than this migration has by now, for which a writer could wait, too.
+CREATE OR REPLACE TRIGGER trigger_lock_template_activation
     BEFORE INSERT OR UPDATE OF name, version, is_active, ab_test_group, template_text, variables, messages,
         model_config, output_schema, content_sha256
     ON public.prompt_templates

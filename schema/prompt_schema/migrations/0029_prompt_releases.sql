@@ -128,15 +128,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT jsonb_build_object(
         'content_sha256', ($1).content_sha256,
-        'approvals_needed', needed,
-        'approvals', CASE WHEN needed > 0 THEN public.prompt_approvals($1) ELSE 0 END,
+        'approvals_needed', public.prompt_approvals_needed($1),
+        'approvals', public.prompt_approvals($1),
         -- It was active with its approvals before, and its content is what it was.
         'rollback', EXISTS (
             SELECT FROM public.prompt_history h
             WHERE h.subject = ($1).name AND h.version = ($1).version AND h.kind = 'template' AND h.action = 'activated'
               AND h.after ->> 'content_sha256' = ($1).content_sha256
               AND (h.after ->> 'approvals')::integer >= greatest(1, (h.after ->> 'approvals_needed')::integer)))
-    FROM public.prompt_approvals_needed($1) needed
 $$;
 
 -- For those who plan a release: approvals that it needs and has, and whether it is a rollback to an approved version.
