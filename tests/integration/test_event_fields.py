@@ -23,6 +23,7 @@ from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Verdict
 from prompt_worker.event.execution import ExecutionEvent
 from prompt_worker.executions.writer import ExecutionWriter
+from prompt_worker.guardrails.recording.received import receive
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.uuid7 import uuid7
 from tests.support.events import bodies, body, event
@@ -176,3 +177,11 @@ def test_roles_that_read_executions_read_the_fields(engine: Engine) -> None:
             "SELECT has_column_privilege(:role, 'prompt_executions', 'assignment_unit', 'SELECT')",
             role=role,
         )
+
+
+def test_guardrail_worker_judges_new_events_as_those_of_before() -> None:
+    old = event(model_response="My number is 123-45-6789.")
+    bad = {name: {"of": ["another", "kind"]} for name in SERVED}
+    received = [receive(Message(json.dumps(old | more).encode(), {}, "")) for more in ({}, SERVED, bad)]
+    assert received[0] is not None
+    assert received[0] == received[1] == received[2]
