@@ -6,8 +6,8 @@ image=$1
 for consumer in executions guardrails dead-letters; do
     gcloud run worker-pools update "prompt-worker-$consumer" --region="$REGION" --image="$image"
 done
-for consumer in executions guardrails; do
-    gcloud run services update "prompt-worker-push-$consumer" --region="$REGION" --image="$image"
+for service in push-executions push-guardrails registry; do
+    gcloud run services update "prompt-worker-$service" --region="$REGION" --image="$image"
 done
 for job in partitions doctor doctor-executions doctor-guardrails doctor-dead-letters replay; do
     gcloud run jobs update "prompt-worker-$job" --region="$REGION" --image="$image"

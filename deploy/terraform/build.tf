@@ -49,6 +49,14 @@ resource "google_cloud_run_v2_service_iam_member" "build" {
   member   = google_service_account.build.member
 }
 
+resource "google_cloud_run_v2_service_iam_member" "build_registry" {
+  for_each = google_cloud_run_v2_service.registry
+  name     = each.value.name
+  location = each.value.location
+  role     = "roles/run.developer"
+  member   = google_service_account.build.member
+}
+
 resource "google_cloud_run_v2_job_iam_member" "build" {
   for_each = google_cloud_run_v2_job.job
   name     = each.value.name

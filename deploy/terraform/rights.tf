@@ -47,6 +47,8 @@ locals {
     ["guardrails", "roles/cloudtrace.agent"],
     ["dead-letters", "roles/monitoring.metricWriter"],
     ["dead-letters", "roles/cloudtrace.agent"],
+    ["registry", "roles/monitoring.metricWriter"],
+    ["registry", "roles/cloudtrace.agent"],
   ]
 }
 

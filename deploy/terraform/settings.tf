@@ -9,6 +9,7 @@ locals {
     dead-letters = { DATABASE_URL = "database-url-dead-letters" }
     migrations   = { DATABASE_URL = "database-url-migrations" }
     operator     = { DATABASE_URL = "database-url-operator" }
+    registry     = { DATABASE_URL = "database-url-registry" }
   }
 
   # By what runs: all other settings.
@@ -22,6 +23,12 @@ locals {
       PUBSUB_PROJECT_ID                  = var.project
       PROMPT_WORKER_PUSH_AUDIENCE        = local.push_audience
       PROMPT_WORKER_PUSH_SERVICE_ACCOUNT = google_service_account.push.email
+    })
+    registry = merge(local.traced, {
+      PUBSUB_PROJECT_ID               = var.project
+      PROMPT_WORKER_REGISTRY_AUDIENCE = local.registry_address
+      PROMPT_WORKER_REGISTRY_READERS  = join(",", concat([google_service_account.runs["registry"].email], var.registry.readers))
+      PROMPT_WORKER_REGISTRY_CLIENTS  = tostring(local.registry_clients + 50)
     })
   }
   traced        = var.collector ? { OTEL_EXPORTER_OTLP_ENDPOINT = "http://localhost:4318" } : {}

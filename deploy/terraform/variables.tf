@@ -46,6 +46,12 @@ variable "publishers" {
   default     = []
 }
 
+variable "registry" {
+  description = "The registry's endpoint: accounts of the services that read prompts there, such as chat@PROJECT.iam.gserviceaccount.com, and the fewest and the most instances. Each holds 1,000 clients."
+  type        = object({ readers = list(string), min = number, max = number })
+  default     = { readers = [], min = 0, max = 2 }
+}
+
 variable "archive_days" {
   description = "How long BigQuery keeps every event. 0: no archive."
   type        = number

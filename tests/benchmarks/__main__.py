@@ -27,6 +27,7 @@ from tests.benchmarks import (
     latency,
     long_backlog,
     observing,
+    prompt_service,
     prompting,
     publishing,
     pushing,
@@ -125,6 +126,7 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
     if "prompts" in only:
         report("prompts")
         yield from prompting.measure()
+        yield from prompt_service.measure(database)
     if "guardrails" in only:
         yield from guarding.measure(running, database, options.events, report)
     if "large-events" in only:

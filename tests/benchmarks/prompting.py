@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
 
 from rich.console import Console
 
@@ -16,25 +14,14 @@ from prompt_worker.prompts.folder.reading import read_folder
 from prompt_worker.prompts.snapshot import Snapshot
 from prompt_worker.prompts.template.template import compile_template
 from prompt_worker.prompts.version import Stored
+from tests.benchmarks.prompt_loads import FOLDER, PROMPTS, SCRIPT, VARIABLES
 from tests.benchmarks.table import Row, show, times
 
-FOLDER = Path(__file__).parents[1] / "examples" / "prompts"
 CALLS = 20_000
 WARM_UP = 1_000
 COMPILED = 200
-PROMPTS = 500
 GET_GOAL, RENDER_GOAL, SLOWEST_GOAL = 3.0, 25.0, 100.0
 SWAP_GOAL, COLD_GOAL = 50.0, 3.0
-
-SCRIPT = "educational_script_generation"
-# Of the length of a page, as retrieved material is.
-VARIABLES: dict[str, Any] = {
-    "topics": ["photosynthesis", "light", "chlorophyll"],
-    "rag_context": "Plants turn light, water and carbon dioxide into sugar and oxygen. " * 40,
-    "grade_level": "grade 8",
-    "duration_seconds": 90,
-    "interests": ["football", "game design"],
-}
 
 
 def measure() -> Iterator[Row]:

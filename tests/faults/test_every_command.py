@@ -13,8 +13,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
+from uuid import UUID
 
 import pytest
 
@@ -22,6 +24,8 @@ from prompt_worker.commands.cli import main
 from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.platform.failures import EXIT_CODES
 from prompt_worker.platform.pubsub.asking import PATIENCE
+from prompt_worker.prompts.authoring.bundle import Bundle, Exported, encode
+from prompt_worker.prompts.content import Content
 from tests.support.documents import REPOSITORY
 from tests.support.events import SEED_TEMPLATES, body
 from tests.support.pipeline import Pipeline
@@ -33,12 +37,18 @@ ODD = "[/x] naïve € \N{GRINNING FACE}"
 NO_ID = "0190b2a4-0000-7000-8000-000000000001"
 DOWN = "127.0.0.1:1"
 PROMPTS = str(REPOSITORY / "tests" / "examples" / "prompts")
+PROMPT = str(REPOSITORY / "tests" / "examples" / "prompts" / f"{SEED_TEMPLATES[0]}.prompt")
 ROLES = (
     "prompt_reader",
     "prompt_execution_worker",
     "prompt_guardrail_worker",
     "prompt_dead_letter_worker",
     "prompt_operator",
+    "prompt_viewer",
+    "prompt_editor",
+    "prompt_approver",
+    "prompt_text_reader",
+    "prompt_identity_provider",
 )
 OFFLINE = {
     "settings": ["settings"],
@@ -74,7 +84,36 @@ ON_THE_DATABASE = {
     "history": ["dead-letters", "history"],
     "guardrails list": ["guardrails", "list"],
     "false-positive": ["guardrails", "false-positive", NO_ID],
+    "registry show": ["registry", "show"],
+    "registry export": ["registry", "export"],
     "doctor": ["doctor"],
+    "prompts list": ["prompts", "list"],
+    "prompts list --json": ["prompts", "list", "--json"],
+    "prompts show": ["prompts", "show", ODD],
+    "prompts show --json": ["prompts", "show", ODD, "--json"],
+    "prompts show --file": ["prompts", "show", ODD, "--file"],
+    "prompts diff": ["prompts", "diff", ODD],
+    "prompts render of the registry": ["prompts", "render", ODD],
+    "prompts create": ["prompts", "create", ODD, PROMPT],
+    "prompts create -": ["prompts", "create", ODD, "-"],
+    "prompts edit": ["prompts", "edit", ODD],
+    "prompts plan": ["prompts", "plan", PROMPTS],
+    "prompts push": ["prompts", "push", PROMPTS],
+    "prompts pull": ["prompts", "pull", "pulled"],
+    "prompts review": ["prompts", "review", ODD, "2", "--reject"],
+    "prompts rollback": ["prompts", "rollback", ODD],
+    "prompts activate": ["prompts", "activate", ODD, "1", "--wait"],
+    "prompts activate --json": ["prompts", "activate", ODD, "1", "--json", "--dry-run"],
+    "prompts label": ["prompts", "label", ODD, "beta", "1"],
+    "prompts block": ["prompts", "block", ODD, "--reason", ODD],
+    "prompts unblock": ["prompts", "unblock", ODD],
+    "prompts history": ["prompts", "history", ODD],
+    "prompts explain": ["prompts", "explain", ODD],
+    "prompts export": ["prompts", "export"],
+    "prompts import": ["prompts", "import", "export.json"],
+    "prompts policy": ["prompts", "policy"],
+    "prompts policy --category": ["prompts", "policy", "--category", ODD, "--approvals", "0"],
+    "prompts new-epoch": ["prompts", "new-epoch"],
 }
 ON_BOTH = {
     "replay --yes": ["dead-letters", "replay", "--yes", "--wait", "0"],
@@ -93,6 +132,15 @@ READING = (
     "summary --json",
     "history",
     "guardrails list",
+    "prompts list",
+    "prompts list --json",
+    "prompts show",
+    "prompts show --json",
+    "prompts diff",
+    "prompts history",
+    "prompts explain",
+    "prompts policy",
+    "registry show",
 )
 
 
@@ -136,14 +184,20 @@ def run(
 
 
 @pytest.fixture
-def environment(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """A deployment with odd names in it; called with what is to be different."""
+def environment(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """A deployment with odd names in it, and a folder of its own; called with what is to be different."""
+    monkeypatch.chdir(tmp_path)
+    Path("export.json").write_bytes(exported())
     store(
         pipeline.database,
         [letter(body(template_name=ODD), reason=f"no template {ODD} version 1") for _ in range(3)],
     )
     pipeline.query("INSERT INTO prompt_templates (name, template_text) VALUES (%s, '-')", ODD)
-    pipeline.query("UPDATE prompt_templates SET total_executions = 7 WHERE name = %s", ODD)
+    pipeline.query("UPDATE prompt_templates SET total_executions = 7, is_active = true WHERE name = %s", ODD)
+    pipeline.query(
+        "INSERT INTO prompt_templates (name, version, template_text, is_active) VALUES (%s, NULL, '- -', true)",
+        ODD,
+    )
     pipeline.query(
         "INSERT INTO prompt_guardrails (name, guardrail_type, config, severity, action) "
         "SELECT %s, guardrail_type, config, severity, action FROM prompt_guardrails LIMIT 1",
@@ -156,6 +210,14 @@ def environment(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     use()
     return use
+
+
+def exported() -> bytes:
+    """As `prompts export` writes one prompt."""
+    content = Content(template_text=ODD)
+    prompts = [Exported(name=ODD, version=1, sha256=content.sha256, content=content)]
+    made_at = datetime(2026, 11, 26, tzinfo=UTC)
+    return encode(Bundle(registry_id=UUID(NO_ID), revision=1, made_at=made_at, prompts=prompts))
 
 
 @pytest.fixture
@@ -257,7 +319,14 @@ def test_commands_print_in_any_encoding(encoding: str) -> None:
 
 @pytest.mark.usefixtures("environment")
 def test_names_in_brackets_are_printed_as_they_are() -> None:
-    for command in ("verify --statistics", "guardrails list", "list", "summary"):
+    for command in (
+        "verify --statistics",
+        "guardrails list",
+        "list",
+        "summary",
+        "prompts list",
+        "prompts show",
+    ):
         assert "[/x]" in run(EVERY[command]).out, command
 
 
@@ -306,6 +375,10 @@ def test_user_without_a_name_runs_every_command(
 
 IMPOSSIBLE = [
     ["prompts", "render", SEED_TEMPLATES[0], "--folder", PROMPTS, "--json", "student_query=" + "[" * 9000],
+    ["prompts", "show", ODD, "9" * 30],
+    ["prompts", "explain", ODD, "--at", "999999d"],
+    ["prompts", "activate", ODD, "1", "--timeout", "nan"],
+    ["prompts", "activate", ODD, "1", "--inputs", "-1"],
     ["dead-letters", "list", "--since", "999999d"],
     ["dead-letters", "list", "--until", "0001-01-01T00:00:00+23:00"],
     ["dead-letters", "list", "--limit", "9" * 5000],
@@ -325,6 +398,22 @@ ODD_ARGUMENTS = [
     ["dead-letters", "discard", "--because", "\udcff", "--yes"],
     ["guardrails", "test", "\udcff"],
     ["prompts", "check", "\udcff"],
+    ["prompts", "plan", "\udcff"],
+    ["prompts", "pull", "\udcff"],
+    ["prompts", "show", "\udcff"],
+    ["prompts", "history", "\udcff"],
+    ["prompts", "export", "\udcff"],
+    ["prompts", "import", "\udcff"],
+    ["prompts", "create", "\udcff", PROMPT],
+    ["prompts", "create", ODD, "\udcff"],
+    ["prompts", "label", ODD, "\udcff", "1"],
+    ["prompts", "block", ODD, "--reason", "\udcff"],
+    ["prompts", "explain", ODD, "--context", "a=\udcff", "--language", "\udcff"],
+    ["prompts", "explain", ODD, "--context", "a=" + "[" * 9000],
+    ["prompts", "policy", "--category", "\udcff", "--approvals", "1"],
+    ["prompts", "policy", "--category", "x" * 300, "--approvals", "1"],
+    ["prompts", "activate", ODD, "1", "--inputs", "9" * 30, "--reason", "\udcff"],
+    ["prompts", "rollback", ODD, "--for", "x" * 300],
     ["prompts", "render", "\udcff", "--folder", PROMPTS],
     ["prompts", "render", SEED_TEMPLATES[0], "--folder", PROMPTS, "--var", "student_query=\udcff"],
     ["prompts", "render", SEED_TEMPLATES[0], "--folder", PROMPTS, "--version", "9" * 30],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg2
@@ -12,6 +13,7 @@ from sqlalchemy import Engine
 
 from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.platform.postgres.engine import connect
+from tests.support.authoring import Desk
 from tests.support.live_shapes import copied, live_database, url_of
 
 
@@ -55,3 +57,12 @@ def live(postgres: Postgres, live_template: str) -> Iterator[Engine]:
     """A new copy of it."""
     with copied(postgres, live_template) as engine:
         yield engine
+
+
+@pytest.fixture
+def desk(
+    database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Desk:
+    """An owner of prompts, on a new database with the schema and its seeds."""
+    monkeypatch.setenv("DATABASE_URL", database)
+    return Desk(database, tmp_path, capsys)

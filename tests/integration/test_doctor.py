@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from prompt_schema.verify import Check
+from prompt_worker import PromptTemplateService
 from prompt_worker.commands.cli import main
 from prompt_worker.doctor.database import examine_database
+from prompt_worker.doctor.registry import _check_number
 from prompt_worker.platform.postgres.engine import connect
+from tests.support.pipeline import wait_until
 
 
 def examine(monkeypatch: pytest.MonkeyPatch, url: str) -> dict[str, Check]:
@@ -51,3 +54,50 @@ def test_command_without_the_schema_says_what_to_do(
     monkeypatch.setenv("DATABASE_URL", empty_database)
     assert main(["rebuild-statistics"]) == 1
     assert "run 'prompt-worker migrate' first" in capsys.readouterr().err
+
+
+def test_doctor_shows_the_registry_and_prompts_that_cannot_be_served(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = connect(database, application_name="test")
+    with engine.begin() as connection:
+        for name, text in (
+            ("broken/tag", "{% if %}"),
+            ("broken/include", '{% include "no/such" %}'),
+            ("fine", "Hi"),
+        ):
+            connection.exec_driver_sql(
+                "INSERT INTO prompt_templates (name, version, template_text, is_active) VALUES (%s, NULL, %s, true)",
+                (name, text),
+            )
+    checks = examine(monkeypatch, database)
+    assert not checks["prompt broken/tag"].ok
+    assert "line 1" in checks["prompt broken/tag"].hint
+    assert not checks["prompt broken/include"].ok
+    assert "no/such" in checks["prompt broken/include"].hint
+    assert "prompts: 4 of 6 are served as they are stored" in checks
+    [line] = [name for name in checks if name.startswith("prompt registry: epoch 1, revision ")]
+    assert line.endswith(" s ago")
+    assert "prompt registry: 0 processes follow it in the database" in checks
+    engine.dispose()
+
+
+def test_doctor_advises_the_endpoint_above_100_processes() -> None:
+    assert not _check_number(100).warning
+    advised = _check_number(101)
+    assert advised.warning
+    assert advised.ok
+    assert "prompt-worker serve registry" in advised.hint
+
+
+def test_doctor_counts_the_processes_that_follow(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = [PromptTemplateService(registry=database, last_good="none") for _ in range(3)]
+    try:
+        assert all(service.start(wait=20) for service in services)
+        name = "prompt registry: 3 processes follow it in the database"
+        wait_until(
+            lambda: name in examine(monkeypatch, database), 20, lambda: str(examine(monkeypatch, database))
+        )
+    finally:
+        for service in services:
+            service.close()

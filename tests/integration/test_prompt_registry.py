@@ -1,343 +1,478 @@
-"""The revision counts what services are served, and nothing else; numbers, labels, the kill switch."""
+"""A service and the database that its prompts are in: what an owner changes there, and what the service then serves."""
 
 from __future__ import annotations
 
-import select
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
-from uuid import UUID
+from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
-from counting import execution, insert, together
-from queries import change_in_place, rows, scalar
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from prompt_schema.folding import fold
-from prompt_schema.statistics import rebuild
-from tests.support.versions import activate, create, history, revision, sqlstate
-
-EXPERIMENT = (
-    "INSERT INTO ab_test_experiments (name, template_name, status, control_template_id, variant_template_ids, "
-    "traffic_allocation, primary_metric) SELECT 'e', name, 'active', id, '{}', '{}', '-' FROM prompt_templates "
-    "WHERE id = :id"
+from prompt_worker import PromptTemplateService
+from prompt_worker.prompts.content import Content
+from prompt_worker.prompts.errors import (
+    PromptBlockedError,
+    RenderError,
+    UnknownPromptError,
+    VersionGoneError,
 )
-COUNTED = [
-    "INSERT INTO prompt_templates (name, template_text) VALUES ('new', '-')",
-    "UPDATE prompt_templates SET is_active = true WHERE id = :id",
-    "UPDATE prompt_templates SET template_text = 'x' WHERE id = :id",
-    "UPDATE prompt_templates SET model_config = '{\"temperature\": 0}' WHERE id = :id",
-    "UPDATE prompt_templates SET category = 'x' WHERE id = :id",
-    "UPDATE prompt_templates SET ab_test_group = 'x' WHERE id = :id",
-    "DELETE FROM prompt_templates WHERE id = :id",
-    "INSERT INTO prompt_translations (template_id, language, template_text) VALUES (:id, 'de', 'x')",
-    "INSERT INTO prompt_labels (name, label, template_id) VALUES ('hints', 'staging', :id)",
-    "UPDATE prompt_names SET blocked_reason = 'x' WHERE name = 'hints'",
-    "UPDATE prompt_names SET rules = '[{}]' WHERE name = 'hints'",
-    EXPERIMENT,
-]
-NOT_COUNTED = [
-    "UPDATE prompt_templates SET description = 'x', updated_at = now() WHERE id = :id",
-    "UPDATE prompt_templates SET total_executions = 7, avg_cost_usd = 1 WHERE id = :id",
-    "UPDATE prompt_guardrails SET severity = 'low'",
-    "UPDATE prompt_guardrails SET total_checks = 7",
-    "INSERT INTO prompt_policies (category, approvals_needed) VALUES ('c', 1)",
-    "INSERT INTO prompt_cases (name, input_variables) VALUES ('hints', '{}')",
-    "INSERT INTO prompt_reviews (template_id, content_sha256, verdict) "
-    "SELECT id, content_sha256, 'rejected' FROM prompt_templates WHERE id = :id",
-    "SELECT next_prompt_version('hints')",
-]
+from prompt_worker.prompts.registry.document import Document, decode
+from prompt_worker.prompts.registry.sources.database import DatabaseSource
+from tests.support.prompts import EXPENSIVE, RecordingPublisher, write_prompts
+from tests.support.proxying import Proxy
+from tests.support.registry import Owner, soon
+
+NAME = "tutor/hints"
+# With room for a busy machine; the benchmark holds the second and the six seconds themselves.
+NOTIFIED, POLLED = 3.0, 8.0
+
+Start = Callable[..., PromptTemplateService]
 
 
-@pytest.mark.parametrize("statement", COUNTED)
-def test_change_that_services_see_counts_up_by_one(engine: Engine, statement: str) -> None:
-    template = create(engine)
-    before = revision(engine)
-    rows(engine, statement, **({"id": template} if ":id" in statement else {}))
-    assert revision(engine) == before + 1
+@pytest.fixture
+def owner(database: str) -> Owner:
+    return Owner(database)
 
 
-@pytest.mark.parametrize("statement", NOT_COUNTED)
-def test_change_that_no_service_sees_counts_nothing(engine: Engine, statement: str) -> None:
-    template = create(engine)
-    before = revision(engine)
-    rows(engine, statement, **({"id": template} if ":id" in statement else {}))
-    assert revision(engine) == before
+@pytest.fixture
+def start(database: str, tmp_path: Path) -> Iterator[Start]:
+    """A service that has read the registry."""
+    made: list[PromptTemplateService] = []
+
+    def started(builtin: Path | None = None, **arguments: Any) -> PromptTemplateService:
+        given = {"registry": database, "last_good": tmp_path / "last-good", **arguments}
+        made.append(PromptTemplateService(builtin, **given))
+        assert made[-1].start(wait=30), made[-1].health()
+        return made[-1]
+
+    yield started
+    for each in made:
+        each.close()
 
 
-def test_experiment_counts_by_what_assigns_alone(engine: Engine, template: tuple[UUID, str]) -> None:
-    rows(engine, EXPERIMENT, id=template[0])
-    before = revision(engine)
-    rows(engine, "UPDATE ab_test_experiments SET winner_variant = 'control', description = 'x'")
-    rows(engine, "UPDATE ab_test_experiments SET total_executions = 7, variant_executions = '{}'")
-    assert revision(engine) == before
-    rows(engine, "UPDATE ab_test_experiments SET traffic_allocation = '{\"control\": 100}'")
-    assert revision(engine) == before + 1
-    rows(engine, "UPDATE ab_test_experiments SET status = 'completed'")
-    assert revision(engine) == before + 2
+def text(prompts: PromptTemplateService, name: str = NAME, **choice: Any) -> str:
+    return prompts.get(name, **choice).render().text
 
 
-def test_statistics_count_nothing(engine: Engine, template: tuple[UUID, str]) -> None:
-    rows(engine, EXPERIMENT, id=template[0])
-    before = revision(engine), scalar(engine, "SELECT count(*) FROM prompt_history")
-    insert(engine, execution(template, ab_test_group="control", cost_usd=1))
-    with engine.begin() as connection:
-        connection.execute(text("SET LOCAL prompt_worker.batch = on"))
-        connection.execute(
-            text(
-                "INSERT INTO prompt_executions (template_id, template_name, template_version, ab_test_group, "
-                "input_variables, rendered_prompt, status) SELECT id, name, 1, 'control', '{}', '-', 'success' "
-                "FROM prompt_templates WHERE id = :id"
-            ),
-            {"id": template[0]},
-        )
-    fold(engine)
-    rows(engine, "UPDATE prompt_templates SET total_executions = 7")
-    rebuild(engine)
-    assert (revision(engine), scalar(engine, "SELECT count(*) FROM prompt_history")) == before
+def read(url: str) -> Document:
+    fetched = DatabaseSource(url, "registry=").fetch(None)
+    assert fetched is not None
+    # As every other source has it.
+    return decode(fetched.document.encode())
 
 
-def test_transaction_of_many_changes_counts_up_once(engine: Engine) -> None:
-    before = revision(engine)
-    with engine.begin() as connection:
-        # Whoever only reviews counts nothing, and whoever changes something afterwards does.
-        connection.execute(text("UPDATE prompt_guardrails SET severity = 'low'"))
-        connection.execute(text("INSERT INTO prompt_templates (name, template_text) VALUES ('a', '-')"))
-        connection.execute(
-            text("INSERT INTO prompt_templates (name, template_text, is_active) VALUES ('b', '-', true)")
-        )
-        connection.execute(text("UPDATE prompt_templates SET is_active = true WHERE name = 'a'"))
-    assert revision(engine) == before + 1
+# --- the document ---
 
 
-def test_change_that_is_rolled_back_counts_nothing(engine: Engine) -> None:
-    before = revision(engine)
-    with engine.connect() as connection:
-        connection.execute(text("INSERT INTO prompt_templates (name, template_text) VALUES ('a', '-')"))
-        connection.rollback()
-    with engine.begin() as connection:
-        savepoint = connection.begin_nested()
-        connection.execute(text("INSERT INTO prompt_templates (name, template_text) VALUES ('a', '-')"))
-        savepoint.rollback()
-        connection.execute(text("INSERT INTO prompt_templates (name, template_text) VALUES ('b', '-')"))
-    assert revision(engine) == before + 1
-    assert history(engine, "a") == []
-
-
-def test_listener_hears_epoch_and_revision(engine: Engine, database: str) -> None:
-    with closing(psycopg2.connect(database)) as listening:
-        listening.autocommit = True
-        listening.cursor().execute("LISTEN prompt_registry")
-        create(engine)
-        rows(engine, "UPDATE prompt_registry SET epoch = epoch + 1")
-        found: list[Any] = listening.notifies
-        while len(found) < 2:
-            assert select.select([listening], [], [], 10)[0]
-            listening.poll()
-        assert [each.payload for each in found] == ["1:2", "2:2"]
-
-
-def test_registry_never_goes_back(engine: Engine) -> None:
-    create(engine)
-    for statement in (
-        "UPDATE prompt_registry SET revision = 1",
-        "UPDATE prompt_registry SET epoch = 0",
-        "DELETE FROM prompt_registry",
-    ):
-        with pytest.raises(DBAPIError) as refused:
-            rows(engine, statement)
-        assert sqlstate(refused.value) == "PW004"
-    with pytest.raises(IntegrityError):
-        rows(engine, "INSERT INTO prompt_registry (\"freeze\") VALUES ('record')")
-
-
-def test_twenty_creates_at_once_get_twenty_numbers(engine: Engine) -> None:
-    def by_null() -> int:
-        template = create(engine, "raced")
-        return int(scalar(engine, "SELECT version FROM prompt_templates WHERE id = :id", id=template))
-
-    def by_function() -> int:
-        with engine.begin() as connection:
-            number = int(connection.scalar(text("SELECT next_prompt_version('raced')")) or 0)
-            connection.execute(
-                text("INSERT INTO prompt_templates (name, version, template_text) VALUES ('raced', :v, '-')"),
-                {"v": number},
-            )
-            return number
-
-    numbers = together(*[by_null, by_function] * 10)
-    assert sorted(numbers) == list(range(1, 21))
-    assert scalar(engine, "SELECT next_version FROM prompt_names WHERE name = 'raced'") == 21
-
-
-def test_number_of_a_deleted_version_is_never_used_again(engine: Engine) -> None:
-    first, second = create(engine), create(engine)
-    rows(engine, "DELETE FROM prompt_templates WHERE id IN (:first, :second)", first=first, second=second)
-    for version in (1, 2):
-        with pytest.raises(IntegrityError, match="never used again"):
-            create(engine, version=version)
-    assert create(engine)
-    assert history(engine)[-1] == ("created", "template", 3)
-    # A program of a database that was taken over chooses its numbers.
-    change_in_place(engine)
-    create(engine, version=1)
-
-
-def test_number_chosen_by_hand_moves_the_next_one(engine: Engine) -> None:
-    create(engine, version=7)
-    create(engine, version=3)
-    create(engine)
-    assert rows(engine, "SELECT version FROM prompt_templates WHERE name = 'hints' ORDER BY created_at") == [
-        (7,), (3,), (8,),
-    ]  # fmt: skip
-    with pytest.raises(IntegrityError, match="unique constraint"):
-        create(engine, version=7)
-    create(engine, version=2**31 - 1)
-
-
-def test_existing_names_have_their_next_number(engine: Engine) -> None:
-    assert set(rows(engine, "SELECT name, next_version FROM prompt_names")) == {
-        (name, 2) for (name,) in rows(engine, "SELECT name FROM prompt_templates")
-    }
-
-
-@pytest.mark.parametrize("label", ["3", "3a", "latest", "production", "Staging", "a b", "", "ä", "x" * 51])
-def test_label_that_could_be_something_else_is_refused(engine: Engine, label: str) -> None:
-    template = create(engine)
-    with pytest.raises(DBAPIError, match=r"check constraint|too long"):
-        rows(
-            engine,
-            "INSERT INTO prompt_labels (name, label, template_id) VALUES ('hints', :label, :id)",
-            label=label,
-            id=template,
-        )
-
-
-def test_label_names_a_version_of_its_own_prompt(engine: Engine, template: tuple[UUID, str]) -> None:
-    create(engine)
-    with pytest.raises(IntegrityError, match="names a version of another prompt"):
-        rows(
-            engine,
-            "INSERT INTO prompt_labels (name, label, template_id) VALUES ('hints', 'staging', :id)",
-            id=template[0],
-        )
-
-
-def test_label_moves_and_goes_with_its_version(engine: Engine) -> None:
-    one, other = create(engine), create(engine)
-    move = (
-        "INSERT INTO prompt_labels (name, label, template_id) VALUES ('hints', 'staging', :id) "
-        "ON CONFLICT (name, label) DO UPDATE SET template_id = EXCLUDED.template_id"
+def test_seeds_are_served_live_and_recorded_as_that(start: Start, owner: Owner) -> None:
+    publisher = RecordingPublisher()
+    prompts = start(publisher=publisher)
+    with prompts.run("nlu_topic_extraction", {"student_query": "Why?"}) as run:
+        assert "Why?" in run.text
+    (event,) = publisher.events
+    ((template, sha256, revision),) = owner.run(
+        "SELECT id::text, content_sha256, revision FROM prompt_templates, prompt_registry "
+        "WHERE name = 'nlu_topic_extraction'"
     )
-    rows(engine, move, id=one)
-    rows(engine, move, id=other)
-    rows(engine, move, id=other)
-    assert rows(engine, "SELECT template_id, moved_by FROM prompt_labels") == [(other, "postgres")]
-    rows(engine, "DELETE FROM prompt_templates WHERE id = :id", id=other)
-    assert rows(engine, "SELECT * FROM prompt_labels") == []
-    assert [each for each in history(engine) if each[1] == "label"] == [
-        ("labelled", "label", 1), ("labelled", "label", 2), ("unlabelled", "label", None),
-    ]  # fmt: skip
-
-
-def test_renamed_version_loses_its_label(engine: Engine) -> None:
-    template = create(engine)
-    rows(
-        engine, "INSERT INTO prompt_labels (name, label, template_id) VALUES ('hints', 'a', :id)", id=template
+    assert (str(event.template_id), event.content_sha256, event.registry_revision) == (
+        template,
+        sha256,
+        revision,
     )
-    change_in_place(engine)
-    rows(engine, "UPDATE prompt_templates SET name = 'tips' WHERE id = :id", id=template)
-    assert rows(engine, "SELECT * FROM prompt_labels") == []
-    assert scalar(engine, "SELECT next_version FROM prompt_names WHERE name = 'tips'") == 2
-
-
-def test_kill_switch_says_who_threw_it(engine: Engine) -> None:
-    rows(engine, "INSERT INTO prompt_names (name, blocked_reason) VALUES ('never made', '  says too much ')")
-    rows(engine, "UPDATE prompt_names SET blocked_by = 'somebody', blocked_at = NULL")
-    switched = (
-        "SELECT blocked_reason, blocked_by, blocked_at IS NULL FROM prompt_names WHERE name = 'never made'"
-    )
-    assert rows(engine, switched) == [("says too much", "postgres", False)]
-    rows(engine, "UPDATE prompt_names SET blocked_reason = ' ' WHERE name = 'never made'")
-    assert rows(engine, switched) == [(None, None, True)]
-    assert history(engine, "never made") == [("blocked", "name", None), ("unblocked", "name", None)]
-
-
-def test_version_inserted_active_by_hand_is_active(engine: Engine) -> None:
-    """As other programs do it, who know nothing of registries."""
-    rows(
-        engine,
-        "INSERT INTO prompt_templates (name, template_text, variables, is_active, created_by) "
-        "VALUES ('theirs', 'Hi', '[]', true, 'them')",
-    )
-    assert rows(
-        engine,
-        "SELECT version, is_active, length(content_sha256), author, created_by FROM prompt_templates "
-        "WHERE name = 'theirs'",
-    ) == [(1, True, 64, "postgres", "them")]
-    assert history(engine, "theirs") == [("created", "template", 1), ("activated", "template", 1)]
-
-
-def test_activations_beside_writers_never_deadlock(engine: Engine, template: tuple[UUID, str]) -> None:
-    """Whoever changes a prompt has the registry first, then the templates; writers never ask for the registry."""
-    _, name = template
-    versions = [template[0], *(create(engine, name) for _ in range(4))]
-    until = iter(range(60))
-    done: list[int] = []
-
-    def write(order: int) -> None:
-        while len(done) < 20:
-            insert(
-                engine,
-                *[execution((one, name), template_version=n) for n, one in enumerate(versions, 1)][::order],
-            )
-
-    def release(turn: int) -> None:
-        try:
-            for _ in range(3):
-                activate(engine, versions[(turn + next(until)) % 5])
-        finally:
-            done.append(turn)
-
-    together(
-        lambda: write(1),
-        lambda: write(-1),
-        lambda: write(1),
-        *[lambda n=n: release(n) for n in range(20)],  # type: ignore[misc]
-    )
+    assert (event.prompt_source, event.selection, event.language) == ("live", "production", None)
+    prompt = prompts.get("nlu_topic_extraction")
     assert (
-        scalar(engine, "SELECT count(*) FROM prompt_templates WHERE name = :name AND is_active", name=name)
-        == 1
+        prompt.content_sha256
+        == Content(
+            template_text=prompt.text_, variables=prompt.variables, model_config=prompt.model_config
+        ).sha256
     )
-    assert scalar(engine, "SELECT count(*) FROM prompt_history WHERE action = 'activated'") > 0
 
 
-def test_owners_of_everything_at_once_never_deadlock(engine: Engine, template: tuple[UUID, str]) -> None:
-    rows(engine, EXPERIMENT, id=template[0])
-    draft = create(engine)
-    done: list[bool] = []
-    changes = [
-        "UPDATE prompt_guardrails SET severity = 'low'",
-        "UPDATE ab_test_experiments SET status = 'active', description = 'x'",
-        "UPDATE prompt_templates SET template_text = template_text || '.' WHERE name = 'hints'",
-        "UPDATE prompt_names SET rules = '[]'",
-        "INSERT INTO prompt_labels (name, label, template_id) VALUES ('hints', 'a', (SELECT id FROM prompt_templates "
-        "WHERE name = 'hints' ORDER BY version DESC LIMIT 1)) ON CONFLICT (name, label) DO UPDATE SET moved_at = now()",
-        "INSERT INTO prompt_templates (name, version, template_text, is_active) VALUES ('hints', NULL, '-', true)",
-        "UPDATE prompt_templates SET description = 'x'",
+def test_login_with_the_role_of_a_reader_is_enough(owner: Owner, start: Start, database: str) -> None:
+    role = f"service_{time.time_ns()}"
+    owner.run(f"CREATE ROLE {role} LOGIN PASSWORD 'p/w@d' IN ROLE prompt_reader")
+    try:
+        parts = urlsplit(database)
+        url = database.replace(parts.netloc, f"{role}:p%2Fw%40d@{parts.hostname}:{parts.port}")
+        prompts = start(registry=url)
+        assert prompts.get("nlu_topic_extraction").source == "live"
+        assert "p/w@d" not in repr(prompts.health())
+        prompts.close()
+    finally:
+        owner.run(f"DROP ROLE {role}")
+
+
+def test_document_has_what_the_tables_have(owner: Owner, database: str) -> None:
+    messages = [
+        {"role": "system", "content": '{% include "fragments/tone@1" %}\n'},
+        {"history": "turns"},
+        {"role": "user", "content": "{{ q }}"},
     ]
-    change_in_place(engine)
+    owner.create(NAME, "Hello {{ q }}", 1, active=False, category="old")
+    chat = owner.create(
+        NAME,
+        "Hello {{ q }}",
+        2,
+        category="tutoring",
+        messages=messages,
+        variables={"q": {"type": "string"}, "turns": {"type": "list", "default": []}},
+        model_config={"temperature": 0.30, "stop": ["\n"]},
+        output_schema={"type": "object"},
+    )
+    owner.create("fragments/tone", "Be kind.", 1, active=False)
+    for at in range(2, 26):
+        owner.create("fragments/tone", f"Be kind, {at}.", at, active=False)
+    greeting = owner.create("greeting", "Hello", 1, active=False)
+    for language, translated in (("de", "Hallo"), ("de-AT", "Servus")):
+        owner.run(
+            "INSERT INTO prompt_translations (template_id, language, template_text) VALUES (%s, %s, %s)",
+            greeting,
+            language,
+            translated,
+        )
+    owner.label(NAME, "canary", 1)
+    owner.run(
+        "UPDATE prompt_names SET blocked_reason = 'unkind', "
+        """rules = '[{"when": {"grade": 8}, "version": 1}]' WHERE name = %s""",
+        NAME,
+    )
+    document = read(database)
+    about = document.names[NAME]
+    assert (about.category, about.blocked, about.labels) == ("tutoring", "unkind", {"canary": 1})
+    assert [(rule.when, rule.version) for rule in about.read_rules()] == [({"grade": 8}, 1)]
+    by_key = {(each.name, each.version): each for each in document.versions}
+    version = by_key[NAME, 2]
+    assert (str(version.template_id), version.is_active, version.group) == (chat, True, None)
+    content = version.read_content()
+    assert (content.messages or ())[0].content == '{% include "fragments/tone@1" %}\n'
+    assert content.model_config == {"temperature": 0.3, "stop": ["\n"]}
+    assert content.output_schema == {"type": "object"}
+    assert by_key["greeting", 1].read_content().translations == {"de": "Hallo", "de-AT": "Servus"}
+    # The newest twenty, and what is included by its number.
+    tones = sorted(number for name, number in by_key if name == "fragments/tone")
+    assert tones == [1, *range(6, 26)]
+    for each in document.versions:
+        assert each.content_sha256 == each.read_content().sha256, each.name
 
-    def change(statement: str) -> None:
-        try:
-            for _ in range(15):
-                rows(engine, statement)
-        finally:
-            done.append(True)
 
-    def write() -> None:
-        while len(done) < len(changes):
-            insert(engine, execution(template, ab_test_group="control"), execution((draft, "hints")))
+def test_old_version_is_there_while_a_label_or_a_rule_names_it(owner: Owner, database: str) -> None:
+    for at in range(1, 31):
+        owner.create(NAME, f"text {at}", at, active=at == 1)
+    owner.label(NAME, "canary", 2)
+    owner.run(
+        """UPDATE prompt_names SET rules = '[{"when": {"a": 1}, "version": 3}]' WHERE name = %s""", NAME
+    )
+    numbers = [each.version for each in read(database).versions if each.name == NAME]
+    assert sorted(numbers) == [1, 2, 3, *range(11, 31)]
 
-    together(write, write, *[lambda s=s: change(s) for s in changes])  # type: ignore[misc]
+
+def test_rows_that_no_event_could_name_or_hold_spoil_no_document(owner: Owner, start: Start) -> None:
+    owner.create("odd", "x", 0, active=False)
+    owner.create("odd", "x", -3, active=False)
+    owner.create("none", "{{ q }}", 1, variables=None)
+    owner.create("wrong", "{{ q }}", 1, variables='"q"')
+    owner.run(
+        "SET session_replication_role = replica; INSERT INTO prompt_templates "
+        "(name, template_text, version, is_active, messages) VALUES ('wrong/chat', 'x', 1, true, '{}')"
+    )
+    owner.run("INSERT INTO prompt_names (name) VALUES ('never/made') ON CONFLICT DO NOTHING")
+    prompts = start()
+    assert prompts.get("none").render({"q": "q"}).text == "q"
+    assert prompts.health().quarantined.keys() == {"wrong", "wrong/chat"}
+
+
+# --- following ---
+
+
+def test_activation_is_served_within_a_moment_by_notification(owner: Owner, start: Start) -> None:
+    owner.create(NAME, "one", 1)
+    prompts = start()
+    assert text(prompts) == "one"
+    # Until its listener is there.
+    soon(
+        lambda: owner.run(
+            "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
+        )
+    )
+    owner.create(NAME, "two", 2, active=False)
+    owner.activate(NAME, 2)
+    assert soon(lambda: text(prompts) == "two") < NOTIFIED
+    owner.activate(NAME, 1)
+    assert soon(lambda: text(prompts) == "one") < NOTIFIED
+
+
+def test_activation_is_served_by_polling_alone(owner: Owner, start: Start, database: str) -> None:
+    """As behind a pooler, which lets nobody listen."""
+    owner.create(NAME, "one", 1)
+    prompts = start(registry=DatabaseSource(database, "registry=", listen=False))
+    owner.create(NAME, "two", 2, active=False)
+    owner.activate(NAME, 2)
+    assert soon(lambda: text(prompts) == "two") < POLLED
+
+
+def test_active_row_inserted_by_hand_is_served(owner: Owner, start: Start) -> None:
+    prompts = start()
+    with pytest.raises(UnknownPromptError):
+        prompts.get("by/hand")
+    owner.run(
+        "INSERT INTO prompt_templates (name, template_text, is_active) VALUES ('by/hand', 'hello', true)"
+    )
+    soon(lambda: prompts.health().prompts == 4)
+    assert text(prompts, "by/hand") == "hello"
+
+
+def test_statistics_are_no_change(owner: Owner, start: Start) -> None:
+    prompts = start()
+    before = owner.revision()
+    owner.run("UPDATE prompt_templates SET total_executions = total_executions + 1, updated_at = now()")
+    assert owner.revision() == before
+    assert prompts.health().revision == before
+
+
+def test_removed_label_deleted_version_and_kill_switch_are_followed(owner: Owner, start: Start) -> None:
+    owner.create(NAME, "one", 1, active=False)
+    owner.create(NAME, "two", 2)
+    owner.label(NAME, "canary", 1)
+    prompts = start()
+    pinned = prompts.get(NAME, label="canary")
+    assert (pinned.version, pinned.reason) == (1, "label:canary")
+    owner.run("DELETE FROM prompt_labels")
+    soon(lambda: _raises(UnknownPromptError, lambda: prompts.get(NAME, label="canary")))
+    owner.run("DELETE FROM prompt_templates WHERE name = %s AND version = 1", NAME)
+    soon(lambda: _raises(VersionGoneError, lambda: prompts.get(NAME, ref=pinned.ref)))
+    assert text(prompts) == "two"
+    owner.run("UPDATE prompt_names SET blocked_reason = 'wrong answers' WHERE name = %s", NAME)
+    soon(lambda: _raises(PromptBlockedError, lambda: prompts.get(NAME)))
+    owner.run("UPDATE prompt_names SET blocked_reason = NULL WHERE name = %s", NAME)
+    soon(lambda: not _raises(PromptBlockedError, lambda: prompts.get(NAME)))
+
+
+def _raises(error: type[Exception], call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except error:
+        return True
+    return False
+
+
+def test_deactivated_prompt_is_the_built_in_one(owner: Owner, start: Start, tmp_path: Path) -> None:
+    builtin = write_prompts(tmp_path / "builtin", {NAME: "built in"})
+    owner.create(NAME, "live", 1)
+    prompts = start(builtin)
+    assert text(prompts) == "live"
+    owner.run("UPDATE prompt_templates SET is_active = false WHERE name = %s", NAME)
+    soon(lambda: text(prompts) == "built in")
+    assert prompts.get(NAME).reason == "builtin:inactive"
+
+
+def test_backup_restored_is_refused_until_it_has_an_epoch_of_its_own(owner: Owner, start: Start) -> None:
+    owner.create(NAME, "one", 1)
+    prompts = start()
+    before = owner.revision()
+    # As a restored backup has it: written beside the triggers.
+    owner.run("SET session_replication_role = replica; UPDATE prompt_registry SET revision = 1")
+    soon(lambda: prompts.health().trouble)
+    assert "new-epoch" in str(prompts.health().trouble)
+    assert (text(prompts), prompts.health().revision) == ("one", before)
+    owner.run("UPDATE prompt_registry SET epoch = epoch + 1")
+    soon(lambda: prompts.health().epoch == 2, 40)
+    assert prompts.health().trouble is None
+
+
+def test_row_that_does_not_compile_keeps_its_own_version_alone(owner: Owner, start: Start) -> None:
+    owner.create("a", "a1", 1)
+    owner.create("b", "b1", 1)
+    prompts = start()
+    with closing(psycopg2.connect(owner.url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE prompt_templates SET is_active = false WHERE name IN ('a', 'b')")
+        cursor.execute(
+            "INSERT INTO prompt_templates (name, template_text, version, is_active) "
+            "VALUES ('a', '{{ broken', 2, true), ('b', 'b2', 2, true)"
+        )
+    soon(lambda: text(prompts, "b") == "b2")
+    assert (text(prompts, "a"), prompts.health().quarantined.keys()) == ("a1", {"a"})
+
+
+# --- values and texts arrive as they are ---
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '3 < 4 & "é"',
+        "C:\\new\\1 \\x",
+        "{{ x }} {% raw %}{% endraw %} {# not read #}",
+        "ends\n",
+        "\n\nends\n\n",
+        "😀 \u2028 \u00a0",
+        "%s %(name)s {0} $1",
+    ],
+)
+def test_text_and_value_arrive_byte_for_byte(owner: Owner, start: Start, written: str) -> None:
+    quoted = f"{{% raw %}}{written}{{% endraw %}}" if "{" in written and "raw" not in written else written
+    if "raw" in written:
+        quoted = "kept"
+    owner.create(NAME, f"{quoted}|{{{{ value }}}}", 1, variables=["value"])
+    prompts = start()
+    shown = "kept" if quoted == "kept" else written
+    assert prompts.get(NAME).render({"value": written}).text == f"{shown}|{written}"
+
+
+def test_empty_values_are_told_apart(owner: Owner, start: Start) -> None:
+    owner.create(NAME, "{{ a }}|{{ b }}|{{ c }}|{{ d }}", 1)
+    owner.create("bare", "{{ xs }}", 1)
+    prompts = start()
+    assert prompts.get(NAME).render({"a": None, "b": 0, "c": False, "d": ""}).text == "|0|false|"
+    with pytest.raises(RenderError, match="join or tojson"):
+        prompts.get("bare").render({"xs": [1]})
+
+
+@pytest.mark.parametrize(
+    "reaching",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ q.__init__.__globals__ }}",
+        "{{ self._TemplateReference__context }}",
+        "{% import 'os' as os %}",
+        "{{ cycler.__init__ }}",
+    ],
+)
+def test_template_that_reaches_for_python_is_not_served(owner: Owner, start: Start, reaching: str) -> None:
+    owner.create("fine", "fine", 1)
+    owner.create(NAME, reaching, 1)
+    prompts = start()
+    assert text(prompts, "fine") == "fine"
+    with pytest.raises((UnknownPromptError, RenderError)):
+        prompts.get(NAME).render({"q": "q"})
+
+
+@pytest.mark.parametrize("costly", EXPENSIVE)
+def test_template_that_eats_the_machine_ends_within_a_second(owner: Owner, start: Start, costly: str) -> None:
+    owner.create(NAME, EXPENSIVE[costly], 1)
+    prompts = start()
+    started = time.thread_time()
+    with pytest.raises((UnknownPromptError, RenderError)):
+        prompts.get(NAME).render()
+    assert time.thread_time() - started < 1.0
+
+
+# --- a database that fails ---
+
+
+def behind(database: str, proxy: Proxy) -> str:
+    parts = urlsplit(database)
+    return database.replace(f"{parts.hostname}:{parts.port}", f"127.0.0.1:{proxy.port}")
+
+
+@pytest.fixture
+def proxy(database: str) -> Iterator[Proxy]:
+    parts = urlsplit(database)
+    assert parts.hostname
+    assert parts.port
+    with Proxy(parts.hostname, parts.port) as opened:
+        yield opened
+
+
+def test_listener_that_died_unnoticed_costs_nothing_but_the_moment(
+    owner: Owner, start: Start, database: str, proxy: Proxy
+) -> None:
+    owner.create(NAME, "one", 1)
+    listening = DatabaseSource(database, "registry=")
+    deaf = DatabaseSource(behind(database, proxy), "registry=")
+    # Its questions go to the database, its listener through the proxy.
+    listening.listening = deaf.listening
+    prompts = start(registry=listening)
+    soon(lambda: proxy.opened == 1)
+    proxy.silent = True
+    owner.create(NAME, "two", 2, active=False)
+    owner.activate(NAME, 2)
+    assert soon(lambda: text(prompts) == "two") < POLLED
+    assert prompts.health().trouble is None
+
+
+def test_listener_that_is_ended_is_no_trouble(owner: Owner, start: Start) -> None:
+    owner.create(NAME, "one", 1)
+    prompts = start()
+    listeners = (
+        "FROM pg_stat_activity WHERE query LIKE 'LISTEN %%' AND datname = current_database() "
+        "AND pid <> pg_backend_pid()"
+    )
+    soon(lambda: owner.run(f"SELECT 1 {listeners}"))
+    owner.run(f"SELECT pg_terminate_backend(pid) {listeners}")
+    owner.create(NAME, "two", 2, active=False)
+    owner.activate(NAME, 2)
+    assert soon(lambda: text(prompts) == "two") < POLLED
+    assert prompts.health().trouble is None
+
+
+def test_locked_table_ends_in_the_statement_timeout_and_readers_notice_nothing(
+    owner: Owner, start: Start, database: str
+) -> None:
+    owner.create(NAME, "one", 1)
+    prompts = start(registry=DatabaseSource(database, "registry=", listen=False))
+    with closing(psycopg2.connect(database)) as connection:
+        connection.cursor().execute("LOCK TABLE prompt_registry IN ACCESS EXCLUSIVE MODE")
+        slowest = 0.0
+        until = time.monotonic() + 12
+        while prompts.health().trouble is None and time.monotonic() < until:
+            began = time.perf_counter()
+            assert text(prompts) == "one"
+            slowest = max(slowest, time.perf_counter() - began)
+            time.sleep(0.001)
+        trouble = str(prompts.health().trouble)
+        assert "55P03" in trouble or "57014" in trouble, trouble
+        assert slowest < 0.5
+        connection.rollback()
+    soon(lambda: prompts.health().trouble is None, 40)
+
+
+def test_database_that_falls_silent_in_mid_answer_is_left(
+    owner: Owner, start: Start, database: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prompt_worker.prompts.registry.sources import database as module
+
+    monkeypatch.setattr(module, "ATTEMPT_SECONDS", 1.0)
+    owner.create(NAME, "one", 1)
+    prompts = start(registry=behind(database, proxy))
+    proxy.silent = True
+    soon(lambda: prompts.health().trouble, 20)
+    assert text(prompts) == "one"
+    assert "unavailable" in str(prompts.health().trouble)
+    proxy.silent = False
+    owner.create(NAME, "two", 2, active=False)
+    owner.activate(NAME, 2)
+    soon(lambda: text(prompts) == "two", 40)
+
+
+def test_database_without_our_tables_says_what_to_run(empty_database: str, tmp_path: Path) -> None:
+    builtin = write_prompts(tmp_path / "builtin", {NAME: "built in"})
+    prompts = PromptTemplateService(builtin, registry=empty_database, last_good="none")
+    assert prompts.start(wait=2) is False
+    assert text(prompts) == "built in"
+    assert prompts.get(NAME).reason == "builtin:unavailable"
+    soon(lambda: "prompt-worker migrate" in str(prompts.health().trouble))
+    prompts.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "postgresql://user:secret@host:port/x",
+        "postgresql://user:sec ret@[::1/x",
+        "postgresql://h/x?secret=1",
+        "mysql://user:secret@host/x",
+        "secret",
+    ],
+)
+def test_address_that_cannot_be_one_is_refused_at_once_without_its_password(wrong: str) -> None:
+    from prompt_worker.platform.failures import SettingsError
+
+    with pytest.raises(SettingsError) as caught:
+        PromptTemplateService(registry=wrong, last_good="none")
+    assert "secret" not in str(caught.value).replace("secret=1", "")
+    assert "sec ret" not in str(caught.value)

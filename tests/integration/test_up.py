@@ -81,9 +81,26 @@ def test_demo_is_counted_and_adds_up() -> None:
     assert f"{plan.bad} dead letters of " in done.stdout
     assert "violations: exactly those planted" in done.stdout
     assert re.search(rf"pii_detection_basic +CREDIT_CARD worker +{plan.planted} +{plan.planted}", done.stdout)
-    runs = {name: int(count) for name, count in re.findall(r"^ *(\w+) v1 +(\d+) ", done.stdout, re.MULTILINE)}
+    runs = {
+        name: int(count) for name, count in re.findall(r"^ *(\w+ v\d) +(\d+) ", done.stdout, re.MULTILINE)
+    }
     assert sum(runs.values()) == plan.rows
-    assert len(runs) == 3
+    assert {name.split()[0] for name in runs} == {
+        "nlu_topic_extraction",
+        "clarification_question_generation",
+        "educational_script_generation",
+    }
+    assert {name for name in runs if name.startswith("nlu")} == {
+        "nlu_topic_extraction v1",
+        "nlu_topic_extraction v2",
+    }
+    assert (
+        "nlu_topic_extraction: version 2 was activated in the middle, and reached every service"
+        in done.stdout
+    )
+    followed = re.findall(r"^(?:web|app|classroom|homework) +(\d+) +(\d\.\d\d) s", done.stdout, re.MULTILINE)
+    assert len(followed) == 4
+    assert all(float(seconds) < 5 for _, seconds in followed)
     assert done.stderr == ""
 
 

@@ -130,8 +130,11 @@ def commands() -> Iterator[tuple[str, list[str]]]:
         for line in re.findall(r"--args=(\S+)", joined):
             yield where, line.strip('`"').split(",")
     consumers = terraform()["local.consumers"]
-    for block, names in (("worker_pool", consumers), ("service", ["executions", "guardrails"])):
-        label = "consumer" if block == "worker_pool" else "push"
+    for block, label, names in (
+        ("worker_pool", "consumer", consumers),
+        ("service", "push", ["executions", "guardrails"]),
+        ("service", "registry", ["registry"]),
+    ):
         (containers, *_) = resources(f"google_cloud_run_v2_{block}")[label]["template"][0]["containers"]
         for name in names:
             yield (

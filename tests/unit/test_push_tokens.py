@@ -16,9 +16,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from prompt_worker.consuming.push import keys as keys_module
-from prompt_worker.consuming.push.keys import KeysUnavailableError, SigningKeys
-from prompt_worker.consuming.push.tokens import Tokens, UnknownSenderError, WrongSenderError
+from prompt_worker.consuming.push.serve import ADVICE
+from prompt_worker.platform.web import keys as keys_module
+from prompt_worker.platform.web.keys import KeysUnavailableError, SigningKeys
+from prompt_worker.platform.web.tokens import Tokens, UnknownSenderError, WrongSenderError
 from tests.support.pushing import ACCOUNT, AUDIENCE, Signer
 
 
@@ -29,7 +30,7 @@ def signer() -> Iterator[Signer]:
 
 
 def tokens(signer: Signer) -> Tokens:
-    return Tokens(SigningKeys(signer.url), audience=AUDIENCE, service_account=ACCOUNT)
+    return Tokens(SigningKeys(signer.url), audience=AUDIENCE, accounts=[ACCOUNT], advice=ADVICE)
 
 
 def header(token: str) -> bytes:
@@ -114,7 +115,7 @@ def test_valid_token_of_another_account_may_not_push(signer: Signer, claims: dic
 
 
 def test_accepted_token_is_refused_once_it_expires(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prompt_worker.consuming.push.tokens.LEEWAY_SECONDS", 0.0)
+    monkeypatch.setattr("prompt_worker.platform.web.tokens.LEEWAY_SECONDS", 0.0)
 
     async def check() -> None:
         checked = tokens(signer)
@@ -128,7 +129,7 @@ def test_accepted_token_is_refused_once_it_expires(signer: Signer, monkeypatch: 
 
 
 def test_remembered_tokens_are_bounded(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prompt_worker.consuming.push.tokens.KEPT", 3)
+    monkeypatch.setattr("prompt_worker.platform.web.tokens.KEPT", 3)
 
     async def check() -> None:
         checked = tokens(signer)

@@ -117,5 +117,6 @@ def test_deploy_sh_updates_all_that_terraform_makes() -> None:
     blocks = terraform()
     wanted = {f"prompt-worker-{name}" for name in [*blocks["local.consumers"], *blocks["local.jobs"]]}
     wanted |= {f"prompt-worker-push-{name}" for name in ("executions", "guardrails")}
+    wanted |= {"prompt-worker-registry"}
     # Cloud Build gave these two the image already, before it ran them.
     assert wanted - deployed == {"prompt-worker-migrate", "prompt-worker-verify"}

@@ -31,6 +31,10 @@ OF_WHAT_RUNS: Rights = {
         ("roles/monitoring.metricWriter", "project"),
         ("roles/cloudtrace.agent", "project"),
     },
+    "registry": {
+        ("roles/monitoring.metricWriter", "project"),
+        ("roles/cloudtrace.agent", "project"),
+    },
     "operator": {
         ("publisher", "topic executions"),
         ("viewer", "topic executions"),
@@ -64,6 +68,7 @@ OTHERS: Rights = {
         ("roles/artifactregistry.writer", "google_artifact_registry_repository.images.name"),
         ("roles/run.developer", "each of google_cloud_run_v2_worker_pool.consumer"),
         ("roles/run.developer", "each of google_cloud_run_v2_service.push"),
+        ("roles/run.developer", "each of google_cloud_run_v2_service.registry"),
         ("roles/run.developer", "each of google_cloud_run_v2_job.job"),
         ("roles/iam.serviceAccountUser", "each of google_service_account.runs"),
         ("google_project_iam_custom_role.waits.name", "var.project"),

@@ -50,7 +50,7 @@ def declared_settings() -> set[str]:
     for group in groups:
         groups += group.__subclasses__()
         if group.__module__.startswith("prompt_worker."):
-            found |= {setting.encode_name for setting in msgspec.structs.fields(group)}
+            found |= set(group.__struct_encode_fields__)
     return {name for name in found if name.isupper()}
 
 

@@ -10,7 +10,7 @@ import pytest
 from prompt_worker.prompts.content import Message
 from prompt_worker.prompts.errors import PromptReferenceError, UnknownPromptError, VersionGoneError
 from prompt_worker.prompts.snapshot import Snapshot
-from prompt_worker.prompts.version import Stored
+from prompt_worker.prompts.version import Origin, Stored
 from tests.support.prompts import stored
 
 
@@ -101,8 +101,11 @@ def test_prompt_may_include_an_older_version_of_itself() -> None:
 
 
 def test_prompt_that_does_not_compile_keeps_its_previous_version() -> None:
-    first = Snapshot.build([stored("a", "one"), stored("b", "one")], revision=1)
-    second = Snapshot.build([stored("a", "{{ broken", 2), stored("b", "two", 2)], previous=first, revision=2)
+    first = Snapshot.build([stored("a", "one"), stored("b", "one")], origin=Origin("live", 1))
+    second = Snapshot.build(
+        [stored("a", "{{ broken", 2), stored("b", "two", 2)], previous=first, origin=Origin("live", 2)
+    )
+    assert [second.active(name).revision for name in ("a", "b")] == [2, 2]
     assert [second.active(name).version for name in ("a", "b")] == [1, 2]
     assert (text_of(second, "a"), text_of(second, "b")) == ("one", "two")
     assert second.quarantined.keys() == {"a"}
@@ -138,8 +141,8 @@ def test_only_what_changed_is_compiled_again() -> None:
     first = Snapshot.build(whole)
     second = Snapshot.build([stored("f", "TONE", 2), *whole[1:]], previous=first)
     assert text_of(second, "a") == "TONE"
-    assert second.active("b") is first.active("b")
-    assert second.active("a") is not first.active("a")
+    assert second.active("b").body_ is first.active("b").body_
+    assert second.active("a").body_ is not first.active("a").body_
     assert text_of(first, "a") == "tone"
 
 

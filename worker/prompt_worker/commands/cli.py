@@ -15,6 +15,7 @@ from prompt_worker.commands import (
     guardrails,
     prompts,
     publish,
+    registry,
     settings,
     up,
 )
@@ -43,6 +44,7 @@ COMMANDS = (
     guardrails,
     prompts,
     experiments,
+    registry,
     seek,
     snapshot,
     doctor,

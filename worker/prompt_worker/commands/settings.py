@@ -55,20 +55,25 @@ def groups() -> Iterator[Group]:
     from prompt_worker.platform.pubsub.topology import Names
     from prompt_worker.platform.telemetry.export import TelemetrySettings
     from prompt_worker.platform.telemetry.logs import LogSettings
+    from prompt_worker.prompts.endpoint.settings import EndpointSettings, ReaderSettings
+    from prompt_worker.prompts.settings import PromptSettings
 
     pubsub = "topics, run, serve, dead-letters replay, seek, snapshot, doctor"
     database = (
-        "migrate, partitions, verify, rebuild-statistics, run, serve, dead-letters, guardrails, seek, "
+        "migrate, partitions, verify, rebuild-statistics, run, serve, dead-letters, guardrails, registry, seek, "
         "snapshot, doctor"
     )
     yield _group(settings.DatabaseSettings, database)
     yield _group(settings.PubSubSettings, pubsub)
     yield _group(Names, pubsub)
     yield _group(settings.PublisherSettings, "publish, and every service that has a `Publisher`")
+    yield _group(PromptSettings, "every service that has a `PromptTemplateService`")
     yield _group(settings.ConsumerSettings, "run, serve")
     yield _group(settings.ProbeSettings, "run, serve")
     yield _group(PushSettings, "serve")
     yield _group(TokenSettings, "serve")
+    yield _group(EndpointSettings, "serve registry")
+    yield _group(ReaderSettings, "serve registry")
     yield _group(settings.GuardrailSettings, "run guardrails, serve")
     yield _group(settings.ReplaySettings, "dead-letters replay")
     yield _group(LogSettings, "run, serve, publish")

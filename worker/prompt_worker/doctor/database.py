@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from prompt_schema.errors import MigrationError
 from prompt_schema.partitions import months_ahead, partitions
 from prompt_schema.verify import Check, verify
+from prompt_worker.doctor.registry import examine_registry
 from prompt_worker.doctor.rights import Worker
 from prompt_worker.platform.failures import DeploymentError, SettingsError
 from prompt_worker.platform.postgres.engine import connect
@@ -38,7 +39,8 @@ _ROLES: dict[Worker, str] = {
 def examine_database(worker: Worker | None = None) -> Iterator[Check]:
     """With a `worker`, its role instead of guardrails and lag. What depends on a failed check is left out."""
     try:
-        session = Session(connect(read(DatabaseSettings).url, application_name="prompt-worker doctor"))
+        url = read(DatabaseSettings).url
+        session = Session(connect(url, application_name="prompt-worker doctor"))
     except SettingsError as error:
         yield Check("database settings", False, str(error))
         return
@@ -59,7 +61,7 @@ def examine_database(worker: Worker | None = None) -> Iterator[Check]:
         yield session.once(_public_schema)
         if worker:
             yield session.once(partial(_has_role, _ROLES[worker]))
-        yield from _examine_contents(session, worker)
+        yield from _examine_contents(session, url, worker)
     except (DeploymentError, MigrationError) as error:
         yield Check("database readable", False, str(error))
     except DBAPIError as error:
@@ -91,7 +93,7 @@ def _has_role(role: str, cursor: cursor) -> Check:
     return Check(f"login {login} has the role {role}", granted, f'no: GRANT {role} TO "{login}"')
 
 
-def _examine_contents(session: Session, worker: Worker | None) -> Iterator[Check]:
+def _examine_contents(session: Session, url: str, worker: Worker | None) -> Iterator[Check]:
     failed = [check for check in verify(session.engine, exercise=False) if not check.ok]
     yield from failed
     if not failed:
@@ -99,6 +101,7 @@ def _examine_contents(session: Session, worker: Worker | None) -> Iterator[Check
     if not failed and worker is None:
         yield _months(session)
         yield from _examine_guardrails(session)
+        yield from examine_registry(session, url)
         yield _lag(session)
 
 

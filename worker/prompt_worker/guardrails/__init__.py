@@ -15,7 +15,8 @@ from prompt_worker.guardrails.evaluation import Evaluation, evaluate
 from prompt_worker.guardrails.fields import Execution
 from prompt_worker.guardrails.finding import Finding, HashKey
 from prompt_worker.guardrails.guardrail import Guardrail
-from prompt_worker.guardrails.inline import check, mask, mask_all
+from prompt_worker.guardrails.inline import check
+from prompt_worker.guardrails.masking import mask, mask_all
 from prompt_worker.guardrails.registry import Evaluator, compile_all, compile_guardrail
 
 __all__ = [

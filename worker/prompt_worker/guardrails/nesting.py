@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from functools import partial
+from itertools import islice
 from typing import Any
 
 NESTED = (dict, list, tuple, Mapping)
@@ -15,6 +16,10 @@ TOO_DEEP = "<nested too deeply>"
 _DEEPEST = 5000
 # Shared containers that are entered again: 30 lists, each of which holds the next one twice, are a billion.
 _SHARED = 10_000
+
+# What a copy makes a list of; an iterator may have no end.
+_COPIED = (*NESTED, Set, Iterator)
+_LONGEST_ITERATOR = 1_000_000
 
 _Put = Callable[[Any], object]
 
@@ -51,7 +56,7 @@ class Around:
 def copied(value: Any, key: Callable[[str], str], leaf: Callable[[Any], Any]) -> Any:
     """`value` of new dicts and lists, each key and each value that holds no others given to `key` and `leaf`.
 
-    A shared container is copied once.
+    A shared container is copied once; sets and iterators become lists. Keys that become the same are numbered.
     """
     around = Around()
     copies: dict[int, Any] = {}
@@ -59,7 +64,7 @@ def copied(value: Any, key: Callable[[str], str], leaf: Callable[[Any], Any]) ->
     levels: list[Iterator[tuple[_Put, Any]]] = [iter([(result.append, value)])]
     while levels:
         for put, entry in levels[-1]:
-            if not isinstance(entry, NESTED):
+            if not isinstance(entry, _COPIED):
                 put(leaf(entry))
             elif (refused := around.enter(entry)) == CIRCULAR:
                 put(refused)
@@ -83,11 +88,23 @@ def copied(value: Any, key: Callable[[str], str], leaf: Callable[[Any], Any]) ->
 
 def _entries(container: Any, copy: Any, key: Callable[[str], str]) -> Iterator[tuple[_Put, Any]]:
     if isinstance(container, Mapping):
+        taken: dict[str, int] = {}
         for name, entry in container.items():
-            yield partial(copy.__setitem__, key(text_of(name))), entry
+            yield partial(copy.__setitem__, _new_name(key(text_of(name)), taken)), entry
     else:
-        for entry in container:
+        for entry in islice(container, _LONGEST_ITERATOR if isinstance(container, Iterator) else None):
             yield copy.append, entry
+
+
+def _new_name(name: str, taken: dict[str, int]) -> str:
+    """`name`, with a number where it is taken already; notes it."""
+    new, number = name, taken.get(name, 0)
+    while new in taken:
+        number += 1
+        new = f"{name} ({number})"
+    taken[name] = max(number, 1)
+    taken.setdefault(new, 1)
+    return new
 
 
 def text_of(value: Any) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 from prompt_worker.deadletters.filters import Filter
 from prompt_worker.deadletters.summary import summarize
 from prompt_worker.local.demo.run import Ledger
+from prompt_worker.local.demo.spread import Spread
 from prompt_worker.platform.postgres.session import Session
 
 # Causes of dead letters that are shown.
@@ -77,4 +78,28 @@ def print_statistics(console: Console, engine: Engine) -> None:
         for row in connection.execute(query):
             name, *numbers = row
             table.add_row(name, *("" if value is None else f"{value:,}" for value in numbers))
+    console.print(table)
+
+
+def print_spread(console: Console, spread: Spread) -> None:
+    """When each service followed the release in the middle."""
+    released = spread.release
+    if released is None:
+        return
+    table = Table(
+        "service",
+        f"v{released.before} after it",
+        f"v{released.version} after",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for follower in spread.followers():
+        followed = "never" if follower.followed is None else f"{follower.followed:.2f} s"
+        table.add_row(follower.service, f"{follower.stale:,}", followed)
+    console.print(
+        f"\n{released.name}: version {released.version} was activated in the middle, and reached "
+        f"{'every service' if spread.is_everywhere else 'NOT EVERY SERVICE'}"
+    )
     console.print(table)

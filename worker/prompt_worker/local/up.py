@@ -18,7 +18,14 @@ from prompt_schema.statistics import recount
 from prompt_worker.local import ServerError
 from prompt_worker.local.demo.events import Plan
 from prompt_worker.local.demo.run import DemoRun, Ledger
-from prompt_worker.local.report import print_dead_letters, print_ledger, print_statistics, print_violations
+from prompt_worker.local.demo.services import Services
+from prompt_worker.local.report import (
+    print_dead_letters,
+    print_ledger,
+    print_spread,
+    print_statistics,
+    print_violations,
+)
 from prompt_worker.local.servers.emulator import Emulator, find_jar, find_java
 from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.local.view import View
@@ -71,7 +78,7 @@ def _up(
     _raise_if_stopped(stop)
     topology, subscriber = _start_pubsub(services, console)
     _raise_if_stopped(stop)
-    run = DemoRun(Plan(demo), topology, subscriber) if demo else None
+    run = _prepare(services, demo, topology, subscriber) if demo else None
     # A key for this run, unless there is one.
     os.environ.setdefault("PROMPT_WORKER_HMAC_KEY", secrets.token_hex(32))
     workers = [
@@ -90,7 +97,7 @@ def _up(
         services.callback(run.stop)
         ledger = _follow(run, workers, engine, view, stop)
         if ledger:
-            exit_code = _conclude(ledger, engine, console)
+            exit_code = _conclude(ledger, run, engine, console)
         elif lag := view.counts()["lag"]:
             console.print(
                 f"stopped early: {lag:,} published events were not written and are lost with the emulator"
@@ -131,6 +138,15 @@ def _start_pubsub(services: ExitStack, console: Console) -> tuple[Topology, Subs
     return topology, subscriber
 
 
+def _prepare(services: ExitStack, demo: int, topology: Topology, subscriber: SubscriberClient) -> DemoRun:
+    """The services of the demonstration have their prompts, and publish nothing yet."""
+    following = Services.following(os.environ["DATABASE_URL"])
+    services.callback(following.close)
+    if not following.start():
+        raise ServerError("the services of the demonstration could not read their prompts from the database")
+    return DemoRun(Plan(demo), following, topology, subscriber)
+
+
 def _follow(
     run: DemoRun, workers: Sequence[WorkerProcess], engine: Engine, view: View, stop: Wakeup
 ) -> Ledger | None:
@@ -154,8 +170,9 @@ def _follow(
     return None
 
 
-def _conclude(ledger: Ledger, engine: Engine, console: Console) -> int:
+def _conclude(ledger: Ledger, run: DemoRun, engine: Engine, console: Console) -> int:
     print_statistics(console, engine)
+    print_spread(console, run.spread)
     print_violations(console, ledger)
     print_ledger(console, ledger)
     print_dead_letters(console, engine)

@@ -36,6 +36,12 @@ class UnknownPromptError(PromptError):
     exit_code = 66
 
 
+class PromptBlockedError(PromptError):
+    """No model may be called: an owner has blocked the prompt, or a guardrail what it became."""
+
+    exit_code = 65
+
+
 class VersionGoneError(PromptError):
     """The prompt exists, the version that was asked for does not: never another one in its place."""
 
@@ -86,6 +92,12 @@ class TemplateFaultError(PromptError):
         super().__init__(f"{part}, {fault}" if part else str(fault))
         self.fault = fault
         self.part = part
+
+
+class SourceError(PromptError):
+    """A registry that does not answer, or not as one. Its message holds no password and no token."""
+
+    exit_code = 69
 
 
 class FolderError(PromptError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -13,9 +15,31 @@ from prompt_worker.prompts.body import Body
 from prompt_worker.prompts.errors import PromptReferenceError, short
 from prompt_worker.prompts.variables import Declared
 
-Source = Literal["builtin"]
-_REF = re.compile(r"(?P<name>.+)@(?P<version>[1-9][0-9]{0,9})(:(?P<language>[A-Za-z0-9-]+))?", re.DOTALL)
+Source = Literal["live", "disk", "builtin"]
+# Of a built-in prompt that took the place of a live one: of the same number there may be another text in the registry.
+_BUILTIN = "+builtin"
+_REF = re.compile(
+    r"(?P<name>.+)@(?P<version>[1-9][0-9]{0,9})(:(?P<language>[A-Za-z0-9-]+))?(?P<builtin>\+builtin)?",
+    re.DOTALL,
+)
 _NONE: Mapping[str, Any] = {}
+
+
+class Freshness:
+    """When a source last said that what it gave is current; of the clock that never jumps."""
+
+    __slots__ = ("_at",)
+
+    def __init__(self, age: float = 0.0) -> None:
+        self.confirm(age)
+
+    def confirm(self, age: float = 0.0) -> None:
+        """`age`: how many seconds ago it said so."""
+        self._at = time.monotonic() - age
+
+    def age(self) -> float:
+        """Seconds."""
+        return time.monotonic() - self._at
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -44,18 +68,26 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     # Of the text that is served; None where it is the version's own.
     language: str | None
     source: Source
-    # Of the registry that it came from, and how old that was; None for a built-in one.
+    # Of the registry that it came from; None for a built-in one.
     revision: int | None
-    age_seconds: float | None
     content_sha256: str
-    # Why this version: `production`, the active one; or `pinned`, asked for by its number or a ref.
+    # Why this version: `production`, the active one; `label:NAME`; `rule:N`, the Nth of its name; `pinned`, asked for
+    # by its number or a ref; `builtin:` and why there is no live one.
     reason: str
     ref: str
     body_: Body
+    # As its author wrote it, for what tells it from the values.
+    text_: str
     declared_: Declared
     # Decoded for each reader: what one changes is not another's.
     variables_: bytes
     model_config_: bytes
+    freshness_: Freshness | None = None
+
+    @property
+    def age_seconds(self) -> float | None:
+        """Since its registry last said that this is what to serve; None for a built-in one."""
+        return None if self.freshness_ is None else self.freshness_.age()
 
     @property
     def variables(self) -> Any:
@@ -84,15 +116,26 @@ class Reference(NamedTuple):
     name: str
     version: int
     language: str | None
+    builtin: bool
 
 
-def make_ref(name: str, version: int, language: str | None) -> str:
-    return f"{name}@{version}:{language}" if language else f"{name}@{version}"
+def make_ref(name: str, version: int, language: str | None, *, builtin: bool = False) -> str:
+    """`builtin`: it took the place of a live one."""
+    pinned = f"{name}@{version}:{language}" if language else f"{name}@{version}"
+    return pinned + _BUILTIN if builtin else pinned
 
 
 def read_ref(ref: str) -> Reference:
     """Raises `PromptReferenceError`."""
-    found = _REF.fullmatch(ref) if isinstance(ref, str) else None
+    if not isinstance(ref, str):
+        raise PromptReferenceError("not a ref: pass what the `ref` of a prompt was")
+    return _read_ref(ref)
+
+
+# A conversation has the same one at each turn.
+@lru_cache(maxsize=4096)
+def _read_ref(ref: str) -> Reference:
+    found = _REF.fullmatch(ref)
     if found is None:
         raise PromptReferenceError("not a ref: pass what the `ref` of a prompt was")
-    return Reference(found["name"], int(found["version"]), found["language"])
+    return Reference(found["name"], int(found["version"]), found["language"], found["builtin"] is not None)

@@ -1,75 +1,161 @@
-"""What a service asks for its prompts: no call here does I/O once the service is made."""
+"""What a service asks for its prompts: no call here does I/O, as one thread beside it follows the registry."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+import weakref
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from prompt_worker.event.execution import ExecutionEvent
-from prompt_worker.prompts.errors import PromptReferenceError, short
-from prompt_worker.prompts.folder.reading import read_folder
-from prompt_worker.prompts.prompt import Prompt, Source, read_ref
+from prompt_worker.prompts import gauges
+from prompt_worker.prompts.choosing import View
+from prompt_worker.prompts.folder.reading import Read, read_folder
+from prompt_worker.prompts.following import Following
+from prompt_worker.prompts.gauges import SERVED
+from prompt_worker.prompts.guard import Guard
+from prompt_worker.prompts.prompt import Prompt, Source
+from prompt_worker.prompts.registry.sources.source import Source as Registry
 from prompt_worker.prompts.run import Run
+from prompt_worker.prompts.settings import read_last_good, read_source
 from prompt_worker.prompts.snapshot import Snapshot
 from prompt_worker.publishing.publisher import Publisher
 from prompt_worker.publishing.timing import timed
 
+if TYPE_CHECKING:
+    from prompt_worker.guardrails import Guardrail
+
 _NONE: Mapping[str, Any] = {}
 
 
-class Health(msgspec.Struct, frozen=True):
-    """`prompts`: names that can be served. `quarantined`: those that are not served as stored, each with the reason."""
+class Health(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+    """What is served, and what is not as it should be.
+
+    `prompts`: names that can be served. `quarantined`: those that are not served as stored, each with the reason.
+    `age_seconds`: since the registry last said that this is what to serve. `trouble`: why it could not be asked;
+    `irregularity`: what it said that it should not have. None where there is none, or no registry.
+    """
 
     prompts: int
     source: Source
     revision: int | None
     quarantined: dict[str, str]
+    age_seconds: float | None = None
+    epoch: int | None = None
+    registry_id: str | None = None
+    trouble: str | None = None
+    irregularity: str | None = None
 
     @property
     def is_healthy(self) -> bool:
-        return not self.quarantined
+        return not self.quarantined and self.trouble is None and self.irregularity is None
 
 
 class PromptTemplateService:
     """The prompts of a service; one for each, used from any thread and any task, also after a fork.
 
-    `builtin` is a folder of `*.prompt` files with their `prompts.lock`. `publisher` records what `run` executes;
-    without one nothing is recorded. Raises `FolderError` for a folder that cannot be read. A single prompt that
-    cannot be used is left out and named by `health()`.
+    `builtin` is a folder of `*.prompt` files with their `prompts.lock`; they are served where the registry has nothing
+    to serve. `registry` is its address, by default PROMPT_REGISTRY or DATABASE_URL; `last_good` the folder where the
+    last good prompts are kept, by default PROMPT_LAST_GOOD. `publisher` records what `run` executes; without one
+    nothing is recorded. `guardrails` are those of `guard=`, by default the ones that a new database has.
+
+    Raises `FolderError` for a folder that cannot be read, `SettingsError` for an address that cannot be one and
+    `GuardrailConfigError`; never because a registry is unavailable. A single prompt that cannot be used is left out and
+    named by `health()`.
     """
 
-    def __init__(self, builtin: str | os.PathLike[str], *, publisher: Publisher | None = None) -> None:
+    def __init__(
+        self,
+        builtin: str | os.PathLike[str] | None = None,
+        *,
+        publisher: Publisher | None = None,
+        registry: str | Registry | None = None,
+        last_good: str | os.PathLike[str] | None = None,
+        guardrails: Sequence[Guardrail] | None = None,
+    ) -> None:
         self._publisher = publisher
+        self._guard = Guard(guardrails)
+        self._builtin = _builtin_snapshot(builtin)
+        source = read_source(registry)
         # Replaced as a whole and never changed: a reader that has it keeps what belongs together.
-        self._snapshot = _builtin_snapshot(builtin)
+        self._view = View(self._builtin, None, offline=source is None)
+        self._following: Following | None = None
+        if source is not None:
+            contracts = {
+                name: entry.active.declared
+                for name, entry in self._builtin.entries.items()
+                if entry.active is not None
+            }
+            keeping = read_last_good(last_good, source)
+            # Weak, so that a service that nobody has any more does not follow its registry for ever.
+            self._following = Following(source, keeping, contracts, partial(_swap, weakref.ref(self)))
+            self._ending = weakref.finalize(self, self._following.refresher.close)
+            self._ending.atexit = False
+        gauges.follow(self)
 
     @classmethod
     def offline(cls, folder: str | os.PathLike[str], *, publisher: Publisher | None = None) -> Self:
         """With the prompts of `folder` and nothing else, whatever the environment says: for tests."""
-        return cls(folder, publisher=publisher)
+        return cls(folder, publisher=publisher, registry="none")
+
+    def start(self, wait: float = 0.0) -> bool:
+        """Follows the registry from now on; else the first `get` begins.
+
+        Waits up to `wait` seconds for what the registry has, and says whether that is served. Never raises because the
+        registry is unavailable.
+        """
+        if self._following is None:
+            return False
+        self._following.refresher.ensure()
+        return self._following.is_live.wait(wait) if wait > 0 else self._following.is_live.is_set()
+
+    def close(self) -> None:
+        """Follows the registry no longer; what is served stays as it is."""
+        if self._following is not None:
+            self._following.refresher.close()
 
     def get(
-        self, name: str, *, version: int | None = None, language: str | None = None, ref: str | None = None
+        self,
+        name: str,
+        *,
+        unit: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        language: str | None = None,
+        version: int | None = None,
+        label: str | Sequence[str] | None = None,
+        ref: str | None = None,
     ) -> Prompt:
-        """The active version of `name`, or `version`; or the very one of `ref`, which an earlier prompt had.
+        """The prompt of `name` to be sent now; no I/O.
 
-        `language` (BCP 47) falls back from de-AT to de to the version's own text. Raises `UnknownPromptError`,
-        `VersionGoneError` for a version that is not there, and `PromptReferenceError`.
+        The first of these decides: `ref`, the very one that an earlier prompt had; `version`; `label`, or the first of
+        several that the name has; the rules of the name for this `context`; the active version; the built-in one.
+        `language` (BCP 47) falls back from de-AT to de to the version's own text.
+
+        Raises `PromptBlockedError` for a name that an owner has blocked, `UnknownPromptError`, `VersionGoneError` for
+        a version that is not there, and `PromptReferenceError`.
         """
-        if version is None and language is None and ref is None:
-            return self._snapshot.active(name)
-        if ref is None:
-            return self._snapshot.find(name, version, language)
-        pinned = read_ref(ref)
-        if pinned.name != name:
-            raise PromptReferenceError(f"this ref is of {short(pinned.name)}, not of {short(name)}")
-        if version not in (None, pinned.version) or language not in (None, pinned.language):
-            raise PromptReferenceError("a ref says version and language: pass it alone")
-        return self._snapshot.find(name, pinned.version, pinned.language)
+        if self._following is not None:
+            self._following.refresher.ensure()
+        view = self._view
+        prompt = None
+        if context is None and language is None and version is None and label is None and ref is None:
+            prompt = view.get(name)
+        if prompt is None:
+            prompt = view.choose(
+                name,
+                unit=unit,
+                context=context,
+                language=language,
+                version=version,
+                label=label,
+                ref=ref,
+            )
+        SERVED[prompt.source] += 1
+        return prompt
 
     @contextmanager
     def run(
@@ -77,20 +163,29 @@ class PromptTemplateService:
         name: str,
         variables: Mapping[str, Any] = _NONE,
         *,
-        version: int | None = None,
+        unit: str | None = None,
+        context: Mapping[str, Any] | None = None,
         language: str | None = None,
+        version: int | None = None,
+        label: str | Sequence[str] | None = None,
         ref: str | None = None,
+        guard: bool = False,
         **fields: Any,
     ) -> Iterator[Run]:
         """Gets and renders a prompt, times the block, and publishes its execution when the block ends.
 
         An exception of the block, also a cancelled task, makes it a `failure` and is raised on. `fields` are other
         fields of `ExecutionEvent`, such as `user_id` and `session_id`. Raises what `get` and `render` raise, before the
-        block begins and with nothing recorded, as no model was called.
+        block begins and with nothing recorded, as no model was called. With `guard`, guardrails check the rendered
+        prompt first: what they block is recorded as `blocked` and raises `PromptBlockedError`.
         """
-        prompt = self.get(name, version=version, language=language, ref=ref)
+        prompt = self.get(
+            name, unit=unit, context=context, language=language, version=version, label=label, ref=ref
+        )
         run = Run(prompt, prompt.render(variables), fields)
         with timed(run.event, self._record):
+            if guard:
+                self._guard.check(run.event, prompt.text_, self._category(name))
             yield run
 
     @asynccontextmanager
@@ -99,24 +194,79 @@ class PromptTemplateService:
         name: str,
         variables: Mapping[str, Any] = _NONE,
         *,
-        version: int | None = None,
+        unit: str | None = None,
+        context: Mapping[str, Any] | None = None,
         language: str | None = None,
+        version: int | None = None,
+        label: str | Sequence[str] | None = None,
         ref: str | None = None,
+        guard: bool = False,
         **fields: Any,
     ) -> AsyncIterator[Run]:
         """As `run`, for `async with`. It waits for nothing."""
-        with self.run(name, variables, version=version, language=language, ref=ref, **fields) as run:
+        with self.run(
+            name,
+            variables,
+            unit=unit,
+            context=context,
+            language=language,
+            version=version,
+            label=label,
+            ref=ref,
+            guard=guard,
+            **fields,
+        ) as run:
             yield run
 
     def health(self) -> Health:
-        snapshot = self._snapshot
-        return Health(len(snapshot), snapshot.source, snapshot.revision, dict(snapshot.quarantined))
+        view, following = self._view, self._following
+        served = view.live if view.live is not None else self._builtin
+        quarantined = self._quarantined(view)
+        if following is None:
+            return Health(len(served), served.source, served.revision, quarantined)
+        names = {name for name, entry in served.entries.items() if entry.active is not None}
+        names |= {name for name, entry in self._builtin.entries.items() if entry.active is not None}
+        names -= {name for name, entry in served.entries.items() if entry.blocked is not None}
+        position = following.position
+        return Health(
+            len(names),
+            served.source,
+            served.revision,
+            quarantined,
+            age_seconds=following.age() if following.freshness is not None else None,
+            epoch=position.epoch if position is not None else None,
+            registry_id=str(position.registry_id) if position is not None else None,
+            trouble=following.trouble,
+            irregularity=following.irregularity,
+        )
+
+    def registry_age(self) -> float | None:
+        """Seconds since the registry last said what to serve, or since it was to be asked; None without one."""
+        return self._following.age() if self._following is not None else None
+
+    def unusable(self) -> int:
+        """How many prompts are not served as they are stored."""
+        return len(self._quarantined(self._view))
+
+    def _quarantined(self, view: View) -> dict[str, str]:
+        live = view.live.quarantined if view.live is not None else {}
+        return {**self._builtin.quarantined, **live}
+
+    def _category(self, name: str) -> str | None:
+        live = self._view.live
+        entry = live.entries.get(name) if live is not None else None
+        return entry.category if entry is not None else None
 
     def _record(self, event: ExecutionEvent) -> None:
         if self._publisher is not None:
             self._publisher.publish(event)
 
 
-def _builtin_snapshot(folder: str | os.PathLike[str]) -> Snapshot:
-    read = read_folder(folder)
+def _swap(service: weakref.ref[PromptTemplateService], snapshot: Snapshot) -> None:
+    if (alive := service()) is not None:
+        alive._view = View(alive._builtin, snapshot, offline=False)
+
+
+def _builtin_snapshot(folder: str | os.PathLike[str] | None) -> Snapshot:
+    read = read_folder(folder) if folder is not None else Read([], {})
     return Snapshot.build(read.stored, refused=read.refused)

@@ -69,6 +69,8 @@ class Declared:
     def __init__(self, required: frozenset[str], known: frozenset[str], typed: dict[str, Variable]) -> None:
         self.required = required
         self._known = known
+        # With what is accepted besides, and read by no template.
+        self._accepted = known
         self._typed = typed
         self._absent = {name: self._without(name) for name in sorted(known - required)}
 
@@ -94,16 +96,29 @@ class Declared:
         required = frozenset(name for name, variable in typed.items() if variable.is_required)
         return cls(required, names, typed)
 
+    def accepting(self, others: frozenset[str]) -> Declared:
+        """The same; `others` are no error where they are given."""
+        self._accepted = self._known | others
+        return self
+
+    @property
+    def known(self) -> frozenset[str]:
+        return self._known
+
+    def kind(self, name: str) -> Kind:
+        """`any` where it is not declared."""
+        return typed.type if (typed := self._typed.get(name)) is not None else "any"
+
     def checked(self, label: str, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """What was given as plain JSON; and with what takes the place of the rest. Raises `VariablesError`."""
         if not isinstance(variables, Mapping):
             raise VariablesError(label, invalid=["expected an object of names and values"])
         given = variables.keys()
-        if given != self._known and not self.required <= given <= self._known:
+        if given != self._known and not self.required <= given <= self._accepted:
             raise VariablesError(
                 label,
                 missing=self.required - given,
-                unexpected=[str(name) for name in given if name not in self._known],
+                unexpected=[str(name) for name in given if name not in self._accepted],
             )
         plain, invalid = {}, []
         for name, value in variables.items():
@@ -112,7 +127,7 @@ class Declared:
             except ValueProblemError as problem:
                 invalid.append(f"{short(name)} {problem}")
                 continue
-            if self._typed and (wrong := self._typed[name].problem(made)):
+            if (typed := self._typed.get(name)) is not None and (wrong := typed.problem(made)):
                 invalid.append(
                     f"{short(name)} {wrong}" if wrong.startswith("has") else f"{short(name)}: {wrong}"
                 )

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
 
 from prompt_worker.prompts.body import Body
-from prompt_worker.prompts.content import Content, Translation
+from prompt_worker.prompts.content import Content, Translation, joined_text
 from prompt_worker.prompts.errors import Fault, TemplateFaultError, short
 from prompt_worker.prompts.languages import chain, is_language
-from prompt_worker.prompts.prompt import Prompt, Source, make_ref
+from prompt_worker.prompts.prompt import Freshness, Prompt, Source, make_ref
 from prompt_worker.prompts.template.including import Lookup
 from prompt_worker.prompts.variables import Declared
 
+# Another thread that compiles the same version is not waited for longer than any version needs: one that a fork left
+# behind never ends.
+_COMPILING_SECONDS = 1.0
+
+
+class Given(Protocol):
+    """A version as a source gives it: read, or still to be read."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def is_active(self) -> bool: ...
+    @property
+    def template_id(self) -> UUID | None: ...
+    @property
+    def group(self) -> str | None: ...
+    @property
+    def sha256(self) -> str: ...
+
+    def read(self) -> Stored:
+        """Raises `TemplateFaultError`."""
+
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """One version as a source gives it. The active one is what a name alone means."""
+    """One version that was read. The active one is what a name alone means."""
 
     name: str
     version: int
@@ -27,30 +53,55 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     template_id: UUID | None = None
     group: str | None = None
 
+    def read(self) -> Stored:
+        return self
+
+
+class Origin(NamedTuple):
+    """Where a snapshot came from."""
+
+    source: Source = "builtin"
+    revision: int | None = None
+    freshness: Freshness | None = None
+
 
 # For one language, how an include finds its fragment.
 LookupFor = Callable[[str | None], Lookup]
+_NOTHING = frozenset[str]()
 
 
 class CompiledVersion:
-    """Raises `TemplateFaultError` for a version that cannot be served as a whole: in each language."""
+    """Raises `TemplateFaultError` for a version that cannot be served as a whole: in each language.
 
-    def __init__(self, stored: Stored, lookup_for: LookupFor, source: Source, revision: int | None) -> None:
+    `accepted`: variables that whoever asks for it may give although it does not read them.
+    """
+
+    def __init__(
+        self,
+        stored: Stored,
+        lookup_for: LookupFor,
+        source: Source = "builtin",
+        revision: int | None = None,
+        *,
+        accepted: frozenset[str] = _NOTHING,
+    ) -> None:
         self.stored = stored
-        self._lookup_for = lookup_for
+        written = {language: text for _, language, text in texts(stored.content)}
         bodies = {
             language: Body(text, lookup_for(language), make_ref(stored.name, stored.version, None), part)
             for part, language, text in texts(stored.content)
         }
-        declared = Declared.of(
-            stored.content.variables, [used for body in bodies.values() for used in body.usages()]
-        )
+        used = [used for body in bodies.values() for used in body.usages()]
+        self.declared = Declared.of(stored.content.variables, used).accepting(accepted)
         self.included = [
             (language, reference, sha256)
             for language, body in bodies.items()
             for _, template in body.templates()
             for reference, sha256 in template.included.items()
         ]
+        variables, model_config = map(
+            msgspec.json.encode, (stored.content.variables, stored.content.model_config)
+        )
         self._prompts = {
             None if language is None else language.lower(): Prompt(
                 name=stored.name,
@@ -61,42 +112,94 @@ class CompiledVersion:
                 language=language,
                 source=source,
                 revision=revision,
-                age_seconds=None,
                 content_sha256=stored.sha256,
                 reason="production",
                 ref=make_ref(stored.name, stored.version, language),
                 body_=body,
-                declared_=declared,
-                variables_=msgspec.json.encode(stored.content.variables),
-                model_config_=msgspec.json.encode(stored.content.model_config),
+                text_=one_text(written[language]),
+                declared_=self.declared,
+                variables_=variables,
+                model_config_=model_config,
             )
             for language, body in bodies.items()
         }
-        self._pinned = {
-            language: msgspec.structs.replace(prompt, reason="pinned")
-            for language, prompt in self._prompts.items()
-        }
-        self.default = self._prompts[None]
 
     def prompts(self) -> Iterator[Prompt]:
         """One for each language."""
         yield from self._prompts.values()
 
-    def in_language(self, language: str | None, *, pinned: bool) -> Prompt:
-        """In the narrowest language that it has a text for, else in its own; as it was asked for by its number."""
-        prompts = self._pinned if pinned else self._prompts
-        if language is not None:
-            for candidate in chain(language):
-                if (found := prompts.get(candidate)) is not None:
-                    return found
-        return prompts[None]
+    def language(self, asked: str | None) -> str | None:
+        """The narrowest of `asked` that it has a text for, in lower case; None for its own."""
+        if asked is not None:
+            for candidate in chain(asked):
+                if candidate in self._prompts:
+                    return candidate
+        return None
 
-    def still_holds(self, stored: Stored, lookup_for: LookupFor) -> bool:
-        """Whether compiling `stored` would give the same: its own content and that of all that it includes."""
-        return stored == self.stored and all(
+    def prompt(self, language: str | None, origin: Origin, reason: str) -> Prompt:
+        """As it is served; `language` is what `language()` returned."""
+        made = self._prompts[language]
+        ref = made.ref
+        if reason.startswith("builtin:"):
+            ref = make_ref(made.name, made.version, made.language, builtin=True)
+        return msgspec.structs.replace(
+            made,
+            source=origin.source,
+            revision=origin.revision,
+            freshness_=origin.freshness,
+            reason=reason,
+            ref=ref,
+        )
+
+    def still_holds(self, given: Given, lookup_for: LookupFor) -> bool:
+        """Whether compiling `given` would give the same: its own content and that of all that it includes."""
+        stored = self.stored
+        same = (given.sha256, given.template_id, given.group) == (
+            stored.sha256,
+            stored.template_id,
+            stored.group,
+        )
+        return same and all(
             (found := lookup_for(language)(reference)) is not None and found.sha256 == sha256
             for language, reference, sha256 in self.included
         )
+
+
+class LaterVersion:
+    """A version that is compiled when somebody asks for it: of the old ones, few ever are."""
+
+    __slots__ = ("_accepted", "_compiled", "_compiling", "_lookup_for", "given")
+
+    def __init__(
+        self, given: Given, lookup_for: LookupFor, accepted: frozenset[str], compiling: threading.Lock
+    ) -> None:
+        self.given = given
+        self._lookup_for = lookup_for
+        self._accepted = accepted
+        self._compiling = compiling
+        self._compiled: CompiledVersion | None = None
+
+    @property
+    def ready(self) -> CompiledVersion | None:
+        return self._compiled
+
+    def compiled(self) -> CompiledVersion:
+        """Raises `TemplateFaultError`."""
+        if self._compiled is None:
+            locked = self._compiling.acquire(timeout=_COMPILING_SECONDS)
+            try:
+                if self._compiled is None:
+                    self._compiled = CompiledVersion(
+                        self.given.read(), self._lookup_for, accepted=self._accepted
+                    )
+            finally:
+                if locked:
+                    self._compiling.release()
+        return self._compiled
+
+
+def one_text(text: Translation) -> str:
+    return text if isinstance(text, str) else joined_text(text)
 
 
 def texts(content: Content) -> Iterator[tuple[str, str | None, Translation]]:

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from prompt_worker.commands.command import Commands, add_by, add_command, open_console, who
 
+_FILE = {"prefix": "dead-letter-", "suffix": ".json"}
+
 
 def add(commands: Commands) -> None:
     edit = add_command(
@@ -37,7 +39,7 @@ def add(commands: Commands) -> None:
 
 def _edit(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.dead_letters.editor import edit_by_hand, save_privately
+    from prompt_worker.commands.editor import save_privately
     from prompt_worker.commands.printable import printable_lines
     from prompt_worker.deadletters.correction import CorrectionError, difference
     from prompt_worker.deadletters.editing import edit, find_original
@@ -48,7 +50,7 @@ def _edit(options: argparse.Namespace) -> int:
     by_hand = not (options.file or options.set or options.unset)
     session, console = open_session("dead-letters"), open_console()
     original = find_original(session, options.id)
-    body = edit_by_hand(original.payload) if by_hand else _corrected(original.payload, options)
+    body = _edited(original.payload) if by_hand else _corrected(original.payload, options)
     if body == original.payload:
         console.print("nothing changed, nothing saved")
         return 0
@@ -57,11 +59,23 @@ def _edit(options: argparse.Namespace) -> int:
     except (CorrectionError, DeploymentError) as error:
         if not by_hand:
             raise
-        raise type(error)(f"{error}. Your text is in {save_privately(body)}: pass it with --file") from None
+        raise type(error)(
+            f"{error}. Your text is in {save_privately(body, **_FILE)}: pass it with --file"
+        ) from None
     for line in difference(original.payload, body, reveal=options.reveal):
         console.print(printable_lines(line))
     console.print(f"saved as {edited.copy}; it will be replayed instead of {original.id}")
     return 0
+
+
+def _edited(body: bytes) -> bytes:
+    """The body itself where the user left it as it was shown."""
+    from prompt_worker.commands.editor import edit_by_hand
+    from prompt_worker.deadletters.correction import pretty
+
+    offered = pretty(body).encode()
+    written = edit_by_hand(offered, otherwise="give --set FIELD=VALUE or --file FILE", **_FILE)
+    return body if written == offered else written
 
 
 def _corrected(body: bytes, options: argparse.Namespace) -> bytes:

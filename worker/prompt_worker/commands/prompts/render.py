@@ -6,9 +6,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prompt_worker.commands.command import Commands, add_command
+from prompt_worker.commands.prompts.acting import EXTRA, version_number
+
+if TYPE_CHECKING:
+    from prompt_worker.prompts.prompt import Rendered
 
 
 def add(commands: Commands) -> None:
@@ -16,12 +20,14 @@ def add(commands: Commands) -> None:
         commands,
         "render",
         _render,
-        "print a prompt of a folder as a model would get it",
+        "print a prompt of the registry or of a folder as a model would get it",
         details="A text is printed byte for byte, a chat as JSON.",
-        extra="prompts",
+        extra=EXTRA,
     )
     render.add_argument("name", metavar="NAME", help="the prompt's name, such as tutor/hints")
-    render.add_argument("--folder", type=Path, required=True, help="the folder of *.prompt files")
+    render.add_argument(
+        "--folder", type=Path, help="the folder of *.prompt files (default: the registry in DATABASE_URL)"
+    )
     render.add_argument(
         "--var", action="append", default=[], type=_text, metavar="NAME=TEXT", help="a variable; repeatable"
     )
@@ -34,7 +40,7 @@ def add(commands: Commands) -> None:
         help="a variable that is no text, such as interests='[\"football\"]'; repeatable",
     )
     render.add_argument(
-        "--version", type=int, metavar="N", help="a version that the folder has (default: the active)"
+        "--version", type=version_number, metavar="N", help="one of its versions (default: the active)"
     )
     render.add_argument("--language", metavar="TAG", help="such as de-AT (default: the prompt's own)")
 
@@ -55,16 +61,25 @@ def _json(given: str) -> tuple[str, Any]:
 
 
 def _render(options: argparse.Namespace) -> int:
+    rendered = _rendered(options)
+    # Not `print`: the text ends where it ends.
+    sys.stdout.write(rendered.text if rendered.messages is None else _as_json(rendered.messages))
+    return 0
+
+
+def _rendered(options: argparse.Namespace) -> Rendered:
+    if options.folder is None:
+        from prompt_worker.commands.database import open_session
+        from prompt_worker.prompts.authoring.rendering import render
+
+        session = open_session("prompts")
+        return render(session, options.name, options.version, options.language, dict(options.var))
     from prompt_worker.prompts.folder.reading import read_folder
     from prompt_worker.prompts.snapshot import Snapshot
 
     read = read_folder(options.folder, locked=False)
     snapshot = Snapshot.build(read.stored, refused=read.refused)
-    prompt = snapshot.find(options.name, options.version, options.language)
-    rendered = prompt.render(dict(options.var))
-    # Not `print`: the text ends where it ends.
-    sys.stdout.write(rendered.text if rendered.messages is None else _as_json(rendered.messages))
-    return 0
+    return snapshot.find(options.name, options.version, options.language).render(dict(options.var))
 
 
 def _as_json(messages: list[dict[str, Any]]) -> str:

@@ -6,27 +6,7 @@ it that could become a row or a dead letter, and if Pub/Sub did send it, it must
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple
-
-AsgiEvent = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[AsgiEvent]]
-Send = Callable[[AsgiEvent], Awaitable[None]]
-
-
-class Answer(NamedTuple):
-    """An HTTP response."""
-
-    status: int
-    body: bytes = b""
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-    async def send(self, send: Send) -> None:
-        length = () if self.status == 204 else ((b"content-length", b"%d" % len(self.body)),)
-        headers = (*self.headers, *length)
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
-
+from prompt_worker.platform.web.answers import Answer
 
 _SOON = ((b"retry-after", b"1"),)
 _LATER = ((b"retry-after", b"10"),)
@@ -41,5 +21,4 @@ TOO_SLOW = Answer(408, b"the body did not come\n")
 NO_ENVELOPE = Answer(400, b"not an envelope of Pub/Sub\n")
 UNKNOWN_SENDER = Answer(401, b"missing or invalid token\n", ((b"www-authenticate", b"Bearer"),))
 WRONG_SENDER = Answer(403, b"this account may not push here\n")
-NOT_FOUND = Answer(404, b"no such page\n")
 NOT_ALLOWED = Answer(405, b"POST events here\n", ((b"allow", b"POST"),))

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, MutableMapping
-from typing import Any
+from collections.abc import Mapping
 
 from prompt_worker.consuming.push import answers
-from prompt_worker.consuming.push.answers import Answer, Receive, Send
 from prompt_worker.consuming.push.envelope import NotAnEnvelopeError, PushedMessage, read_envelope
 from prompt_worker.consuming.push.inbox import Inbox
-from prompt_worker.consuming.push.keys import KeysUnavailableError
-from prompt_worker.consuming.push.refusals import Refusals, RefusedError
 from prompt_worker.consuming.push.room import Place, Room
 from prompt_worker.consuming.push.settings import PushSettings
-from prompt_worker.consuming.push.threads import in_thread
-from prompt_worker.consuming.push.tokens import Tokens, UnknownSenderError, WrongSenderError
-from prompt_worker.platform.process.pages import Page, Pages
+from prompt_worker.platform import telemetry
+from prompt_worker.platform.process.pages import Pages
+from prompt_worker.platform.web.answers import Answer, Receive, Scope, Send
+from prompt_worker.platform.web.keys import KeysUnavailableError
+from prompt_worker.platform.web.pages import PageAnswers
+from prompt_worker.platform.web.refusals import Refusals, RefusedError
+from prompt_worker.platform.web.tokens import Tokens, UnknownSenderError, WrongSenderError
 
 # Once the oldest request has waited for so long, new ones are refused.
 BEHIND_SECONDS = 5.0
 # Between checks for overdue requests.
 CHECK_SECONDS = 0.5
-
-Scope = MutableMapping[str, Any]
 
 
 class App:
@@ -34,11 +32,9 @@ class App:
     ) -> None:
         self._inboxes = inboxes
         self._tokens = tokens
-        self._pages = pages
-        # By path: the pages that are being made.
-        self._making: dict[str, asyncio.Task[Page]] = {}
+        self._pages = PageAnswers(pages)
         self._settings = settings
-        self._refusals = Refusals()
+        self._refusals = Refusals("push requests", _count)
         self._room = Room(requests=settings.in_flight, size=settings.in_flight_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +42,7 @@ class App:
             return
         inbox = self._inboxes.get(scope["path"])
         if inbox is None:
-            page = await self._page(scope["path"])
+            page = await self._pages.answer(scope["path"])
             await page.send(send)
             return
         try:
@@ -115,16 +111,9 @@ class App:
         except TimeoutError:
             raise RefusedError(answers.TOO_SLOW, "the body did not come in time") from None
 
-    async def _page(self, path: str) -> Answer:
-        make = self._pages.get(path)
-        if make is None:
-            return answers.NOT_FOUND
-        # Clients that ask for a page while it is being made share it.
-        if path not in self._making:
-            making = self._making[path] = asyncio.create_task(in_thread(make))
-            making.add_done_callback(lambda _: self._making.pop(path))
-        page = await asyncio.shield(self._making[path])
-        return Answer(page.status, page.body, ((b"content-type", page.content_type.encode()),))
+
+def _count(status: int, number: int) -> None:
+    telemetry.count("refused_requests", number, status=str(status))
 
 
 def _message(body: bytes) -> PushedMessage:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from prompt_worker.consuming.push import answers
-from prompt_worker.consuming.push.refusals import RefusedError
 from prompt_worker.platform.pubsub.limits import PUSHED_BYTES
+from prompt_worker.platform.web.refusals import RefusedError
 
 
 class Room:

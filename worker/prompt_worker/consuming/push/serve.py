@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -15,12 +14,8 @@ from prompt_worker.consuming.consumer import Consumer
 from prompt_worker.consuming.folding import folding
 from prompt_worker.consuming.push.app import App
 from prompt_worker.consuming.push.inbox import Inbox
-from prompt_worker.consuming.push.keys import SigningKeys
-from prompt_worker.consuming.push.server import Server
 from prompt_worker.consuming.push.settings import PushSettings, TokenSettings
-from prompt_worker.consuming.push.tokens import Tokens
 from prompt_worker.consuming.work import Parts, Work, make_consumer
-from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.readiness import Readiness
 from prompt_worker.platform.process import heap
@@ -36,15 +31,23 @@ from prompt_worker.platform.settings import (
     PubSubSettings,
 )
 from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting, metrics_listener
+from prompt_worker.platform.web.keys import SigningKeys
+from prompt_worker.platform.web.server import Server, listen
+from prompt_worker.platform.web.tokens import Advice, Tokens
 
-# Connections that wait to be accepted.
-BACKLOG = 2048
 # Between checks of whether anything ended.
 CHECK_SECONDS = 0.1
 # For the requests in flight, before their consumers have to stop.
 DRAIN_SECONDS = 1.0
 # For the last answers to be sent.
 ANSWER_SECONDS = 0.5
+ADVICE = Advice(
+    anonymous="no token: let the push subscription authenticate as a service account",
+    other_audience="the token is for another audience: "
+    "is PROMPT_WORKER_PUSH_AUDIENCE that of the push subscription?",
+    other_account="the token is not of PROMPT_WORKER_PUSH_SERVICE_ACCOUNT: "
+    "is it the account that the push subscription authenticates as?",
+)
 
 
 def serve(works_of: Sequence[Callable[[Environment], Work]], name: str) -> None:
@@ -69,7 +72,7 @@ def serve(works_of: Sequence[Callable[[Environment], Work]], name: str) -> None:
     inboxes: dict[str, Inbox] = {}
     consumers: list[Consumer] = []
     with ExitStack() as opened:
-        listening = opened.enter_context(_listen(push.port))
+        listening = opened.enter_context(listen(push.port))
         metrics = opened.enter_context(exporting(telemetry, name))
         pages = dict(probes(probing, Readiness(database.url).problem))
         if telemetry.metrics_port == push.port:
@@ -91,7 +94,7 @@ def serve(works_of: Sequence[Callable[[Environment], Work]], name: str) -> None:
             path = topology.subscription_path(work.subscription_of(topology.names))
             consumers.append(make_consumer(inbox, work.make_handler(parts), parts, settings, path))
         app = App(inboxes, _tokens(sender), pages, push)
-        server = Server(app, listening, loop)
+        server = Server(app, listening, loop, beside=app.give_up_overdue)
         heap.settle()
         run_until_signal(lambda: _run(server, consumers, asked, stop), asked)
         for failure in (server.failure, *(consumer.failure for consumer in consumers)):
@@ -131,14 +134,8 @@ def _tokens(sender: TokenSettings | None) -> Tokens | None:
     if sender is None:
         return None
     return Tokens(
-        SigningKeys(sender.keys_url), audience=sender.audience, service_account=sender.service_account
+        SigningKeys(sender.keys_url),
+        audience=sender.audience,
+        accounts=[sender.service_account],
+        advice=ADVICE,
     )
-
-
-def _listen(port: int) -> socket.socket:
-    try:
-        return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)  # noqa: S104 - as Cloud Run asks
-    except OSError as error:
-        raise DeploymentError(
-            f"PORT: cannot listen on port {port}: {error.strerror}. Choose another one"
-        ) from None

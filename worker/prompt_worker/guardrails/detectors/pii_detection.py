@@ -18,15 +18,19 @@ from itertools import islice
 
 from prompt_worker.guardrails.detectors.config import Config
 from prompt_worker.guardrails.detectors.detector import Match
-from prompt_worker.guardrails.detectors.entities import ENTITIES, Entity, entity_named
+from prompt_worker.guardrails.detectors.entities import ENTITIES, Entity, Found, entity_named
 from prompt_worker.guardrails.detectors.texts import Texts
 from prompt_worker.guardrails.text.patterns import Pattern, PatternError, PatternSet, compile_pattern
 from prompt_worker.guardrails.text.views import Text, View
 
-VERSION = "pii-1"
+VERSION = "pii-2"
 # Thousands of harmless numbers must not hide one that is not; megabytes of them may, except when masking.
 _CANDIDATES_LIMIT = 100_000  # of one pattern in one text
 _LONGEST_CANDIDATE = 500_000  # characters: a text of nothing but digits and spaces is one candidate
+_BESIDE = 3  # characters between two findings that touch
+# What is found is blanked before the text is searched again: a number beside it is then no part of it.
+_ROUNDS = 3
+_BLANK = "\N{OBJECT REPLACEMENT CHARACTER}"
 
 
 class PiiDetector:
@@ -55,30 +59,60 @@ class PiiDetector:
         return found
 
     def _in_text(self, text: Text, enough: int) -> list[Match]:
-        views = [text.written] if text.folded is text.written else [text.written, text.folded]
+        views = [text.written]
+        views += [view for view in (text.folded, text.unescaped) if view is not views[-1]]
         found: dict[tuple[str, int, int], Match] = {}
         for view in (*views, *text.hidden):
-            for match in self._in_view(text, view, enough):
-                found.setdefault((match.rule, match.start, match.end), match)
+            searched = view
+            for _ in range(_ROUNDS):
+                spans = list(self._in_view(text, searched, enough))
+                for rule, start, end, score in spans:
+                    match = Match(*view.raw_span(start, end), rule, score)
+                    found.setdefault((rule, match.start, match.end), match)
+                known = [(start, end) for rule, start, end, _ in spans if rule in _PRECEDENCE]
+                if not known:
+                    break
+                searched = View(_blanked(searched.text, known))
         return _without_overlaps(found.values())
 
-    def _in_view(self, text: Text, view: View, enough: int) -> Iterator[Match]:
+    def _in_view(self, text: Text, view: View, enough: int) -> Iterator[tuple[str, int, int, float]]:
         number, longest = max(enough, _CANDIDATES_LIMIT), max(enough, _LONGEST_CANDIDATE)
-        for pattern, candidates in text.each(self._patterns, view):
-            decided = self._decide(pattern.rule, view.text, islice(candidates, number), longest)
-            for rule, start, end, score in islice(decided, enough):
-                yield Match(*view.raw_span(start, end), rule, score)
+        decided = [
+            one
+            for pattern, candidates in text.each(self._patterns, view)
+            for one in islice(
+                self._decide(pattern.rule, view.text, islice(candidates, number), longest), enough
+            )
+        ]
+        if not decided:
+            return
+        starts, ends = {one.start for _, one in decided}, {one.end for _, one in decided}
+        for rule, one in decided:
+            if one.touched_before and ends.isdisjoint(range(one.start - _BESIDE, one.start)):
+                continue
+            if one.touched_after and starts.isdisjoint(range(one.end + 1, one.end + 1 + _BESIDE)):
+                continue
+            yield rule, one.start, one.end, one.score
 
     def _decide(
         self, rule: str, text: str, candidates: Iterable[tuple[int, int]], longest: int
-    ) -> Iterator[tuple[str, int, int, float]]:
+    ) -> Iterator[tuple[str, Found]]:
         entity = self._proposed_by.get(rule)
         for start, end in candidates:
             if entity is None:
-                yield rule, start, end, 1.0
+                yield rule, Found(start, end, 1.0)
             else:
-                for first, last, score in entity.check(text, start, min(end, start + longest)):
-                    yield entity.name, first, last, score
+                for found in entity.check(text, start, min(end, start + longest)):
+                    yield entity.name, found
+
+
+def _blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    position = 0
+    for start, end in sorted(spans):
+        parts += (text[position:start], _BLANK * (end - max(start, position)))
+        position = max(position, end)
+    return "".join((*parts, text[position:]))
 
 
 def _selected(config: Config) -> Sequence[Entity]:

@@ -42,6 +42,8 @@ def fold_character(character: str) -> str:
             folded.append("\N{REPLACEMENT CHARACTER}")
         elif category in ("Zl", "Zp") or part == "\x85":
             folded.append("\n")
+        elif category == "Nd":
+            folded.append(str(unicodedata.decimal(part)))
         elif category not in _DROPPED or part in _KEPT_CONTROLS:
             folded.append(_PAIRS.get(part, part))
     return "".join(folded)

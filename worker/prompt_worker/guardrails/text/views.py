@@ -13,6 +13,7 @@ import msgspec
 
 from prompt_worker.guardrails.text.concealed import Concealed
 from prompt_worker.guardrails.text.encoded import decoded_runs
+from prompt_worker.guardrails.text.escaped import ESCAPED_SIGN, unescape
 from prompt_worker.guardrails.text.folding import Origin, fold
 from prompt_worker.guardrails.text.lazy import lazy
 from prompt_worker.guardrails.text.leet import LEET_LIMIT, LEET_SIGN, LEET_WORD, unleet
@@ -23,15 +24,18 @@ from prompt_worker.guardrails.text.spaced import SPACED, SPACED_LIMIT, join_spac
 _CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\n\r"))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-# What makes a text worth searching for each of the three; the numbers are their indexes in `SUSPECT`.
-_LEET_SUSPECTED, _SPACED_SUSPECTED, _BASE64_SUSPECTED = range(3)
+# What makes a text worth searching for each of the four; the numbers are their indexes in `SUSPECT`.
+_LEET_SUSPECTED, _SPACED_SUSPECTED, _BASE64_SUSPECTED, _ESCAPED_SUSPECTED = range(4)
 SUSPECT = PatternSet(
     (
         Pattern("leet", LEET_SIGN),
         Pattern("spaced", r"[\pL\pN](?:[ .\-_*·]{1,3}[\pL\pN]){3,3}(?:[^\pL\pN]|$)"),
         Pattern("base64", r"[A-Za-z0-9+/_-]{16}"),
+        Pattern("escaped", ESCAPED_SIGN),
     )
 )
+# A space of `%20[at]%20` is read before its [at].
+_ESCAPED_TWICE = 2
 _PLAIN = Sieve([SUSPECT])
 
 
@@ -55,6 +59,13 @@ class View(Concealed, msgspec.Struct, gc=False):
         if self.origin is None:
             return start, end
         return int(self.origin[start]), max(int(self.origin[end]), int(self.origin[end - 1]) + 1)
+
+
+def _within(view: View, text: str, origin: Origin | None) -> View:
+    """The view `text`, whose characters come from those of `view` at `origin`."""
+    if origin is None:
+        return View(text, view.origin)
+    return View(text, origin if view.origin is None else view.origin[origin])
 
 
 class Text:
@@ -97,6 +108,20 @@ class Text:
         return folded if text == folded.text else View(text, folded.origin)
 
     @lazy
+    def unescaped(self) -> View:
+        """The folded text with `%40`, `\\u0040`, `&#64;` and [at] read as @: the same view where there are none."""
+        view = self.folded
+        if _ESCAPED_SUSPECTED not in self._suspected:
+            return view
+        for _ in range(_ESCAPED_TWICE):
+            found = unescape(view.text)
+            if found is None:
+                break
+            view = _within(view, *found)
+            view = _within(view, *fold(view.text))
+        return view
+
+    @lazy
     def hidden(self) -> tuple[View, ...]:
         """Texts inside this one: base64 decoded, and letters spaced out put together."""
         folded = self.folded
@@ -130,7 +155,7 @@ class Text:
 
     @lazy
     def quiet(self) -> bool:
-        """None of the patterns that the sieve knows of is in it; nor is there leet, nor anything hidden."""
+        """None of the patterns that the sieve knows of is in it; nor is there leet, nor anything escaped or hidden."""
         if self.hits(self.folded):
             return False
         return self.folded is self.written or not self.hits(self.written)

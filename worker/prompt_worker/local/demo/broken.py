@@ -27,8 +27,9 @@ BREAKS: list[dict[str, Any] | bytes | str] = [
     {"execution_time_ms": 2**31},
     {"cost_usd": "-0.004"},
     {"status": "done"},
-    {"template_version": 99},
-    {"template_name": "essay_feedback"},
+    # Of services that know prompts which the database does not.
+    {"template_version": 99, "template_id": ...},
+    {"template_name": "essay_feedback", "template_id": ...},
     {"executed_at": "2026-03-01T10:00:00"},  # no offset
     {"executed_at": "1970-01-01T00:00:00Z"},
     "prompt.execution.v9",  # a version of the event that this worker does not read

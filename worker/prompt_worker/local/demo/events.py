@@ -5,15 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 
-from prompt_worker.event.execution import ExecutionEvent, now
+from prompt_worker.event.execution import ExecutionEvent
 from prompt_worker.local.demo.broken import BREAKS, Raw, broken
 from prompt_worker.local.demo.planted import KINDS, SHARE, Planted
-from prompt_worker.local.demo.prompts import clarification, extraction, script
-from prompt_worker.local.demo.texts import BLOCKED_QUERY, EXTRACTION, FAILURES, MODELS, TOPICS
-from prompt_worker.platform.uuid7 import uuid7
+from prompt_worker.local.demo.requests import EXTRACTION, clarification, extraction, script
+from prompt_worker.local.demo.services import Services
+from prompt_worker.local.demo.texts import BLOCKED_QUERY, FAILURES, MODELS, TOPICS
 
 # Parts of the messages.
 DUPLICATES = 0.02
@@ -47,7 +46,7 @@ class Plan:
         return self.total - self.duplicates - self.bad
 
 
-def messages(plan: Plan, seed: int = 0) -> Iterator[ExecutionEvent | Raw]:
+def messages(plan: Plan, services: Services, seed: int = 0) -> Iterator[ExecutionEvent | Raw]:
     """The messages of `plan`, mixed. Texts and proportions repeat with `seed`; ids and times are new."""
     chance = random.Random(seed)  # noqa: S311
     plants = [name for name in KINDS for _ in range(plan.planted)]
@@ -60,38 +59,34 @@ def messages(plan: Plan, seed: int = 0) -> Iterator[ExecutionEvent | Raw]:
         if kind == "duplicate":
             yield chance.choice(recent)
         elif kind == "bad":
-            yield broken(breaks, execution(chance, status="success"))
+            yield broken(breaks, execution(services, chance, status="success"))
             breaks += 1
         else:
-            event = execution(chance, KINDS[kind]) if kind in KINDS else execution(chance)
+            event = execution(services, chance, KINDS.get(kind))
             recent = [*recent[-199:], event]
             yield event
 
 
 def execution(
-    chance: random.Random, plant: Planted | None = None, status: str | None = None
+    services: Services, chance: random.Random, plant: Planted | None = None, status: str | None = None
 ) -> ExecutionEvent:
-    """One execution of one of the three seed prompts, with a violation in the student's question where one is given."""
+    """One execution of one of the three prompts, with a violation in the student's question where one is given."""
     topic = chance.choice(TOPICS)
     if plant:
         topic = replace(topic, queries=tuple(plant.add_to(query, chance) for query in topic.queries))
         status = "success"
     make = chance.choices((extraction, clarification, script), weights=(5, 3, 0 if plant else 2))[0]
     status = status or chance.choices(list(STATUSES), weights=list(STATUSES.values()))[0]
-    template, variables, prompt, response = make(topic, chance)
-    event = ExecutionEvent(
-        event_id=uuid7(),
-        template_name=template,
-        template_version=1,
-        input_variables=variables,
-        rendered_prompt=prompt,
-        status="success",
-        executed_at=now() - timedelta(seconds=chance.uniform(0, 3600)),
-        user_id=f"student-{chance.randint(1, 400):04}",
-        session_id=f"session-{chance.randint(1, 2000):05}",
-        environment="dev",
-    )
-    return _blocked(event) if status == "blocked" else _answered(event, status, response, chance)
+    template, variables, response = make(topic, chance)
+    people = {
+        "user_id": f"student-{chance.randint(1, 400):04}",
+        "session_id": f"session-{chance.randint(1, 2000):05}",
+        "environment": "dev",
+    }
+    if status == "blocked":
+        variables = {"student_query": BLOCKED_QUERY, "interests": []}
+        return _blocked(services.execute(chance, EXTRACTION, variables, **people))
+    return _answered(services.execute(chance, template, variables, **people), status, response, chance)
 
 
 def _answered(event: ExecutionEvent, status: str, response: str, chance: random.Random) -> ExecutionEvent:
@@ -123,9 +118,6 @@ def _answered(event: ExecutionEvent, status: str, response: str, chance: random.
 def _blocked(event: ExecutionEvent) -> ExecutionEvent:
     """Stopped by the service's own guardrail before the model was called: no answer, no cost."""
     event.status = "blocked"
-    event.template_name = "nlu_topic_extraction"
-    event.input_variables = {"student_query": BLOCKED_QUERY, "interests": []}
-    event.rendered_prompt = EXTRACTION.format(query=BLOCKED_QUERY, interests="nothing in particular")
     event.guardrail_action = "block"
     event.guardrail_violations = [
         {"guardrail_name": "prompt_injection_detection", "guardrail_type": "prompt_injection",

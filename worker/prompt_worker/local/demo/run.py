@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -17,11 +18,15 @@ from prompt_worker import Publisher
 from prompt_worker.local.demo.broken import Raw
 from prompt_worker.local.demo.events import Plan, messages
 from prompt_worker.local.demo.planted import Found, found, planted
+from prompt_worker.local.demo.release import release
+from prompt_worker.local.demo.services import Services
 from prompt_worker.local.worker_process import WorkerProcess
 from prompt_worker.platform.pubsub.topology import Topology
 
 # Messages handed over and not yet published.
 UNDER_WAY = 5_000
+# Between two events while a release spreads, so that it can be watched.
+SPREAD_SECONDS = 0.005
 # An attribute of the broken messages, which their dead letters keep.
 RUN = "demo-run"
 
@@ -57,8 +62,12 @@ class Ledger:
 class DemoRun:
     """Publishes `plan` in the background: events as a service would, broken ones as only a broken one would."""
 
-    def __init__(self, plan: Plan, topology: Topology, subscriber: SubscriberClient) -> None:
+    def __init__(
+        self, plan: Plan, services: Services, topology: Topology, subscriber: SubscriberClient
+    ) -> None:
         self.plan = plan
+        self.spread = services.spread
+        self._services = services
         self.published = 0
         self.failed: BaseException | None = None
         self._id = uuid4().hex
@@ -82,6 +91,7 @@ class DemoRun:
 
     def start(self, engine: Engine) -> None:
         self._stored_before = stored(engine)
+        self._engine = engine
         self._thread.start()
 
     def stop(self) -> None:
@@ -111,7 +121,11 @@ class DemoRun:
                 Publisher(topic=self._topology.names.topic, source="demo") as publisher,
                 PublisherClient() as client,
             ):
-                for message in messages(self.plan):
+                for number, message in enumerate(messages(self.plan, self._services)):
+                    if number == self.plan.total // 2:
+                        self.spread.release = release(self._engine)
+                    if self.spread.release and not self.spread.is_everywhere:
+                        time.sleep(SPREAD_SECONDS)
                     while not self._slots.acquire(timeout=0.2):
                         pass
                     if self._stop.is_set():

@@ -27,9 +27,20 @@ Counter = Literal[
     "pull_errors",
     "refused_requests",
     "settle_errors",
+    "prompts_served",
+    "registry_requests",
 ]
 Histogram = Literal["batch_size", "handling", "write", "end_to_end"]
-Gauge = Literal["oldest_in_hand", "messages_in_hand", "unsent_events", "spool", "months_ahead"]
+Gauge = Literal[
+    "oldest_in_hand",
+    "messages_in_hand",
+    "unsent_events",
+    "spool",
+    "months_ahead",
+    "prompt_registry_age",
+    "prompts_quarantined",
+    "registry_clients",
+]
 Metric = Counter | Histogram | Gauge
 
 
@@ -61,6 +72,10 @@ ABOUT: dict[Metric, About] = {
     "settle_errors": About(
         "messages whose acknowledgement or lease extension failed", "{message}", ("code",)
     ),
+    "prompts_served": About(
+        "prompts that a service was given, by where they came from", "{prompt}", ("source",)
+    ),
+    "registry_requests": About("requests for the registry, by their answer", "{request}", ("status",)),
     "batch_size": About("messages of a batch, by why it was flushed", "{message}", ("reason",)),
     "handling": About("a batch, from collected to committed, retries included", "s", ("subscription",)),
     "write": About("a transaction, from its first statement to its commit", "s"),
@@ -78,6 +93,9 @@ ABOUT: dict[Metric, About] = {
     "unsent_events": About("events that wait in a publisher's memory", "{event}"),
     "spool": About("events that wait in a publisher's spool, on disk", "By"),
     "months_ahead": About("months to come that have a partition", "{month}", ("table",)),
+    "prompt_registry_age": About("since the registry last said which prompts to serve", "s"),
+    "prompts_quarantined": About("prompts that are not served as they are stored", "{prompt}"),
+    "registry_clients": About("clients that wait for another revision of the registry", "{client}"),
 }
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21_600)
@@ -103,7 +121,7 @@ def exported_name(metric: Metric) -> str:
 
 
 _meter = metrics.get_meter("prompt_worker")
-_watched: dict[Gauge, list[tuple[Callable[[], float], dict[str, str]]]] = {}
+_watched: dict[Metric, list[tuple[Callable[[], float], dict[str, str]]]] = {}
 _of_worker: dict[str, str] = {}
 
 
@@ -120,8 +138,11 @@ def record(metric: Histogram, value: float, **labels: str) -> None:
     _histogram(metric).record(value, labels | _of_worker)
 
 
-def watch(metric: Gauge, read: Callable[[], float], **labels: str) -> None:
-    """Exports what `read` returns; it is called from an exporter's thread whenever that exports."""
+def watch(metric: Gauge | Counter, read: Callable[[], float], **labels: str) -> None:
+    """Exports what `read` returns; it is called from an exporter's thread whenever that exports.
+
+    Of a counter that is counted elsewhere: what it has reached.
+    """
     if metric in _watched:
         _watched[metric].append((read, labels))
         return
@@ -131,7 +152,8 @@ def watch(metric: Gauge, read: Callable[[], float], **labels: str) -> None:
         return [Observation(read(), labels | _of_worker) for read, labels in watched]
 
     about = ABOUT[metric]
-    _meter.create_observable_gauge(exported_name(metric), [observe], about.unit, about.description)
+    make = _meter.create_observable_counter if kind(metric) == "counter" else _meter.create_observable_gauge
+    make(exported_name(metric), [observe], about.unit, about.description)
 
 
 # Made when first used: a publishing service has none of them.

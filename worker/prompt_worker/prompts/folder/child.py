@@ -47,7 +47,7 @@ def main() -> None:
     folder, start = Path(sys.argv[1]), int(sys.argv[2])
     skipped = {int(at) for at in sys.argv[3].split(",") if at}
     files = list(prompt_files(folder))
-    _limit_memory()
+    limit_memory()
     read: list[PromptFile | TemplateFaultError] = []
     stored = {}
     for at, named in enumerate(files):
@@ -59,13 +59,14 @@ def main() -> None:
     resolver = Resolver(stored)
     for at in range(start, len(files)):
         _write(Found(at, "compiling"))
-        with _limited():
+        with limited():
             found = _found(at, read[at], stored.get((files[at].name, files[at].version or 0)), resolver)
         _write(found)
 
 
 @contextmanager
-def _limited() -> Iterator[None]:
+def limited() -> Iterator[None]:
+    """Ends this process by a signal where the block takes longer than `CPU_LIMIT`."""
     # The kernel's own end of a process, so that it also comes while Python is busy inside one call.
     signal.setitimer(signal.ITIMER_PROF, CPU_LIMIT)
     yield
@@ -75,7 +76,7 @@ def _limited() -> Iterator[None]:
 def _read(at: int, named: Named) -> PromptFile | TemplateFaultError:
     _write(Found(at, "reading"))
     try:
-        with _limited():
+        with limited():
             return read_named(named)
     except TemplateFaultError as error:
         return error
@@ -105,6 +106,11 @@ def _fault(file: PromptFile, stored: Stored, resolver: Resolver) -> Fault | None
         return file.located(error)
     except MemoryError:
         return Fault(EXPENSIVE)
+    return trial_fault(compiled)
+
+
+def trial_fault(compiled: CompiledVersion) -> Fault | None:
+    """What rendering with values of every kind shows: a version that reaches a limit whatever it is given."""
     for prompt in compiled.prompts():
         for value in _TRIALS:
             try:
@@ -117,7 +123,7 @@ def _fault(file: PromptFile, stored: Stored, resolver: Resolver) -> Fault | None
     return None
 
 
-def _limit_memory() -> None:
+def limit_memory() -> None:
     """To what this process has mapped and `_MEMORY_LIMIT` bytes."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from dataclasses import dataclass
@@ -23,21 +24,24 @@ from prompt_worker.prompts.version import texts
 
 # Of a file; a template in it has a limit of its own.
 SIZE_LIMIT = 1_000_000
-_FENCE = "+++"
+FENCE = "+++"
 # Keys of more levels take Python's reader minutes.
 _LONG_KEY = re.compile(r"^[ \t]*\[*[ \t]*[\w\"'-]+(?:[ \t]*\.[ \t]*[\w\"'-]+){20}", re.MULTILINE)
 _AT = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
 class FrontMatter(msgspec.Struct, forbid_unknown_fields=True):
-    """What a file says beside its text. `description` and `category` are for readers; all else is content."""
+    """What a file says beside its text. `description` and `category` are for readers; all else is content.
+
+    A text in place of variables, model_config or output_schema is JSON.
+    """
 
     description: str | None = None
     category: str | None = None
-    variables: Variables = []
+    variables: Variables | str = []
     # Of the model, such as temperature.
-    model_config: dict[str, Any] = {}
-    output_schema: dict[str, Any] | None = None
+    model_config: dict[str, Any] | str = {}
+    output_schema: dict[str, Any] | str | None = None
     messages: list[Message] | None = None
     translations: dict[str, str | list[Message]] = {}
 
@@ -88,6 +92,8 @@ def read_file(raw: bytes) -> PromptFile:
     written, body_at = _split(source)
     front = _front_matter(written)
     body = source[body_at:]
+    if front.messages is not None and not front.messages:
+        raise _fault("a chat has at least one message", *_place(written, "messages"))
     if front.messages is not None and body.strip():
         line = source.count("\n", 0, body_at) + 1
         raise _fault("a chat has its text in messages: nothing may follow the front matter", line, 1)
@@ -99,9 +105,9 @@ def read_file(raw: bytes) -> PromptFile:
         body,
         None if front.messages is None else tuple(front.messages),
         translations,
-        variables=front.variables,
-        model_config=front.model_config,
-        output_schema=front.output_schema,
+        variables=_json(written, "variables", front.variables, Variables),
+        model_config=_json(written, "model_config", front.model_config, dict[str, Any]),
+        output_schema=_json(written, "output_schema", front.output_schema, dict[str, Any]),
     )
     for name in ("variables", "model_config", "output_schema"):
         try:
@@ -115,14 +121,14 @@ def read_file(raw: bytes) -> PromptFile:
 
 def _split(source: str) -> tuple[str, int]:
     """The front matter, and where the text begins."""
-    if not source.startswith(f"{_FENCE}\n"):
+    if not source.startswith(f"{FENCE}\n"):
         return "", 0
-    end = source.find(f"\n{_FENCE}\n", len(_FENCE))
+    end = source.find(f"\n{FENCE}\n", len(FENCE))
     if end < 0:
-        if source.endswith(f"\n{_FENCE}"):
-            return source[len(_FENCE) + 1 : -len(_FENCE)], len(source)
-        raise _fault(f"the front matter has no end: close it with a line of {_FENCE}", 1, 1)
-    return source[len(_FENCE) + 1 : end + 1], end + len(_FENCE) + 2
+        if source.endswith(f"\n{FENCE}"):
+            return source[len(FENCE) + 1 : -len(FENCE)], len(source)
+        raise _fault(f"the front matter has no end: close it with a line of {FENCE}", 1, 1)
+    return source[len(FENCE) + 1 : end + 1], end + len(FENCE) + 2
 
 
 def _front_matter(written: str) -> FrontMatter:
@@ -145,6 +151,19 @@ def _front_matter(written: str) -> FrontMatter:
         raise _fault(
             f"the front matter: {message[0].lower()}{message[1:]}", *_place(written, key[1] if key else "")
         ) from None
+
+
+def _json(written: str, key: str, given: Any, kind: Any) -> Any:
+    """`given`, or what its JSON says."""
+    if not isinstance(given, str):
+        return given
+    try:
+        value = json.loads(given)
+        # Halves of a character are none.
+        json.dumps(value, ensure_ascii=False).encode()
+        return msgspec.convert(value, kind)
+    except (ValueError, RecursionError):
+        raise _fault(f"{key} is a text, and not one that is the JSON of it", *_place(written, key)) from None
 
 
 def _place(written: str, key: str) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from prompt_worker.guardrails.detectors.entities.card import CREDIT_CARD
 from prompt_worker.guardrails.detectors.entities.email import EMAIL_ADDRESS
-from prompt_worker.guardrails.detectors.entities.entity import Entity
+from prompt_worker.guardrails.detectors.entities.entity import Entity, Found
 from prompt_worker.guardrails.detectors.entities.iban import IBAN_CODE
 from prompt_worker.guardrails.detectors.entities.phone import PHONE_NUMBER
 from prompt_worker.guardrails.detectors.entities.ssn import US_SSN
@@ -31,4 +31,4 @@ def entity_named(name: str) -> Entity | None:
     return _BY_NAME.get(wanted) or _OTHER_NAMES.get(wanted)
 
 
-__all__ = ["CREDIT_CARD", "ENTITIES", "Entity", "entity_named"]
+__all__ = ["CREDIT_CARD", "ENTITIES", "Entity", "Found", "entity_named"]

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-Found = tuple[int, int, float]  # start, end, score
+
+class Found(NamedTuple):
+    """What a check found, from `start` to `end`.
+
+    `touched_before`, `touched_after`: a digit and a sign are beside it there, so that it counts only where these are
+    of another finding and not of one longer number.
+    """
+
+    start: int
+    end: int
+    score: float
+    touched_before: bool = False
+    touched_after: bool = False
 
 
 @dataclass(frozen=True)

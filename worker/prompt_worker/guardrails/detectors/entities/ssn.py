@@ -8,14 +8,18 @@ from collections.abc import Iterator
 from stdnum.us import ssn
 
 from prompt_worker.guardrails.detectors.entities.entity import Entity, Found, context, digits
+from prompt_worker.guardrails.detectors.entities.groups import GAP, is_inside_a_word, sign_of
 
-_SHAPE = re.compile(r"\d{3}([- .]?)\d{2}\1\d{4}")
+_SHAPE = re.compile(rf"(?<!\d)\d{{3}}({GAP})\d{{2}}({GAP})\d{{4}}(?!\d)")
 _NAMED = re.compile(
-    r"(?i)\bssns?\b|\bss ?(?:#|no\b|num)|social[ -]?sec|soc\.? sec|tax(?:payer)? id|\bsozialversicherung"
+    r"(?i)(?<![^\W\d_])(?:ssns?(?![^\W\d_])|ss ?(?:#|no\b|num)|social[ _-]?sec|soc\.?[ _]sec|my[ _]social|"
+    r"tax(?:payer)?[ _]id|sozialversicherung)"
 )
-_OTHER = re.compile(r"(?i)isbn|\bpart (?:no|num)|\bsku\b|\bserial\b|\border (?:no|num|#)")
-_EDGE_BEFORE = re.compile(r"(?:[^\W_]|[^\W_][-./])\Z")
-_EDGE_AFTER = re.compile(r"[^\W_]|[-./]\d")
+_OTHER = re.compile(
+    r"(?i)isbn|\bpart (?:no|num)|\bsku\b|\bserial\b|\border (?:no|num|#)|\bstudent|\bmatrikel|\bcase\b|\bphone\b"
+)
+_TOUCHED_BEFORE = re.compile(r"(?:\d[-./_+]|[^\W\d_][-./])\Z")
+_TOUCHED_AFTER = re.compile(r"[-./_]\d")
 
 
 def is_ssn(number: str) -> bool:
@@ -27,21 +31,22 @@ def is_ssn(number: str) -> bool:
 
 
 def _check(text: str, start: int, end: int) -> Iterator[Found]:
-    shape = _SHAPE.fullmatch(text, start, end)
-    if not shape:
-        return
-    if _EDGE_BEFORE.search(text[max(0, start - 2) : start]) or _EDGE_AFTER.match(text[end : end + 2]):
-        return
-    before, after = context(text, start, end, before=60, after=30)
-    named = bool(_NAMED.search(before) or _NAMED.search(after))
-    dashed = shape[1] == "-"
-    if (named or (dashed and not _OTHER.search(before))) and is_ssn(digits(shape[0])):
-        yield start, end, 1.0 if named else 0.85
+    for shape in _SHAPE.finditer(text, start, end):
+        first, last = shape.span()
+        signs = {sign_of(shape[1]), sign_of(shape[2])}
+        if is_inside_a_word(text, first, last) or len(signs - {"\n"}) > 1 or not is_ssn(digits(shape[0])):
+            continue
+        before, after = context(text, first, last, before=60, after=30)
+        if _NAMED.search(before) or _NAMED.search(after):
+            yield Found(first, last, 1.0)
+        elif "-" in signs and not _OTHER.search(before[-30:]):
+            touched = bool(_TOUCHED_BEFORE.search(before)), bool(_TOUCHED_AFTER.match(after))
+            yield Found(first, last, 0.85, *touched)
 
 
 US_SSN = Entity(
     name="US_SSN",
-    candidate=r"\b\d{3}[ .\-]?\d{2}[ .\-]?\d{4}\b",
+    candidate=rf"\d{{3}}{GAP}\d{{2}}{GAP}\d{{4}}(?:{GAP}\d{{3}}{GAP}\d{{2}}{GAP}\d{{4}})*",
     check=_check,
     examples=("536-90-4399", "536 90 4399", "536904399"),
 )

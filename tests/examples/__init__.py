@@ -1,0 +1,1 @@
+"""The platform's three services, each twice: its prompt in its code, then from `PromptTemplateService`."""

@@ -1,0 +1,1 @@
+"""The services as they were: prompts in their code, executions published."""

@@ -1,0 +1,1 @@
+"""The same services: their prompts come from `PromptTemplateService`."""

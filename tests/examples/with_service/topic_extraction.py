@@ -1,0 +1,31 @@
+"""Topic extraction: which topics does a student's question name?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from prompt_worker import PromptTemplateService, Publisher
+from tests.examples.model import Answer, call_model, serve
+
+publisher = Publisher(source="topic-extraction")
+prompts = PromptTemplateService("tests/examples/prompts", publisher=publisher)
+
+
+def extract_topics(request: Mapping[str, Any]) -> Answer:
+    variables = {"student_query": request["student_query"], "interests": request.get("interests")}
+    with prompts.run("nlu_topic_extraction", variables) as run:
+        reply = call_model(run.text, **run.model_config)
+        run.respond(
+            reply.text,
+            model=reply.model,
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
+        )
+    return Answer(run.text, reply.text)
+
+
+if __name__ == "__main__":
+    prompts.start(wait=2.0)
+    with publisher:
+        serve(extract_topics)

@@ -1,0 +1,61 @@
+"""Which version a service gets, and what was considered on the way to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from prompt_worker.commands.command import open_console
+from prompt_worker.commands.printable import printable, printable_time
+from prompt_worker.prompts.authoring.explaining import Asked, Explained
+
+
+def print_explained(explained: Explained, asked: Asked) -> None:
+    console = open_console()
+    when = "now" if explained.at is None else f"at {printable_time(explained.at)}"
+    name = printable(explained.name)
+    if explained.version is None:
+        console.print(Text(f"{name} {when}: no version; {printable(explained.problem)}", "bold red"))
+    else:
+        language = f" in {printable(explained.language)}" if explained.language else ""
+        console.print(
+            Text(
+                f"{name} {when}: version {explained.version}{language}, chosen by {explained.selection}",
+                "bold green",
+            )
+        )
+    for line in _considered(explained, asked):
+        console.print(f"  {line}")
+
+
+def _considered(explained: Explained, asked: Asked) -> Iterator[str]:
+    state = explained.state
+    yield "blocked: " + ("no" if state.blocked is None else printable(state.blocked))
+    if asked.version is not None:
+        yield f"asked for: version {asked.version}"
+    if asked.label is not None:
+        yield f"asked for: label {printable(asked.label)}"
+    labels = ", ".join(f"{printable(label)} {version}" for label, version in sorted(state.labels.items()))
+    yield f"labels: {labels or 'none'}"
+    for number, rule in enumerate(state.rules, 1):
+        chosen = " (it holds)" if explained.selection == f"rule:{number}" else ""
+        yield f"rule {number}: {printable(json.dumps(rule, ensure_ascii=False))}{chosen}"
+    if not state.rules:
+        yield "rules: none"
+    yield f"in production: {'none' if state.production is None else f'version {state.production}'}{_by(explained)}"
+    if explained.version is not None and explained.version in state.edited:
+        yield "the content of this version was changed in place since: 'prompt-worker prompts history' says when"
+    if explained.at is not None and explained.begins is not None and explained.at < explained.begins:
+        yield f"the history begins at {printable_time(explained.begins)}: what was changed before it is not known"
+    for what, why in explained.quarantined.items():
+        yield f"cannot be served: {printable(what)}, {printable(why)}"
+
+
+def _by(explained: Explained) -> str:
+    released = explained.released
+    if released is None:
+        return ""
+    why = f": {printable(released.reason)}" if released.reason else ""
+    return f", since {printable_time(released.at)} by {printable(released.who)}{why}"

@@ -1,0 +1,87 @@
+"""The ASGI application: who may read the registry, and what a request is answered."""
+
+from __future__ import annotations
+
+from prompt_worker.platform import telemetry
+from prompt_worker.platform.process.pages import Pages
+from prompt_worker.platform.web.answers import Answer, Receive, Scope, Send
+from prompt_worker.platform.web.keys import KeysUnavailableError
+from prompt_worker.platform.web.pages import PageAnswers
+from prompt_worker.platform.web.refusals import Refusals, RefusedError
+from prompt_worker.platform.web.tokens import Tokens, UnknownSenderError, WrongSenderError
+from prompt_worker.prompts.endpoint import answers
+from prompt_worker.prompts.endpoint.query import BadQueryError, read_query
+from prompt_worker.prompts.endpoint.shelf import Shelf
+
+PATH = "/v1/registry"
+
+
+class App:
+    """Without `tokens` anyone may read, as beside the emulator."""
+
+    def __init__(self, shelf: Shelf, tokens: Tokens | None, pages: Pages) -> None:
+        self._shelf = shelf
+        self._tokens = tokens
+        self._pages = PageAnswers(pages)
+        self._refusals = Refusals("requests for the registry", _count)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        if scope["path"] != PATH:
+            page = await self._pages.answer(scope["path"])
+            await page.send(send)
+            return
+        try:
+            answer = await self._registry(scope, receive, send)
+        except RefusedError as refused:
+            self._refusals.note(refused.answer.status, refused.reason, refused.detail)
+            answer = refused.answer
+        else:
+            _count(200 if answer is None else answer.status, 1)
+        if answer is not None:
+            await answer.send(send)
+
+    async def _registry(self, scope: Scope, receive: Receive, send: Send) -> Answer | None:
+        """The answer; None where the shelf gave it, or the client left."""
+        if scope["method"] not in ("GET", "HEAD"):
+            raise RefusedError(answers.NOT_ALLOWED, "neither GET nor HEAD")
+        headers = _joined(scope["headers"])
+        await self._authenticate(headers.get(b"authorization", b""))
+        try:
+            after = read_query(scope["query_string"])
+        except BadQueryError as error:
+            raise RefusedError(answers.bad_query(str(error)), str(error)) from None
+        edition = self._shelf.edition
+        if edition is None:
+            raise RefusedError(answers.NOT_READ, "the registry could not be read yet: see the log before")
+        if after is None:
+            return answers.document_answer(edition, self._shelf.age_seconds, headers)
+        if after.wait == 0 or self._shelf.is_news(after):
+            return answers.revision_answer(edition, self._shelf.age_seconds)
+        await self._shelf.hold(after, receive, send)
+        return None
+
+    async def _authenticate(self, authorization: bytes) -> None:
+        if self._tokens is None:
+            return
+        try:
+            await self._tokens.check(authorization)
+        except UnknownSenderError as error:
+            raise RefusedError(answers.UNKNOWN_READER, str(error)) from None
+        except WrongSenderError as error:
+            raise RefusedError(answers.WRONG_READER, str(error)) from None
+        except KeysUnavailableError:
+            raise RefusedError(answers.NO_KEYS, "no key to check tokens with could be fetched yet") from None
+
+
+def _count(status: int, number: int) -> None:
+    telemetry.count("registry_requests", number, status=str(status))
+
+
+def _joined(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Repeated ones as one list; two tokens are none."""
+    joined: dict[bytes, bytes] = {}
+    for name, value in headers:
+        joined[name] = value if name not in joined else b"%s, %s" % (joined[name], value)
+    return joined

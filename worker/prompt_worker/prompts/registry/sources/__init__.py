@@ -1,0 +1,1 @@
+"""What has the document of a registry: a database, the registry's endpoint, a bucket, a file."""

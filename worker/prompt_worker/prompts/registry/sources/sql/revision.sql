@@ -1,0 +1,1 @@
+SELECT registry_id, epoch, revision FROM prompt_registry
