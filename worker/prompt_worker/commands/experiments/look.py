@@ -26,5 +26,7 @@ def _look(options: argparse.Namespace) -> int:
 
     session = open_session("experiments")
     names = options.name or running_experiments(session)
+    if not names and not options.json:
+        print("no experiment is running")
     # All are looked at, also after a bad one.
     return max([print_looked(look_at(session, name), as_json=options.json) for name in names], default=0)
