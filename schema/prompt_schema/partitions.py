@@ -37,6 +37,7 @@ _LOCKED = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)
 _SQL = Path(__file__).parent / "sql"
 _LISTED = text((_SQL / "partitions.sql").read_text(encoding="utf-8"))
 _UNINDEXED = text((_SQL / "unindexed.sql").read_text(encoding="utf-8"))
+_REPLACED = text((_SQL / "replaced.sql").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,8 @@ def _explained(error: DBAPIError) -> MigrationError:
 
 
 def _index(engine: Engine, report: Callable[[str], None]) -> None:
-    """Builds, beside writers, the indexes that a default partition lacks; again where that was interrupted."""
+    """Builds, beside writers, the indexes that a partition lacks; again where that was interrupted. Then drops those
+    whose successors they are."""
     with _alone(engine):
         with engine.connect() as connection:
             lacking = connection.execute(_UNINDEXED, {"tables": list(TABLES)}).all()
@@ -173,6 +175,11 @@ def _index(engine: Engine, report: Callable[[str], None]) -> None:
             attach = f"ALTER INDEX {index} ATTACH PARTITION public.{name}; SELECT 1"
             _patiently(engine, attach, {"of_table": partition})
             report(f"{partition}: built {name}")
+        with engine.connect() as connection:
+            replaced = connection.execute(_REPLACED, {"tables": list(TABLES)}).all()
+        for index, table in replaced:
+            _patiently(engine, f"DROP INDEX public.{index}; SELECT 1", {"of_table": table})
+            report(f"{table}: dropped {index}")
 
 
 @contextmanager

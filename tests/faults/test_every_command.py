@@ -114,7 +114,19 @@ ON_THE_DATABASE = {
     "prompts policy": ["prompts", "policy"],
     "prompts policy --category": ["prompts", "policy", "--category", ODD, "--approvals", "0"],
     "prompts new-epoch": ["prompts", "new-epoch"],
-}
+    "experiments create": [
+        "experiments", "create", ODD, ODD, "--arm", "control=1:50", "--arm", "variant_a=2:50", "--metric", "cost_usd",
+    ],
+    "experiments start": ["experiments", "start", ODD],
+    "experiments pause": ["experiments", "pause", ODD, "--reason", ODD],
+    "experiments resume": ["experiments", "resume", ODD, "--reason", ODD],
+    "experiments stop": ["experiments", "stop", ODD, "--reason", ODD],
+    "experiments list": ["experiments", "list"],
+    "experiments show": ["experiments", "show", ODD],
+    "experiments looks": ["experiments", "looks", ODD, "--json"],
+    "experiments look": ["experiments", "look"],
+    "experiments accept": ["experiments", "accept", ODD, "--reason", ODD],
+}  # fmt: skip
 ON_BOTH = {
     "replay --yes": ["dead-letters", "replay", "--yes", "--wait", "0"],
     "seek": ["seek", "prompt-executions-writer", "--to", "2026-01-01T00:00:00Z"],

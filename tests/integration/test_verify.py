@@ -52,7 +52,7 @@ def test_every_object_of_the_contract_has_a_check(engine: Engine) -> None:
     )
     assert len(contract_indexes) == 16
     assert {f"index {name}" for name in contract_indexes} <= names
-    assert sum(name.startswith("table ") for name in names) == 23
+    assert sum(name.startswith("table ") for name in names) == 25
 
 
 def test_empty_database_fails_with_the_command_to_migrate(empty_engine: Engine) -> None:
@@ -117,9 +117,9 @@ def test_edited_migration_fails_verification(engine: Engine) -> None:
             "is missing; run: CREATE INDEX idx_prompt_executions_user ON",
         ),
         (
-            "ALTER TABLE prompt_executions ALTER environment TYPE text",
-            "column prompt_executions.environment",
-            "is: text; should be: character varying(50)",
+            "ALTER TABLE prompt_executions ALTER provider TYPE text",
+            "column prompt_executions.provider",
+            "is: text; should be: character varying(100)",
         ),
         (
             "ALTER TABLE prompt_templates ALTER name DROP NOT NULL",
@@ -127,8 +127,8 @@ def test_edited_migration_fails_verification(engine: Engine) -> None:
             "should be: character varying(255) not null",
         ),
         (
-            "ALTER TABLE prompt_executions DROP COLUMN environment",
-            "column prompt_executions.environment",
+            "ALTER TABLE prompt_executions DROP COLUMN provider",
+            "column prompt_executions.provider",
             "is missing",
         ),
         ("DROP VIEW v_active_ab_tests", "view v_active_ab_tests", "is missing"),

@@ -1,5 +1,5 @@
--- Indexes of these tables that their default partition lacks: index, partition, the name and the definition of what it
--- should have, and whether one of that name was left behind.
+-- Indexes of these tables that a partition lacks: index, partition, the name and the definition of what it should have,
+-- and whether one of that name was left behind.
 SELECT i.indexrelid::regclass::text AS index, d.relname AS partition, n.name,
        replace(replace(pg_get_indexdef(i.indexrelid), format(' ON ONLY public.%I ', t.relname),
                        format(' ON public.%I ', d.relname)),
@@ -10,7 +10,9 @@ JOIN pg_index i ON i.indrelid = t.oid
 JOIN pg_class x ON x.oid = i.indexrelid
 CROSS JOIN LATERAL public.table_partitions(t.oid) p
 JOIN pg_class d ON d.oid = p.partition
-CROSS JOIN LATERAL (SELECT quote_ident(left(x.relname, 55) || '_default') AS name) n
-WHERE t.relnamespace = 'public'::regnamespace AND t.relname = ANY (:tables) AND p.month IS NULL
+CROSS JOIN LATERAL (
+    SELECT quote_ident(left(x.relname, 55) || coalesce(to_char(p.month, '_YYYY_MM'), '_default')) AS name
+) n
+WHERE t.relnamespace = 'public'::regnamespace AND t.relname = ANY (:tables)
   AND NOT EXISTS (SELECT FROM pg_index a JOIN pg_inherits h ON h.inhrelid = a.indexrelid
                   WHERE a.indrelid = d.oid AND h.inhparent = i.indexrelid)

@@ -12,14 +12,15 @@ WITH contract_tables AS (
                       'ab_test_deltas', 'guardrail_deltas', 'v_template_statistics', 'v_ab_test_pending',
                       'v_ab_test_statistics', 'v_guardrail_statistics', 'prompt_translations', 'prompt_registry',
                       'prompt_names', 'prompt_labels', 'prompt_history', 'prompt_policies', 'prompt_reviews',
-                      'prompt_cases')
+                      'prompt_cases', 'ab_test_phases', 'ab_test_looks', 'v_ab_test_units', 'v_ab_test_arms',
+                      'v_ab_test_audit')
 ), roles AS (
     SELECT 0::oid AS oid, 'PUBLIC' AS rolname
     UNION ALL
     SELECT oid, rolname FROM pg_roles
     WHERE rolname IN ('prompt_reader', 'prompt_execution_worker', 'prompt_guardrail_worker', 'prompt_operator',
                       'prompt_dead_letter_worker', 'prompt_viewer', 'prompt_editor', 'prompt_approver',
-                      'prompt_text_reader', 'prompt_identity_provider')
+                      'prompt_text_reader', 'prompt_identity_provider', 'prompt_experiment_worker')
 )
 SELECT 'column' AS kind,
        relname || '.' || attname AS name,
@@ -63,6 +64,8 @@ WHERE pronamespace = 'public'::regnamespace
                   'count_guardrails', 'defers_statistics', 'fold_statistics', 'lock_rebuild',
                   'lowest_id', 'table_partitions', 'partition_name', 'partition_setup', 'begin_partitions',
                   'finish_partitions', 'refuse_detached',
+                  'assignment_bucket', 'assigned_arm', 'keep_experiment_plan', 'refuse_overlapping_experiment',
+                  'keep_template_of_arm', 'keep_experiment_phase', 'record_experiment_phase',
                   'current_prompt_actor', 'prompt_canonical_number', 'prompt_canonical_json', 'prompt_sha256',
                   'prompt_unix', 'prompt_messages', 'prompt_joined_text', 'prompt_content_sha256',
                   'prompt_translations_of', 'keep_prompt_content', 'keep_translation_content',

@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from prompt_worker.commands import dead_letters, doctor, guardrails, prompts, publish, registry, settings, up
+from prompt_worker.commands import (
+    dead_letters,
+    doctor,
+    experiments,
+    guardrails,
+    prompts,
+    publish,
+    registry,
+    settings,
+    up,
+)
 from prompt_worker.commands.command import Command
 from prompt_worker.commands.explanation import IO_FAILED, READER_GONE, explanation
 from prompt_worker.commands.pubsub import seek, snapshot, topics
@@ -33,6 +43,7 @@ COMMANDS = (
     dead_letters,
     guardrails,
     prompts,
+    experiments,
     registry,
     seek,
     snapshot,

@@ -1,0 +1,32 @@
+"""`prompt-worker experiments look`."""
+
+from __future__ import annotations
+
+import argparse
+
+from prompt_worker.commands.command import Commands, add_command
+
+
+def add(commands: Commands) -> None:
+    look = add_command(
+        commands,
+        "look",
+        _look,
+        "look at running experiments once, for a job; 'run experiments' looks each minute",
+        details="Exit code 1 when one is harmful, invalid, or its arms do not have the units that they should.",
+    )
+    look.add_argument("name", nargs="*", metavar="NAME", help="of an experiment (default: all that run)")
+    look.add_argument("--json", action="store_true", help="print one JSON object per line")
+
+
+def _look(options: argparse.Namespace) -> int:
+    from prompt_worker.commands.database import open_session
+    from prompt_worker.commands.experiments.tables import print_looked
+    from prompt_worker.experiments.looking import look_at, running_experiments
+
+    session = open_session("experiments")
+    names = options.name or running_experiments(session)
+    if not names and not options.json:
+        print("no experiment is running")
+    # All are looked at, also after a bad one.
+    return max([print_looked(look_at(session, name), as_json=options.json) for name in names], default=0)

@@ -1,0 +1,139 @@
+"""A look at an experiment in the database: one transaction reads, judges and writes down what it saw.
+
+Two evaluators never look at the same time, and one that is killed leaves nothing: a look is there with its verdict, or
+not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg2.extensions import cursor
+
+from prompt_worker.experiments.evidence import CONTROL, History, PlannedLook
+from prompt_worker.experiments.look import Look, take_look
+from prompt_worker.experiments.reading import read_evidence
+from prompt_worker.experiments.stored import Experiment, experiments, find_experiment
+from prompt_worker.experiments.verdict import UNTRUSTED
+from prompt_worker.platform.postgres.session import Session
+from prompt_worker.platform.postgres.statements import statement
+
+_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('look at experiment ' || %(id)s, 0))"
+_HISTORY = statement(__name__, "history")
+_STORE = statement(__name__, "store_look")
+_UPDATE = statement(__name__, "update_experiment")
+_PROPOSE = statement(__name__, "propose_winner")
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """`look` is None where another evaluator looks at it now; `is_new`: it saw something that the last one did not."""
+
+    experiment: Experiment
+    look: Look | None
+    is_new: bool = False
+
+
+def running_experiments(session: Session) -> list[str]:
+    """Names of those that an evaluator looks at. Raises `DeploymentError`."""
+    return [experiment.name for experiment in session.run(lambda cursor: experiments(cursor, running=True))]
+
+
+def look_at(session: Session, name: str) -> Looked:
+    """Looks once, and stores the look if it saw anything new. Raises `NoSuchExperimentError`, `DeploymentError`."""
+    return session.run(lambda cursor: _look_at(cursor, name))
+
+
+def _look_at(cursor: cursor, name: str) -> Looked:
+    experiment = find_experiment(cursor, name)
+    cursor.execute(_LOCK, {"id": str(experiment.id)})
+    ((alone,),) = cursor.fetchall()
+    if not alone or not experiment.arms or experiment.actual_start_date is None:
+        return Looked(experiment, None)
+    # The server's clock, as that of the rule which rows count.
+    cursor.execute("SELECT now()")
+    ((at,),) = cursor.fetchall()
+    plan = experiment.plan
+    history, last = _read_history(cursor, experiment)
+    look = take_look(plan, read_evidence(cursor, experiment, plan.metrics, at), history)
+    is_new = last != _seen(look)
+    if is_new:
+        _store(cursor, experiment, look)
+    _update(cursor, experiment, look)
+    return Looked(experiment, look, is_new)
+
+
+def _read_history(cursor: cursor, experiment: Experiment) -> tuple[History, dict[str, Any] | None]:
+    """What is left behind, and what the last look saw."""
+    first = experiment.span.phase if experiment.span else 1
+    cursor.execute(_HISTORY, {"id": str(experiment.id), "first": first})
+    ((planned, planned_at, ratio_p, last),) = cursor.fetchall()
+    found = msgspec.convert(planned, dict[str, PlannedLook]) if planned is not None else None
+    return History(found, planned_at, 1.0 if ratio_p is None else ratio_p), last
+
+
+def _seen(look: Look) -> dict[str, Any]:
+    """What makes a look another one: the rows that it counts and leaves out, and its verdict."""
+    return {
+        "verdict": look.verdict.name,
+        "rows": look.evidence.rows,
+        "units": look.evidence.units,
+        "excluded": look.evidence.excluded,
+    }
+
+
+def _store(cursor: cursor, experiment: Experiment, look: Look) -> None:
+    primary = experiment.primary_metric
+    intervals = {
+        each.arm: [each.difference, *each.interval]
+        for each in look.comparisons
+        if each.metric == primary and each.difference is not None and each.interval is not None
+    }
+    cursor.execute(
+        _STORE,
+        {
+            "experiment_id": str(experiment.id),
+            "phase": experiment.phases[-1].phase if experiment.phases else None,
+            "looked_at": look.evidence.at,
+            "planned": look.planned is not None,
+            "verdict": look.verdict.name,
+            "reason": look.verdict.why,
+            "units": look.evidence.all_units,
+            "p_value": look.p_value,
+            "ratio_p": look.ratio_p,
+            "intervals": json.dumps(intervals),
+            "numbers": msgspec.json.encode({"seen": _seen(look), **msgspec.structs.asdict(look)}).decode(),
+        },
+    )
+
+
+def _update(cursor: cursor, experiment: Experiment, look: Look) -> None:
+    """The contract's columns, from the same numbers. Nothing of arms that cannot be compared."""
+    measured = look.evidence.measured.get(experiment.primary_metric, {})
+    values = {
+        arm: found.moments.ratio if found.value is None else found.value for arm, found in measured.items()
+    }
+    if look.verdict.name in UNTRUSTED:
+        values = {}
+    cursor.execute(
+        _UPDATE,
+        {
+            "id": str(experiment.id),
+            "verdict": look.verdict.name,
+            "reason": look.verdict.why,
+            "at": look.evidence.at,
+            "control": values.pop(CONTROL, None),
+            "variants": json.dumps(values),
+            "p_value": look.p_value,
+        },
+    )
+    winner = look.verdict.arm if look.verdict.name == "winner" else None
+    # What a person accepted stays.
+    if winner != experiment.winner_variant and experiment.winner_declared_by is None:
+        cursor.execute(_PROPOSE, {"id": str(experiment.id), "winner": winner, "at": _when(winner, look)})
+
+
+def _when(winner: str | None, look: Look) -> datetime | None:
+    return look.evidence.at if winner else None

@@ -1,0 +1,70 @@
+"""Which arm of an experiment a unit is in: the same in every service, every language, and in the database.
+
+SHA-256 over `seed:unit` in UTF-8, of it the first 13 hex digits, modulo 10,000: a bucket. 52 bits are never negative in
+PostgreSQL and exact as a number of JavaScript; `schema/prompt_schema/events/assignment.json` has vectors. With a seed
+of its own each experiment divides the units anew; a hash without one would put the same users together in all of them.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from prompt_worker.event.unit import recorded_unit
+
+BUCKETS = 10_000
+_HEX_DIGITS = 13
+
+
+class Range(msgspec.Struct, frozen=True, array_like=True):
+    """The buckets from `start` to below `beyond` are the arm's."""
+
+    start: int
+    beyond: int
+    arm: str
+
+
+def bucket_of(seed: str, unit: str) -> int:
+    """From 0 to below 10,000, for a unit as it is recorded."""
+    try:
+        text = f"{seed}:{unit}".encode()
+    except UnicodeEncodeError:
+        # As it is stored.
+        stored = unit.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        text = f"{seed}:{stored}".encode()
+    if b"\0" in text:
+        text = text.replace(b"\0", b"\xef\xbf\xbd")
+    return int(sha256(text).hexdigest()[:_HEX_DIGITS], 16) % BUCKETS
+
+
+class Assignment:
+    """The ranges of one phase, ready to be asked many times."""
+
+    __slots__ = ("_arms", "_seed")
+
+    def __init__(self, seed: str, ranges: list[Range]) -> None:
+        self._seed = seed
+        arms: list[str | None] = [None] * BUCKETS
+        for each in ranges:
+            arms[each.start : each.beyond] = [each.arm] * (each.beyond - each.start)
+        self._arms = arms
+
+    def arm_of(self, unit: str) -> tuple[str, str | None]:
+        """The unit as it is recorded, and its arm: None where it is outside of the experiment."""
+        recorded = recorded_unit(unit)
+        return recorded, self._arms[bucket_of(self._seed, recorded)]
+
+
+def read_ranges(ranges: Any) -> list[Range]:
+    """As they are stored: `[[from, to, arm], …]`. Raises `msgspec.ValidationError`, also for ones that overlap."""
+    read = msgspec.convert(ranges, list[Range])
+    end = 0
+    for each in sorted(read, key=lambda each: each.start):
+        if not end <= each.start < each.beyond <= BUCKETS:
+            raise msgspec.ValidationError(
+                f"{each.start} to {each.beyond} is no range of its own within {BUCKETS}"
+            )
+        end = each.beyond
+    return read
