@@ -177,9 +177,9 @@ def test_recorded_events_are_not_evaluated_after_a_redelivery(
 ) -> None:
     evaluated: list[int] = []
 
-    def counting(evaluators: Any, executions: Any, key: Any) -> Any:
+    def counting(evaluators: Any, executions: Any, *others: Any) -> Any:
         evaluated.append(len(executions))
-        return evaluate(evaluators, executions, key)
+        return evaluate(evaluators, executions, *others)
 
     monkeypatch.setattr("prompt_worker.guardrails.recording.evaluating.evaluate", counting)
     bodies = [body(), body()]

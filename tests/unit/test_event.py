@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -384,6 +385,17 @@ def test_body_full_of_bad_characters_is_parsed_in_seconds() -> None:
     started = time.process_time()
     assert parse(with_raw("rendered_prompt", '"' + "\\u0000" * count + '"'))[1] == count
     assert time.process_time() - started < 10
+
+
+def test_millions_of_escapes_beside_a_bad_one_take_little_memory() -> None:
+    """Line breaks and quotation marks are escaped too, and none of them needs to be replaced."""
+    written = body(rendered_prompt="\n" * 1_000_000 + "\0")
+    tracemalloc.start()
+    event, replaced = parse(written)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (len(event.rendered_prompt), replaced) == (1_000_001, 1)
+    assert most < 10 * len(written)
 
 
 def test_event_is_the_same_after_encode_and_parse() -> None:

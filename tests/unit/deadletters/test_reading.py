@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from uuid import RFC_4122, UUID
@@ -169,3 +170,13 @@ def test_attributes_become_json_that_the_database_can_hold() -> None:
 )
 def test_general_reason_leaves_out_only_varying_numbers(reason: str, general: str) -> None:
     assert general_reason(reason) == general
+
+
+def test_field_of_millions_of_lists_takes_no_memory() -> None:
+    odd = with_raw("environment", b"[" + b",".join([b"[]"] * 500_000) + b"]")
+    tracemalloc.start()
+    found = read_payload(odd)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found.event_id, found.environment) == (id_of(odd), None)
+    assert most < 3 * len(odd)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -47,11 +46,15 @@ class Payload(msgspec.Struct, gc=False):
     environment: str | None = None
 
 
+_ABSENT = msgspec.Raw(b"null")
+
+
 class _Body(msgspec.Struct, gc=False):
-    event_id: Any = None
-    template_name: Any = None
-    template_version: Any = None
-    environment: Any = None
+    # Not decoded before it is known what they are: a list of millions takes many times its size.
+    event_id: msgspec.Raw = _ABSENT
+    template_name: msgspec.Raw = _ABSENT
+    template_version: msgspec.Raw = _ABSENT
+    environment: msgspec.Raw = _ABSENT
 
 
 _decode = msgspec.json.Decoder(_Body).decode
@@ -62,16 +65,24 @@ def read_payload(body: bytes) -> Payload:
     """Reads each field that is valid; none of a body that is not a JSON object."""
     try:
         found = _decode(replace_unstorable(body)[0])
+        event_id, name, version, environment = (
+            _scalar(raw)
+            for raw in (found.event_id, found.template_name, found.template_version, found.environment)
+        )
     except (ValueError, RecursionError):
         # Not JSON, not UTF-8, or nested too deeply.
         return Payload()
-    version = found.template_version
     return Payload(
-        _uuid(found.event_id),
-        _label(found.template_name, 255),
+        _uuid(event_id),
+        _label(name, 255),
         version if isinstance(version, int) and 0 <= version <= COUNT_LIMIT else None,
-        _label(found.environment, 50),
+        _label(environment, 50),
     )
+
+
+def _scalar(raw: msgspec.Raw) -> object:
+    """A text or a number; None for a list or an object."""
+    return None if bytes(raw)[:1] in (b"[", b"{") else msgspec.json.decode(raw)
 
 
 def event_key(payload: Payload, body: bytes) -> UUID:

@@ -6,12 +6,9 @@ import re
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-# One escape at a time, so that `\\u0000` (an escaped backslash, then text) is left alone; whole surrogate pairs first.
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(?P<bad>u0000|u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
+# With all backslashes before it: where their number is even, each is escaped by another, and what follows is text.
+_ESCAPE = re.compile(rb"(?<!\\)(\\+)u(?:0000|[dD](?:(?P<high>[89abAB])|[c-fC-F])[0-9a-fA-F]{2})")
+_LOW = re.compile(rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 
 
 def replace_unstorable(body: bytes) -> tuple[bytes, int]:
@@ -19,12 +16,19 @@ def replace_unstorable(body: bytes) -> tuple[bytes, int]:
     if 0 not in body and not _SUSPECT.search(body):
         return body, 0
     replaced = body.count(b"\0")
-
-    def replace(match: re.Match[bytes]) -> bytes:
-        nonlocal replaced
-        if match["bad"] is None:
-            return match[0]
+    body = body.replace(b"\0", _REPLACEMENT)
+    # Other escapes are not looked at one by one: a long text may have millions of line breaks.
+    kept = bytearray()
+    position = paired = 0
+    for escape in _ESCAPE.finditer(body):
+        if len(escape[1]) % 2 == 0 or escape.start() < paired:
+            continue
+        if escape["high"] and (low := _LOW.match(body, escape.end())):
+            paired = low.end()
+            continue
+        kept += body[position : escape.end(1) - 1]
+        kept += _REPLACEMENT
+        position = escape.end()
         replaced += 1
-        return _REPLACEMENT
-
-    return _ESCAPE.sub(replace, body.replace(b"\0", _REPLACEMENT)), replaced
+    kept += body[position:]
+    return bytes(kept), replaced
