@@ -246,6 +246,7 @@ def test_rebuild_beside_batches_and_folds_loses_nothing(engine: Engine) -> None:
 
 def test_all_that_changes_templates_beside_batches_and_folds(engine: Engine) -> None:
     """Renames, deactivations, deletions, changed rules and rebuilds: no deadlock, and exact."""
+    change_in_place(engine)
     templates = rows(engine, TEMPLATES)
     begin_experiment(engine, templates[0])  # type: ignore[arg-type]
     done = threading.Event()
