@@ -85,7 +85,8 @@ VIEWS = """
            regexp_replace(c.relacl::text, ',prompt_(viewer|editor|approver|text_reader)=r/\\w+', '', 'g'),
            obj_description(c.oid, 'pg_class'), pg_get_viewdef(c.oid)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind = 'v' AND n.nspname IN ('theirs', 'public') ORDER BY 1
+    WHERE c.relkind = 'v' AND n.nspname IN ('theirs', 'public')
+      AND c.relname !~ '^v_ab_test_(units|arms|audit)$' ORDER BY 1
 """
 
 
@@ -114,7 +115,10 @@ def role(before: Engine) -> Iterator[str]:
 
 
 def files(engine: Engine, like: str) -> list[int]:
-    return sorted(number for _, number in rows(engine, FILES, like=like) if number)
+    # Another index takes the place of that of experiments later.
+    return sorted(
+        number for name, number in rows(engine, FILES, like=like) if number and "ab_test" not in name
+    )
 
 
 def test_no_row_and_no_index_is_written_again(before: Engine) -> None:
@@ -299,6 +303,7 @@ def test_conversion_killed_at_any_moment_loses_nothing(before: Engine, seed: int
         ).replace("1, %d)", "1, 600) n")
         + "INSERT INTO rated SELECT id FROM prompt_executions",
     )
+    add_later_columns(before)
     handle, chance, done = ExecutionWriter(before, threading.Event()), random.Random(seed), threading.Event()
 
     def write() -> int:
@@ -370,10 +375,14 @@ def test_conversion_waits_for_a_reader_and_writers_for_half_a_second(before: Eng
     assert recount(before) == []
 
 
-def test_redelivery_across_the_conversion_is_a_duplicate(before: Engine) -> None:
-    # The writer is the one of today, which needs the columns of a later migration; that one finds them there.
+def add_later_columns(engine: Engine) -> None:
+    """For the writer of today, which needs those of a later migration; that one finds them there."""
     columns = next(split((MIGRATIONS / "0026_event_fields.sql").read_text()))
-    run_script(before, columns.sql)
+    run_script(engine, columns.sql)
+
+
+def test_redelivery_across_the_conversion_is_a_duplicate(before: Engine) -> None:
+    add_later_columns(before)
     handle = ExecutionWriter(before, threading.Event())
     messages = [Message(body(event_id=str(uuid7())), {}, "") for _ in range(20)]
     messages += [Message(body(event_id=str(uuid4())), {}, "") for _ in range(5)]
