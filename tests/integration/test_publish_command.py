@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -93,12 +92,15 @@ def test_publish_command_uses_the_same_memory_for_any_file(topic: Topic, tmp_pat
 
 def test_interrupted_publish_command_prints_its_counts(topic: Topic, tmp_path: Path) -> None:
     code = """
-    import itertools, sys
+    import sys
     from tests.support.topic import an_event
     from prompt_worker import Publisher
     from prompt_worker.commands import publish as publish_file
     from prompt_worker.event.execution import encode
-    sys.exit(publish_file.run((encode(an_event()) for _ in itertools.count()), Publisher(sys.argv[1]), as_json=True))
+    class Endless:
+        def readline(self, size):
+            return encode(an_event()) + b"\\n"
+    sys.exit(publish_file.run(Endless(), Publisher(sys.argv[1]), as_json=True))
     """
     process = start(code, topic.project)
     received = {body["event_id"] for body in topic.receive_bodies(1000)}
@@ -164,10 +166,15 @@ def test_publish_command_names_closed_standard_input(topic: Topic) -> None:
 def test_publish_command_counts_lines_before_a_file_failed(
     topic: Topic, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def failing() -> Iterator[bytes]:
-        yield lines(1)[0]
-        raise OSError(5, "Input/output error")
+    class Failing:
+        given = False
+
+        def readline(self, size: int) -> bytes:
+            if self.given:
+                raise OSError(5, "Input/output error")
+            self.given = True
+            return lines(1)[0]
 
     with pytest.raises(publish_file.SourceError, match="cannot read on: Input/output error"):
-        publish_file.run(failing(), Publisher(topic.project))  # type: ignore[arg-type]
+        publish_file.run(Failing(), Publisher(topic.project))  # type: ignore[arg-type]
     assert capfd.readouterr().out == "1 of 1 events published\n"
