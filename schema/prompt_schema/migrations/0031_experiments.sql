@@ -1,5 +1,10 @@
 -- Experiments that assign by unit: arms, phases and looks; which rows of an experiment count, by unit and by arm.
 
+-- In the order in which a writer of executions takes them: it would otherwise wait for a table of this migration and
+-- hold the statistics' lock, for which this migration waits.
+LOCK TABLE prompt_executions IN SHARE MODE;
+SELECT public.lock_ab_test_statistics(alone => true);
+
 -- As in 0009: another of the cluster's databases may have made it, or be making it right now.
 DO $$
 BEGIN
