@@ -14,7 +14,7 @@ from prompt_worker.local.servers.postgres import Postgres
 from tests.conftest import execute
 from tests.support.events import bodies, body
 from tests.support.guardrails import WORD, Guarding
-from tests.support.pgbouncer import CONNECTIONS, PgBouncer, find_pgbouncer
+from tests.support.pgbouncer import CONNECTIONS, PgBouncer
 from tests.support.pipeline import Pipeline
 
 pytestmark = pytest.mark.embedded_only
@@ -22,10 +22,7 @@ pytestmark = pytest.mark.embedded_only
 
 @pytest.fixture
 def pgbouncer(postgres: Postgres) -> Iterator[PgBouncer]:
-    program = find_pgbouncer()
-    if program is None:
-        pytest.skip("PgBouncer is not installed: sudo apt-get install -y pgbouncer")
-    with PgBouncer(program, postgres) as started:
+    with PgBouncer(postgres) as started:
         yield started
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import psycopg2
 
+from prompt_worker.local import ServerError
 from prompt_worker.local.servers.account import server_account
 from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.local.servers.server import LOOPBACK, Server
@@ -36,8 +37,14 @@ query_wait_timeout = {wait}
 WAIT_SECONDS = 5
 
 
-def find_pgbouncer() -> str | None:
-    return shutil.which("pgbouncer") or shutil.which("pgbouncer", path=PLACES)
+def find_pgbouncer() -> str:
+    """The program. Raises `ServerError`."""
+    found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path=PLACES)
+    if found is None:
+        raise ServerError(
+            "the tests need PgBouncer: run 'sudo apt-get install -y pgbouncer', or 'brew install pgbouncer'"
+        )
+    return found
 
 
 class PgBouncer(Server):
@@ -47,10 +54,10 @@ class PgBouncer(Server):
     # At once, as it ends when its machine does.
     end_signal: ClassVar[str] = "TERM"
 
-    def __init__(self, program: str, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres) -> None:
         # It refuses to run as root too.
         super().__init__(server_account(None))
-        self._program = program
+        self._program = find_pgbouncer()
         self._postgres = postgres
 
     def url_of(self, database: str) -> str:

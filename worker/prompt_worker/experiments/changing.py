@@ -55,7 +55,7 @@ def stop(session: Session, name: str, *, why: str, cancel: bool = False) -> Expe
 
 
 def reweigh(session: Session, name: str, weights: Mapping[str, float], *, why: str, by: str) -> Experiment:
-    """A new phase. Where no arm becomes smaller every unit keeps its arm, else all are assigned anew.
+    """A new phase. Where no arm becomes smaller every unit keeps its arm, else all are assigned again.
 
     Where the arms' shares of each other change, the comparison begins again. Raises as `start` does.
     """

@@ -2,7 +2,7 @@
 
 SHA-256 over `seed:unit` in UTF-8, of it the first 13 hex digits, modulo 10,000: a bucket. 52 bits are never negative in
 PostgreSQL and exact as a number of JavaScript; `schema/prompt_schema/events/assignment.json` has vectors. With a seed
-of its own each experiment divides the units anew; a hash without one would put the same users together in all of them.
+of its own each experiment divides the units in its own way; without one the same users were together in all of them.
 """
 
 from __future__ import annotations

@@ -60,9 +60,10 @@ class View:
             return self._pinned(name, version, language)
         if label is not None:
             return self._labelled(name, entry, label, language)
-        if entry is not None and self.live is not None:
+        if entry is not None and entry.rules and self.live is not None:
+            known = context if isinstance(context, Mapping) else _NO_CONTEXT
             for rule in entry.rules:
-                if rule.condition.holds(context or _NO_CONTEXT):
+                if rule.condition.holds(known):
                     return self.live.prompt(rule.target, language, f"rule:{rule.number}")
         return self._production(name, entry, unit, language)
 

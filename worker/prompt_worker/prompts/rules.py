@@ -11,6 +11,7 @@ from prompt_worker.prompts.registry.document import DocumentError, Rule
 
 Test = Callable[[Any], bool]
 _NUMBERS = (int, float)
+_PLAIN = (str, int, float, type(None))
 
 
 class Condition(NamedTuple):
@@ -21,14 +22,7 @@ class Condition(NamedTuple):
 
     def holds(self, context: Mapping[str, Any]) -> bool:
         """Every key of it must be in `context`. One of another kind than the rule's is none that fits."""
-        try:
-            for key, test in self.tests:
-                if key not in context or not test(context[key]):
-                    return False
-        # What an object of the service's own raises when it is compared.
-        except Exception:
-            return False
-        return True
+        return all(key in context and test(context[key]) for key, test in self.tests)
 
 
 def condition(rule: Rule) -> Condition:
@@ -59,4 +53,8 @@ def _equal(value: Any, given: Any) -> bool:
     # True is 1 in Python, and nobody means it.
     if isinstance(value, bool) or isinstance(given, bool):
         return value is given
-    return bool(value == given)
+    if isinstance(given, list):
+        same_length = isinstance(value, list) and len(value) == len(given)
+        return same_length and all(map(_equal, value, given))
+    # Only what JSON has: an object of the service's own may raise anything when it is compared.
+    return isinstance(value, _PLAIN) and value == given

@@ -55,7 +55,7 @@ class Wanted(NamedTuple):
 
 
 def export(session: Session, wanted: Sequence[Wanted] = ()) -> Bundle:
-    """What is wanted, or all that is in production, of one moment.
+    """The prompts that are asked for, or all in production, as they are at one moment.
 
     Raises `UnknownPromptError`, `VersionGoneError`, `UnreadableError`, `NotAllowedError`, `DeploymentError`.
     """

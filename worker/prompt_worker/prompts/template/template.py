@@ -25,6 +25,7 @@ from prompt_worker.prompts.template.usage import Usage, usage
 
 _environment = PromptEnvironment()
 _LIMITS = (LimitError, RecursionError, MemoryError)
+_COMPILERS_LIMITS = (RecursionError, MemoryError, SyntaxError, OverflowError, ValueError)
 _TOO_DEEP = "it is nested too deeply, or has a number or a name that Python cannot hold"
 
 
@@ -71,9 +72,12 @@ def compile_template(source: str, lookup: Lookup = lambda _: None, ref: str = ""
         compiled = JinjaTemplate.from_code(_environment, code, {})
     except TemplateFaultError:
         raise
-    # Also of Python's own compiler; what it says may quote the template.
-    except Exception:
+    # Of Jinja's compiler and Python's; what they say may quote the template.
+    except _COMPILERS_LIMITS:
         raise TemplateFaultError(Fault(_TOO_DEEP, 1, 1)) from None
+    # One template must not stop all others; by its name the fault can be found.
+    except Exception as error:
+        raise TemplateFaultError(Fault(f"it cannot be compiled ({type(error).__name__})", 1, 1)) from None
     return Template(compiled, used, expansion.included)
 
 

@@ -1,4 +1,4 @@
--- What a name stands for now.
+-- What a name is served as now.
 SELECT (SELECT max(t.version) FILTER (WHERE t.is_active AND t.ab_test_group IS NULL)
         FROM prompt_templates t WHERE t.name = %(name)s),
        coalesce((SELECT jsonb_object_agg(l.label, t.version)
