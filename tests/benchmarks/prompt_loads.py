@@ -17,13 +17,13 @@ from typing import Any
 import msgspec
 
 from prompt_worker import PromptTemplateService
-from prompt_worker.prompts.choosing import View
 from prompt_worker.prompts.folder.reading import read_folder
-from prompt_worker.prompts.following import Following
 from prompt_worker.prompts.registry.document import decode
 from prompt_worker.prompts.registry.sources.file import FileSource
 from prompt_worker.prompts.registry.sources.source import Fetched
-from prompt_worker.prompts.snapshot import Snapshot
+from prompt_worker.prompts.serving.choosing import View
+from prompt_worker.prompts.serving.following import Following
+from prompt_worker.prompts.snapshot.snapshot import Snapshot
 from tests.support.registry import document, version
 
 COLD = "tests.benchmarks.prompt_loads"

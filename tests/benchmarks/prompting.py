@@ -11,7 +11,7 @@ from rich.console import Console
 from prompt_worker import PromptTemplateService
 from prompt_worker.prompts.content import Content
 from prompt_worker.prompts.folder.reading import read_folder
-from prompt_worker.prompts.snapshot import Snapshot
+from prompt_worker.prompts.snapshot.snapshot import Snapshot
 from prompt_worker.prompts.template.template import compile_template
 from prompt_worker.prompts.version import Stored
 from tests.benchmarks.prompt_loads import FOLDER, PROMPTS, SCRIPT, VARIABLES

@@ -15,13 +15,13 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from prompt_worker.experiments.evidence import CONTROL, Evidence, History, Measured, PhaseUnits, Plan
-from prompt_worker.experiments.look import Look, take_look
-from prompt_worker.experiments.rollout import CANARY, judge_canary
+from prompt_worker.experiments.judging.evidence import CONTROL, Evidence, History, Measured, PhaseUnits, Plan
+from prompt_worker.experiments.judging.look import Look, take_look
+from prompt_worker.experiments.judging.rollout import CANARY, judge_canary
+from prompt_worker.experiments.judging.validity import RATIO_LEVEL
 from prompt_worker.experiments.statistics.moments import Moments
 from prompt_worker.experiments.statistics.normal import two_sided
 from prompt_worker.experiments.statistics.sample_ratio import p_value
-from prompt_worker.experiments.validity import RATIO_LEVEL
 from tests.experiments_quality.fixed import pooled_z
 
 VARIANT = "variant_a"

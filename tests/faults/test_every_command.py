@@ -24,7 +24,7 @@ from prompt_worker.commands.cli import main
 from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.platform.failures import EXIT_CODES
 from prompt_worker.platform.pubsub.asking import PATIENCE
-from prompt_worker.prompts.authoring.bundle import Bundle, Exported, encode
+from prompt_worker.prompts.authoring.versions.bundle import Bundle, Exported, encode
 from prompt_worker.prompts.content import Content
 from tests.support.documents import REPOSITORY
 from tests.support.events import SEED_TEMPLATES, body

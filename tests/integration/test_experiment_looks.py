@@ -16,9 +16,9 @@ from queries import rows, scalar
 from sqlalchemy import Engine
 
 from prompt_worker.experiments import looking
-from prompt_worker.experiments.look import Look
+from prompt_worker.experiments.judging.look import Look
+from prompt_worker.experiments.judging.metrics import QUANTILE
 from prompt_worker.experiments.looking import look_at
-from prompt_worker.experiments.metrics import QUANTILE
 from prompt_worker.experiments.statistics import capping, quantile
 from prompt_worker.experiments.statistics.difference import absolute
 from prompt_worker.experiments.statistics.moments import Moments

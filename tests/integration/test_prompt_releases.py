@@ -11,10 +11,10 @@ import pytest
 from prompt_worker.commands.database import open_session
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.prompts.authoring.acting import Actor
-from prompt_worker.prompts.authoring.activating import activate
-from prompt_worker.prompts.authoring.examining import examine
 from prompt_worker.prompts.authoring.refusals import NotApprovedError, ReleaseError
-from prompt_worker.prompts.authoring.reviewing import review
+from prompt_worker.prompts.authoring.releases.activating import activate
+from prompt_worker.prompts.authoring.releases.gate.examining import examine
+from prompt_worker.prompts.authoring.releases.reviewing import review
 from tests.support.authoring import Desk
 
 pytestmark = pytest.mark.embedded_only

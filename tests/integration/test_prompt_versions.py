@@ -10,8 +10,8 @@ import pytest
 
 from prompt_worker.commands.database import open_session
 from prompt_worker.prompts.authoring.acting import Actor
-from prompt_worker.prompts.authoring.planning import Candidate
-from prompt_worker.prompts.authoring.saving import propose, save
+from prompt_worker.prompts.authoring.versions.planning import Candidate
+from prompt_worker.prompts.authoring.versions.saving import propose, save
 from prompt_worker.prompts.content import make_content
 from prompt_worker.prompts.folder.lock import read_lock
 from tests.support.authoring import Desk

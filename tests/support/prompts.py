@@ -10,7 +10,7 @@ from typing import Any
 from prompt_worker import ExecutionEvent, PromptTemplateService
 from prompt_worker.prompts.content import Content, Variables
 from prompt_worker.prompts.folder.checking import check
-from prompt_worker.prompts.snapshot import Snapshot
+from prompt_worker.prompts.snapshot.snapshot import Snapshot
 from prompt_worker.prompts.version import Stored
 from prompt_worker.publishing.publisher import Publisher
 

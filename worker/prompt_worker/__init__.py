@@ -6,7 +6,7 @@ from prompt_worker.event.execution import ExecutionEvent
 from prompt_worker.publishing.publisher import Publisher
 
 if TYPE_CHECKING:
-    from prompt_worker.prompts.service import PromptTemplateService
+    from prompt_worker.prompts.serving.service import PromptTemplateService
 
 __all__ = ["ExecutionEvent", "PromptTemplateService", "Publisher"]
 
@@ -16,7 +16,7 @@ def __getattr__(name: str) -> Any:
     if name != "PromptTemplateService":
         raise AttributeError(f"module {__name__} has no attribute {name}")
     try:
-        from prompt_worker.prompts.service import PromptTemplateService
+        from prompt_worker.prompts.serving.service import PromptTemplateService
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in ("jinja2", "markupsafe"):

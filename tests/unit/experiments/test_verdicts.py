@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from prompt_worker.experiments.errors import ExperimentError
-from prompt_worker.experiments.evidence import CONTROL, Evidence, History, Measured, PhaseUnits, Plan
-from prompt_worker.experiments.look import Look, take_look
-from prompt_worker.experiments.metrics import find_metric
+from prompt_worker.experiments.judging.evidence import CONTROL, Evidence, History, Measured, PhaseUnits, Plan
+from prompt_worker.experiments.judging.look import Look, take_look
+from prompt_worker.experiments.judging.metrics import find_metric
 from prompt_worker.experiments.statistics.moments import Moments
 
 START = datetime(2026, 3, 2, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from prompt_worker.prompts.content import Message
 from prompt_worker.prompts.errors import VariablesError
 from prompt_worker.prompts.prompt import Rendered
-from prompt_worker.prompts.snapshot import Snapshot
+from prompt_worker.prompts.snapshot.snapshot import Snapshot
 from tests.support.prompts import stored
 from tests.unit.prompts.test_rendering import random_text
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from prompt_worker.platform.uuid7 import uuid7
-from prompt_worker.prompts.authoring import gate
-from prompt_worker.prompts.authoring.checking import check_versions, references
-from prompt_worker.prompts.authoring.inputs import Executed
+from prompt_worker.prompts.authoring.checks.checking import check_versions, references
+from prompt_worker.prompts.authoring.releases.gate import gate
+from prompt_worker.prompts.authoring.releases.gate.inputs import Executed
 from prompt_worker.prompts.version import Stored
 from tests.support.prompts import EXPENSIVE, stored
 from tests.unit.prompts.test_writing_prompt_files import content

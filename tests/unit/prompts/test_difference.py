@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from prompt_worker.prompts.authoring.difference import difference, text_difference
+from prompt_worker.prompts.authoring.releases.gate.difference import difference, text_difference
 from prompt_worker.prompts.content import Message, make_content
 from tests.unit.prompts.test_writing_prompt_files import ODD_TEXTS, content
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from prompt_worker.prompts.authoring.planning import Candidate, plan
 from prompt_worker.prompts.authoring.stored import Head
+from prompt_worker.prompts.authoring.versions.planning import Candidate, plan
 from tests.unit.prompts.test_writing_prompt_files import content
 
 

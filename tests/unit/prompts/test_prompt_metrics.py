@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from prompt_worker.prompts import gauges
+from prompt_worker.prompts.serving import gauges
 from tests.support.documents import REPOSITORY
 from tests.support.prompts import write_prompts
 from tests.support.registry import FileRegistry, soon, version

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from prompt_worker.prompts.errors import RenderError, VariablesError
-from prompt_worker.prompts.snapshot import Snapshot
+from prompt_worker.prompts.snapshot.snapshot import Snapshot
 from tests.support.prompts import rendered, stored
 
 SYNTAX = ("{{", "}}", "{%", "%}", "{#", "#}", "{% raw %}", "{{ 7 * 7 }}", "{% include 'x' %}", "{{ self }}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prompt_worker.prompts.authoring.rolling_back import before
+from prompt_worker.prompts.authoring.releases.rolling_back import before
 
 
 def releases(*versions: int) -> list[tuple[str, int]]:

@@ -9,7 +9,7 @@ import pytest
 
 from prompt_worker.prompts.content import Message
 from prompt_worker.prompts.errors import PromptReferenceError, UnknownPromptError, VersionGoneError
-from prompt_worker.prompts.snapshot import Snapshot
+from prompt_worker.prompts.snapshot.snapshot import Snapshot
 from prompt_worker.prompts.version import Origin, Stored
 from tests.support.prompts import stored
 

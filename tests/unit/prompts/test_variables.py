@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prompt_worker.prompts.errors import VariablesError
-from prompt_worker.prompts.snapshot import Snapshot
+from prompt_worker.prompts.snapshot.snapshot import Snapshot
 from prompt_worker.prompts.template.template import compile_template
 from tests.support.prompts import rendered, stored
 

@@ -56,7 +56,7 @@ def groups() -> Iterator[Group]:
     from prompt_worker.platform.telemetry.export import TelemetrySettings
     from prompt_worker.platform.telemetry.logs import LogSettings
     from prompt_worker.prompts.endpoint.settings import EndpointSettings, ReaderSettings
-    from prompt_worker.prompts.settings import PromptSettings
+    from prompt_worker.prompts.serving.settings import PromptSettings
 
     pubsub = "topics, run, serve, dead-letters replay, seek, snapshot, doctor"
     database = (

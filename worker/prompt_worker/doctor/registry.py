@@ -20,9 +20,9 @@ _FOLLOWED = statement(__name__, "followed")
 def examine_registry(session: Session, url: str) -> Iterator[Check]:
     """`url` is the database's."""
     try:
-        from prompt_worker.prompts.incoming import versions
         from prompt_worker.prompts.registry.exporting import read_registry
-        from prompt_worker.prompts.snapshot import Snapshot
+        from prompt_worker.prompts.snapshot.incoming import versions
+        from prompt_worker.prompts.snapshot.snapshot import Snapshot
     except ModuleNotFoundError as error:
         hint = f"{error.name} is not installed: pip install 'prompt-worker[prompts]'"
         yield Check("prompt registry", False, hint)

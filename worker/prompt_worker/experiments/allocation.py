@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from prompt_worker.experiments.errors import ExperimentError
-from prompt_worker.experiments.evidence import CONTROL
+from prompt_worker.experiments.judging.evidence import CONTROL
 from prompt_worker.prompts.assignment import BUCKETS, Range
 
 # Of a percentage: one hundredth of it is a bucket.

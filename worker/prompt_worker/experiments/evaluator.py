@@ -7,8 +7,8 @@ import threading
 import time
 
 from prompt_worker.experiments.errors import ExperimentError
+from prompt_worker.experiments.judging.verdict import UNTRUSTED
 from prompt_worker.experiments.looking import look_at, running_experiments
-from prompt_worker.experiments.verdict import UNTRUSTED
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.readiness import Readiness

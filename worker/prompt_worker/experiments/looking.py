@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 from psycopg2.extensions import cursor
 
-from prompt_worker.experiments.evidence import CONTROL, History, PlannedLook
-from prompt_worker.experiments.look import Look, take_look
+from prompt_worker.experiments.judging.evidence import CONTROL, History, PlannedLook
+from prompt_worker.experiments.judging.look import Look, take_look
+from prompt_worker.experiments.judging.verdict import UNTRUSTED
 from prompt_worker.experiments.reading import read_evidence
 from prompt_worker.experiments.stored import Experiment, experiments, find_experiment
-from prompt_worker.experiments.verdict import UNTRUSTED
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 

@@ -9,8 +9,8 @@ from typing import Any
 from psycopg2.extensions import cursor
 
 from prompt_worker.experiments.errors import ExperimentError
-from prompt_worker.experiments.evidence import Evidence, Measured, PhaseUnits
-from prompt_worker.experiments.metrics import QUANTILE, find_metric
+from prompt_worker.experiments.judging.evidence import Evidence, Measured, PhaseUnits
+from prompt_worker.experiments.judging.metrics import QUANTILE, find_metric
 from prompt_worker.experiments.statistics import quantile
 from prompt_worker.experiments.statistics.moments import Moments
 from prompt_worker.experiments.statistics.normal import quantile as normal_quantile

@@ -11,7 +11,7 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.experiments.allocation import shares_of
 from prompt_worker.experiments.errors import NoSuchExperimentError
-from prompt_worker.experiments.evidence import CONTROL, ExperimentKind, Plan
+from prompt_worker.experiments.judging.evidence import CONTROL, ExperimentKind, Plan
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.prompts.assignment import Range, read_ranges
 

@@ -1,28 +1,19 @@
 """`prompt-worker prompts`: prompts as files and in the registry, from the first version to a rollback."""
 
 from prompt_worker.commands.command import Commands, add_group
-from prompt_worker.commands.prompts import (
+from prompt_worker.commands.prompts.folder import check, export, plan, pull, push
+from prompt_worker.commands.prompts.releases import (
     activate,
     block,
-    check,
-    create,
-    diff,
-    edit,
     epoch,
     explain,
-    export,
     history,
     label,
-    listing,
-    plan,
     policy,
-    pull,
-    push,
-    render,
     review,
     rollback,
-    show,
 )
+from prompt_worker.commands.prompts.versions import create, diff, edit, listing, render, show
 
 
 def add(commands: Commands) -> None:

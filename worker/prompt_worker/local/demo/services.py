@@ -9,7 +9,7 @@ from typing import Any, Self
 from prompt_worker.event.execution import ExecutionEvent
 from prompt_worker.local.demo.requests import EXTRACTION
 from prompt_worker.local.demo.spread import Spread
-from prompt_worker.prompts.service import PromptTemplateService
+from prompt_worker.prompts.serving.service import PromptTemplateService
 
 NAMES = ("web", "app", "classroom", "homework")
 # For the registry's first document; the database is on this machine.

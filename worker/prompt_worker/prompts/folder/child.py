@@ -20,7 +20,7 @@ import msgspec
 from prompt_worker.prompts.errors import Fault, PromptError, RenderLimitError, TemplateFaultError
 from prompt_worker.prompts.folder.file import PromptFile
 from prompt_worker.prompts.folder.reading import Named, as_stored, prompt_files, read_named
-from prompt_worker.prompts.snapshot import Resolver
+from prompt_worker.prompts.snapshot.snapshot import Resolver
 from prompt_worker.prompts.version import CompiledVersion, Stored
 
 # Seconds of processor time of one file; the slowest that the limits on templates allow needs a tenth of it.

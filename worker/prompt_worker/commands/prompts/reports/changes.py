@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from prompt_worker.commands.printable import printable_lines
-from prompt_worker.prompts.authoring.difference import Change
+from prompt_worker.prompts.authoring.releases.gate.difference import Change
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan", "\\": "dim"}
 

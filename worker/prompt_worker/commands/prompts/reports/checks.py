@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from prompt_worker.commands.printable import printable
-from prompt_worker.prompts.authoring.checking import Checked
+from prompt_worker.prompts.authoring.checks.checking import Checked
 
 
 def print_checked(console: Console, checked: Sequence[Checked]) -> None:

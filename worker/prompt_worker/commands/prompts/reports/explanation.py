@@ -9,7 +9,7 @@ from rich.text import Text
 
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.printable import printable, printable_time
-from prompt_worker.prompts.authoring.explaining import Asked, Explained
+from prompt_worker.prompts.authoring.reading.explaining import Asked, Explained
 
 
 def print_explained(explained: Explained, asked: Asked) -> None:

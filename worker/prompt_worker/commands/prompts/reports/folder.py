@@ -10,10 +10,10 @@ from prompt_worker.commands.prompts.reports.changes import print_changes
 from prompt_worker.commands.prompts.reports.checks import print_checked
 from prompt_worker.commands.prompts.reports.saving import print_planned
 from prompt_worker.platform.postgres.session import Session
-from prompt_worker.prompts.authoring.committing import FolderProposal, Pulled
-from prompt_worker.prompts.authoring.difference import difference
-from prompt_worker.prompts.authoring.planning import Planned
-from prompt_worker.prompts.authoring.profile import profile
+from prompt_worker.prompts.authoring.reading.profile import profile
+from prompt_worker.prompts.authoring.releases.gate.difference import difference
+from prompt_worker.prompts.authoring.versions.committing import FolderProposal, Pulled
+from prompt_worker.prompts.authoring.versions.planning import Planned
 
 
 def print_proposal(proposed: FolderProposal, *, as_json: bool) -> int:

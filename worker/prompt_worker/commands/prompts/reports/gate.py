@@ -10,8 +10,8 @@ from prompt_worker.commands.command import open_console
 from prompt_worker.commands.printable import printable
 from prompt_worker.commands.prompts.reports.changes import print_lines
 from prompt_worker.commands.prompts.reports.checks import print_checked
-from prompt_worker.prompts.authoring.examining import Examined
-from prompt_worker.prompts.authoring.gate import Gate, Spread
+from prompt_worker.prompts.authoring.releases.gate.examining import Examined
+from prompt_worker.prompts.authoring.releases.gate.gate import Gate, Spread
 
 # Of a difference that is printed; --json has all of it.
 _LINES = 40

@@ -6,7 +6,7 @@ import sys
 
 from rich.console import Console
 
-from prompt_worker.prompts.authoring.history import Chain
+from prompt_worker.prompts.authoring.reading.history import Chain
 
 _SHOWN = 5
 

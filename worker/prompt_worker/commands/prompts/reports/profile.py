@@ -13,7 +13,7 @@ from rich.text import Text
 
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.printable import printable, printable_lines, printable_time
-from prompt_worker.prompts.authoring.profile import Profile
+from prompt_worker.prompts.authoring.reading.profile import Profile
 from prompt_worker.prompts.authoring.stored import Head
 
 

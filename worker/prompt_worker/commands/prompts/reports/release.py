@@ -10,8 +10,8 @@ from rich.text import Text
 
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.printable import printable, printable_time
-from prompt_worker.prompts.authoring.activating import Activated
-from prompt_worker.prompts.authoring.propagation import Follower, Progress
+from prompt_worker.prompts.authoring.releases.activating import Activated
+from prompt_worker.prompts.authoring.releases.propagation import Follower, Progress
 
 
 def print_activated(activated: Activated, *, as_json: bool) -> None:

@@ -11,8 +11,8 @@ from rich.text import Text
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.printable import printable
 from prompt_worker.commands.prompts.reports.checks import print_checked
-from prompt_worker.prompts.authoring.planning import Planned
-from prompt_worker.prompts.authoring.saving import Proposal
+from prompt_worker.prompts.authoring.versions.planning import Planned
+from prompt_worker.prompts.authoring.versions.saving import Proposal
 
 _STYLES = {"new": "green", "changed": "yellow", "saved": "cyan", "same": "dim", "refused": "bold red"}
 

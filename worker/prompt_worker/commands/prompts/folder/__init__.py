@@ -1,0 +1,1 @@
+"""`prompt-worker prompts` on a folder of files and on exports."""

@@ -1,0 +1,1 @@
+"""`prompt-worker prompts` on what is served: reviewed, activated, rolled back, labelled, blocked, explained."""

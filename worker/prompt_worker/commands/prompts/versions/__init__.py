@@ -1,0 +1,1 @@
+"""`prompt-worker prompts` on versions: made, shown, compared, rendered."""

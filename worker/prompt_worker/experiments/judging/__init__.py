@@ -1,0 +1,1 @@
+"""From the evidence of one look to a verdict: pure functions."""

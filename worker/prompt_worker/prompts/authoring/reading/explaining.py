@@ -1,0 +1,157 @@
+"""What is served, or was at a moment, and why: chosen by the very code that services choose with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg2.extensions import cursor
+
+from prompt_worker.platform.postgres.session import Session
+from prompt_worker.platform.postgres.statements import statement
+from prompt_worker.prompts.authoring.acting import reading
+from prompt_worker.prompts.authoring.checks.checking import references
+from prompt_worker.prompts.authoring.reading.state import State, read_state
+from prompt_worker.prompts.authoring.stored import missing, read_heads, read_versions
+from prompt_worker.prompts.errors import PromptError, UnknownPromptError
+from prompt_worker.prompts.registry.document import Name
+from prompt_worker.prompts.serving.choosing import View
+from prompt_worker.prompts.snapshot.snapshot import Snapshot
+from prompt_worker.prompts.version import Origin, Stored
+
+_RELEASE = statement(__name__, "last_release")
+_BEGINS = "SELECT min(at) FROM prompt_history"
+_EMPTY = Snapshot.build([])
+_BUILTIN = "a service serves its built-in prompt, or an error where it has none"
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service passes to `get` beside the name."""
+
+    unit: str | None = None
+    context: Mapping[str, Any] = {}
+    language: str | None = None
+    version: int | None = None
+    label: str | None = None
+
+
+class Released(msgspec.Struct, frozen=True):
+    """Who put it in production."""
+
+    at: datetime
+    who: str
+    reason: str | None
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """`version` is None where no live version is served; `problem` says why. `quarantined`: what could not be compiled.
+
+    `released` is of the version in production, where the history reaches back so far: to `begins`.
+    """
+
+    name: str
+    at: datetime | None
+    version: int | None
+    language: str | None
+    selection: str | None
+    sha256: str | None
+    problem: str | None
+    state: State
+    released: Released | None
+    begins: datetime | None
+    quarantined: dict[str, str]
+
+
+def explain(session: Session, name: str, asked: Asked, *, at: datetime | None = None) -> Explained:
+    """At that moment by the database's clock, or now; services follow within seconds.
+
+    Raises `UnknownPromptError`, `NotAllowedError`, `DeploymentError`.
+    """
+
+    def read(cursor: cursor) -> tuple[dict[str, State], list[Stored], Released | None, datetime | None]:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        if not read_heads(cursor, name):
+            raise missing(name, 0, [])
+        states, stored = _reachable(cursor, name, at)
+        cursor.execute(_BEGINS)
+        ((begins,),) = cursor.fetchall()
+        return states, stored, _released(cursor, name, states[name].production, at), begins
+
+    states, stored, released, begins = reading(session, read)
+    state = states[name]
+    live = Snapshot.build(stored, names={name: _about(state)}, origin=Origin("live"))
+    explained = Explained(
+        name=name,
+        at=at,
+        version=None,
+        language=None,
+        selection=None,
+        sha256=None,
+        problem=None,
+        state=state,
+        released=released,
+        begins=begins,
+        quarantined=dict(live.quarantined),
+    )
+    view = View(_EMPTY, live, offline=False)
+    try:
+        prompt = view.choose(
+            name,
+            unit=asked.unit,
+            context=asked.context,
+            language=asked.language,
+            version=asked.version,
+            label=asked.label,
+        )
+    except PromptError as error:
+        return msgspec.structs.replace(
+            explained, problem=_problem(error, state, labelled=asked.label is not None)
+        )
+    return msgspec.structs.replace(
+        explained,
+        version=prompt.version,
+        language=prompt.language,
+        selection=prompt.reason,
+        sha256=prompt.content_sha256,
+    )
+
+
+def _problem(error: PromptError, state: State, *, labelled: bool) -> str:
+    if not isinstance(error, UnknownPromptError) or labelled:
+        return str(error)
+    if state.production is None:
+        return f"no version is in production: {_BUILTIN}"
+    return f"the version in production cannot be served: {_BUILTIN}"
+
+
+def _about(state: State) -> Name:
+    return Name(
+        blocked=state.blocked, labels=state.labels, rules=msgspec.Raw(msgspec.json.encode(state.rules))
+    )
+
+
+def _reachable(cursor: cursor, name: str, at: datetime | None) -> tuple[dict[str, State], list[Stored]]:
+    """The versions of the name, and of all that they include, each with what was in production then."""
+    states: dict[str, State] = {}
+    stored: list[Stored] = []
+    waiting = [name]
+    while waiting:
+        fragment = waiting.pop()
+        if fragment in states:
+            continue
+        states[fragment] = state = read_state(cursor, fragment, at)
+        for version in read_versions(cursor, fragment):
+            later = at is not None and version.created_at is not None and version.created_at > at
+            if version.content is None or version.group is not None or later:
+                continue
+            stored.append(version.as_stored(is_active=version.version == state.production))
+            waiting += [reference.partition("@")[0] for reference in references(version.content)]
+    return states, stored
+
+
+def _released(cursor: cursor, name: str, version: int | None, at: datetime | None) -> Released | None:
+    cursor.execute(_RELEASE, {"name": name, "version": version, "at": at})
+    row = cursor.fetchone()
+    return None if row is None else Released(*row)

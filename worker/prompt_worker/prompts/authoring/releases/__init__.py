@@ -1,0 +1,1 @@
+"""What an owner decides about a version: reviews, activation, rollback, labels, the kill switch, policies."""
