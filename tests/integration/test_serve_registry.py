@@ -389,8 +389,9 @@ def gauge(port: int, name: str) -> float:
 
 
 def test_restored_backup_is_served_once_it_has_a_new_epoch(registry: Registry, pipeline: Pipeline) -> None:
+    first = registry.revision
     change(pipeline)
-    wait_until(lambda: registry.revision > 1, 10, lambda: registry.process.output)
+    wait_until(lambda: registry.revision > first, 10, lambda: registry.process.output)
     before = registry.get()
     pipeline.query("ALTER TABLE prompt_registry DISABLE TRIGGER USER")
     pipeline.query("UPDATE prompt_registry SET revision = 1")

@@ -13,10 +13,10 @@ from prompt_worker.consuming.push.settings import PushSettings
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.process.pages import Pages
 from prompt_worker.platform.web.answers import Answer, Receive, Scope, Send
-from prompt_worker.platform.web.keys import KeysUnavailableError
 from prompt_worker.platform.web.pages import PageAnswers
 from prompt_worker.platform.web.refusals import Refusals, RefusedError
-from prompt_worker.platform.web.tokens import Tokens, UnknownSenderError, WrongSenderError
+from prompt_worker.platform.web.senders import require_sender
+from prompt_worker.platform.web.tokens import Tokens
 
 # Once the oldest request has waited for so long, new ones are refused.
 BEHIND_SECONDS = 5.0
@@ -65,7 +65,12 @@ class App:
         if scope["method"] != "POST":
             raise RefusedError(answers.NOT_ALLOWED, "not a POST")
         headers = dict(scope["headers"])
-        await self._authenticate(headers.get(b"authorization", b""))
+        await require_sender(
+            self._tokens,
+            headers.get(b"authorization", b""),
+            wrong=answers.WRONG_SENDER,
+            no_keys=answers.NO_KEYS,
+        )
         if inbox.age() > BEHIND_SECONDS:
             raise RefusedError(answers.BEHIND, f"requests wait for more than {BEHIND_SECONDS:.0f} s")
         length = headers.get(b"content-length", b"")
@@ -90,18 +95,6 @@ class App:
             if message is None:
                 place.leave()
         return message
-
-    async def _authenticate(self, authorization: bytes) -> None:
-        if self._tokens is None:
-            return
-        try:
-            await self._tokens.check(authorization)
-        except UnknownSenderError as error:
-            raise RefusedError(answers.UNKNOWN_SENDER, str(error)) from None
-        except WrongSenderError as error:
-            raise RefusedError(answers.WRONG_SENDER, str(error)) from None
-        except KeysUnavailableError:
-            raise RefusedError(answers.NO_KEYS, "no key to check tokens with could be fetched yet") from None
 
     async def _read_body(self, receive: Receive, place: Place, expected: int) -> bytes | None:
         place.grow(expected)

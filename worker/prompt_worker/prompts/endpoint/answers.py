@@ -15,7 +15,6 @@ _SOON = ((b"retry-after", b"2"),)
 NOT_READ = Answer(503, b"the registry could not be read yet\n", _SOON)
 NO_KEYS = Answer(503, b"the token cannot be checked\n", _SOON)
 NOT_ALLOWED = Answer(405, b"GET the registry here\n", ((b"allow", b"GET, HEAD"),))
-UNKNOWN_READER = Answer(401, b"missing or invalid token\n", ((b"www-authenticate", b"Bearer"),))
 WRONG_READER = Answer(403, b"this account may not read the registry\n")
 
 

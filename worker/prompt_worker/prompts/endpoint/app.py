@@ -5,10 +5,10 @@ from __future__ import annotations
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.process.pages import Pages
 from prompt_worker.platform.web.answers import Answer, Receive, Scope, Send
-from prompt_worker.platform.web.keys import KeysUnavailableError
 from prompt_worker.platform.web.pages import PageAnswers
 from prompt_worker.platform.web.refusals import Refusals, RefusedError
-from prompt_worker.platform.web.tokens import Tokens, UnknownSenderError, WrongSenderError
+from prompt_worker.platform.web.senders import require_sender
+from prompt_worker.platform.web.tokens import Tokens
 from prompt_worker.prompts.endpoint import answers
 from prompt_worker.prompts.endpoint.query import BadQueryError, read_query
 from prompt_worker.prompts.endpoint.shelf import Shelf
@@ -47,7 +47,12 @@ class App:
         if scope["method"] not in ("GET", "HEAD"):
             raise RefusedError(answers.NOT_ALLOWED, "neither GET nor HEAD")
         headers = _joined(scope["headers"])
-        await self._authenticate(headers.get(b"authorization", b""))
+        await require_sender(
+            self._tokens,
+            headers.get(b"authorization", b""),
+            wrong=answers.WRONG_READER,
+            no_keys=answers.NO_KEYS,
+        )
         try:
             after = read_query(scope["query_string"])
         except BadQueryError as error:
@@ -61,18 +66,6 @@ class App:
             return answers.revision_answer(edition, self._shelf.age_seconds)
         await self._shelf.hold(after, receive, send)
         return None
-
-    async def _authenticate(self, authorization: bytes) -> None:
-        if self._tokens is None:
-            return
-        try:
-            await self._tokens.check(authorization)
-        except UnknownSenderError as error:
-            raise RefusedError(answers.UNKNOWN_READER, str(error)) from None
-        except WrongSenderError as error:
-            raise RefusedError(answers.WRONG_READER, str(error)) from None
-        except KeysUnavailableError:
-            raise RefusedError(answers.NO_KEYS, "no key to check tokens with could be fetched yet") from None
 
 
 def _count(status: int, number: int) -> None:

@@ -14,8 +14,7 @@ from prompt_worker.platform.failures import SettingsError
 from prompt_worker.prompts.errors import SourceError
 from prompt_worker.prompts.registry.document import BYTES_LIMIT, decode
 from prompt_worker.prompts.registry.sources import credentials
-from prompt_worker.prompts.registry.sources.source import Fetched, Known, pause
-from prompt_worker.prompts.registry.waking import Waking
+from prompt_worker.prompts.registry.sources.source import Fetched, Known, Polled
 
 EMULATOR = "STORAGE_EMULATOR_HOST"
 SECONDS = 5.0
@@ -28,7 +27,7 @@ _HINTS = {
 }
 
 
-class BucketSource:
+class BucketSource(Polled):
     """An object is replaced as a whole, and its entity tag with it."""
 
     age_seconds = 0.0
@@ -64,13 +63,6 @@ class BucketSource:
             # Its connections may be those of before a change of the network.
             self._session = None
             raise SourceError(f"{self.name} does not answer: {type(error).__name__}") from None
-
-    def wait(self, known: Known, waking: Waking) -> bool:
-        waking.wait(pause())
-        return True
-
-    def close(self) -> None:
-        pass
 
     def forget(self) -> None:
         self._session = None

@@ -8,11 +8,10 @@ from urllib.parse import unquote, urlsplit
 from prompt_worker.platform.failures import SettingsError
 from prompt_worker.prompts.errors import SourceError
 from prompt_worker.prompts.registry.document import BYTES_LIMIT, decode
-from prompt_worker.prompts.registry.sources.source import Fetched, Known, pause
-from prompt_worker.prompts.registry.waking import Waking
+from prompt_worker.prompts.registry.sources.source import Fetched, Known, Polled
 
 
-class FileSource:
+class FileSource(Polled):
     """Whoever replaces the file replaces it as a whole; half of one is refused and read again."""
 
     age_seconds = 0.0
@@ -38,13 +37,3 @@ class FileSource:
         except OSError as error:
             raise SourceError(f"cannot read {self._path}: {error.strerror}") from None
         return Fetched(decode(content), tag)
-
-    def wait(self, known: Known, waking: Waking) -> bool:
-        waking.wait(pause())
-        return True
-
-    def close(self) -> None:
-        pass
-
-    def forget(self) -> None:
-        pass

@@ -56,6 +56,20 @@ class Source(Protocol):
         """In a forked child: what the parent holds open is the parent's."""
 
 
+class Polled:
+    """A source that holds nothing open: it is asked again after a pause."""
+
+    def wait(self, known: Known, waking: Waking) -> bool:
+        waking.wait(pause())
+        return True
+
+    def close(self) -> None:
+        pass
+
+    def forget(self) -> None:
+        pass
+
+
 def pause() -> float:
     """Seconds."""
     return POLL_SECONDS * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
