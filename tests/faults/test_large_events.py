@@ -83,8 +83,12 @@ def many(entry: Callable[[int], str]) -> bytes:
     return with_raw("input_variables", f'{{"all": [{listed}]}}'.encode())
 
 
-# What is most in memory: the names of variables, and what is found.
-TINY = {"digits": lambda _: "1", "findings": lambda number: f'"536-90-{number % 9_000 + 1_000}"'}
+# What is most in memory: the names of variables, what is found, and objects.
+TINY = {
+    "digits": lambda _: "1",
+    "findings": lambda number: f'"536-90-{number % 9_000 + 1_000}"',
+    "objects": lambda _: '{"a":{"b":1}}',
+}
 
 
 @pytest.mark.parametrize("shape", TINY)

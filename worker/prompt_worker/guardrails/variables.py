@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from msgspec import Raw
+
 from prompt_worker.guardrails.nesting import NESTED, Around, Tree, text_of
+from prompt_worker.guardrails.undecoded import opened
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]*(?:[0-9]{1,5}[A-Za-z_-]*)?")
 _LONGEST_NAME = 64
@@ -22,13 +25,14 @@ def walk(variables: Mapping[str, Any], *, decoded: bool = False) -> Iterator[tup
 
     The steps are one list, which changes: `path_of` reads it. A key that is not a plain name may itself be personal
     data: it is a text of its own, and its step has its number instead. A value inside itself is left out. `decoded`:
-    the variables are JSON that was decoded, in which nothing occurs twice.
+    the variables are JSON that was decoded, in which nothing occurs twice; parts of it are decoded only here.
     """
     around = Tree() if decoded else Around()
     steps: list[Step] = [""]
     levels: list[Iterator[tuple[Step, Any]]] = [iter([("", variables)])]
     while levels:
-        for steps[-1], value in levels[-1]:
+        for steps[-1], entry in levels[-1]:
+            value = opened(entry) if entry.__class__ is Raw else entry
             if isinstance(value, str):
                 if value:
                     yield steps, value

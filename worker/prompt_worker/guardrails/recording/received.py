@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import partial
+from itertools import islice
 from typing import Any, cast
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from prompt_worker.event.execution import EARLIEST, EVENT_TYPE, LATEST_AHEAD, Of
 from prompt_worker.event.unstorable import replace_unstorable
 from prompt_worker.guardrails.fields import Execution
 from prompt_worker.guardrails.recording.templates import LONGEST_ID, ServedTemplate, TemplateKey
+from prompt_worker.guardrails.undecoded import AT_ONCE, opened
 from prompt_worker.platform import telemetry
 
 _TEXT_OR_NONE = (str, type(None))
@@ -76,20 +76,31 @@ class Received(msgspec.Struct, kw_only=True, gc=False):
         possible = executed_at is not None and EARLIEST <= executed_at <= received_at + LATEST_AHEAD
         return executed_at if possible else received_at
 
-    def inline_violations(self) -> Sequence[Mapping[str, Any]]:
-        """What the service itself reported. A bare string is the guardrail's name."""
+    def inline_violations(self, most: int) -> Iterator[Mapping[str, Any]]:
+        """What the service itself reported, at most so many. A bare string is the guardrail's name."""
         reported = self.guardrail_violations
-        if not isinstance(reported, list):
-            return []
-        return [
-            each if isinstance(each, dict) else {"guardrail_name": each if isinstance(each, str) else None}
-            for each in reported
-        ]
+        for each in islice(map(opened, reported if isinstance(reported, list) else ()), most):
+            yield (
+                each
+                if isinstance(each, dict)
+                else {"guardrail_name": each if isinstance(each, str) else None}
+            )
+
+
+_NULL = msgspec.Raw(b"null")
+
+
+class _Large(Received, kw_only=True, gc=False):
+    """An event whose texts are decoded where they are judged."""
+
+    input_variables: msgspec.Raw = _NULL
+    rendered_prompt: msgspec.Raw = _NULL
+    model_response: msgspec.Raw = _NULL
+    guardrail_violations: msgspec.Raw = _NULL
 
 
 _decode = msgspec.json.Decoder(Received).decode
-# Numbers of any size remain text: nothing here calculates with them.
-_loads = partial(json.loads, parse_int=str, parse_float=str, parse_constant=str)
+_decode_large = msgspec.json.Decoder(_Large).decode
 
 
 def receive(message: Message) -> Received | None:
@@ -111,22 +122,29 @@ def _read(body: bytes) -> tuple[Received | None, int]:
     """The event, and how many characters had to be replaced."""
     body, replaced = replace_unstorable(body)
     try:
-        return _decode(body), replaced
+        return _decode(body) if len(body) <= AT_ONCE else _opened(_decode_large(body)), replaced
     # Errors of msgspec, wrong encodings, integers of too many digits.
     except (ValueError, RecursionError):
         return _decode_leniently(body), replaced
 
 
+def _opened(event: _Large) -> Received:
+    for field in _Large.__annotations__:
+        setattr(event, field, opened(getattr(event, field)))
+    return event
+
+
 def _decode_leniently(body: bytes) -> Received | None:
+    fields = opened(msgspec.Raw(body))
+    if not isinstance(fields, dict):
+        return None
+    fields = {name: opened(value) for name, value in fields.items()}
+    version = fields.get("template_version")
+    if isinstance(version, str) and version.isdecimal() and len(version) < 10:
+        fields["template_version"] = int(version)
     try:
-        fields = _loads(body.decode(errors="replace"))
-        if not isinstance(fields, dict):
-            return None
-        version = fields.get("template_version")
-        if isinstance(version, str) and version.isdecimal() and len(version) < 10:
-            fields["template_version"] = int(version)
         return msgspec.convert(fields, Received)
-    except (ValueError, RecursionError):
+    except msgspec.ValidationError:
         return None
 
 

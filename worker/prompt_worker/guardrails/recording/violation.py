@@ -47,8 +47,7 @@ class Violation(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
 def violations(event: Received, evaluation: Evaluation) -> list[Violation]:
     """Of one event: what the worker found, then what came inline; at most `VIOLATIONS_LIMIT` of each."""
-    inline = event.inline_violations()
-    if not evaluation.findings and not inline:
+    if not evaluation.findings and not event.guardrail_violations:
         return []
     strictest_first = sorted(evaluation.findings, key=lambda finding: _STRICT.get(finding.action, 3))
     executed_at = event.time()
@@ -91,7 +90,7 @@ def _found(event: Received, executed_at: datetime, finding: Finding) -> Violatio
 
 def _inline(event: Received, executed_at: datetime, found: set[str]) -> Iterator[Violation]:
     """Inline violations, without their details: these may hold anything, and remain in the event."""
-    for position, reported in enumerate(event.inline_violations()[:VIOLATIONS_LIMIT]):
+    for position, reported in enumerate(event.inline_violations(VIOLATIONS_LIMIT)):
         name = label(reported.get("guardrail_name")) or "unknown"
         field = f"guardrail_violations[{position}]"
         yield Violation(
