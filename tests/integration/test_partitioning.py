@@ -258,6 +258,19 @@ def test_what_cannot_be_made_again_stops_it_by_name(before: Engine, more: str, n
     assert rows(before, STATE) == seen
 
 
+def test_two_long_names_that_begin_alike_stop_it(before: Engine) -> None:
+    long = "their_index_of_executions_by_environment_and_response_time_"
+    run_script(
+        before, "".join(f"CREATE INDEX {long}{n} ON prompt_executions (environment);" for n in ("a", "b"))
+    )
+    seen = rows(before, STATE)
+    [foreseen] = plan(before).obstacles
+    assert f"{long}b on prompt_executions begins with the same 55 characters as {long}a" in foreseen
+    with pytest.raises(MigrationError, match="already exists"):
+        migrate(before)
+    assert rows(before, STATE) == seen
+
+
 def test_two_conversions_at_once(before: Engine) -> None:
     with ThreadPoolExecutor(2) as runners:
         applied = list(runners.map(lambda _: migrate(before), range(2)))

@@ -179,6 +179,17 @@ def test_each_month_one_more_is_made(engine: Engine) -> None:
     assert months_ahead(partitions(engine), month(1)) == AHEAD
 
 
+def test_indexes_whose_long_names_begin_alike_are_built_in_each_month(engine: Engine) -> None:
+    long = "their_index_of_executions_by_environment_and_response_time_"
+    for last in ("a", "b"):
+        run_script(engine, f"CREATE INDEX {long}{last} ON ONLY prompt_executions (environment)")
+    make_partitions(engine)
+    assert scalar(engine, f"SELECT count(*) FROM pg_class WHERE relname LIKE '{long}_'") == 2
+    assert rows(engine, f"SELECT indisvalid FROM pg_index WHERE indexrelid::regclass::text LIKE '{long}_'") == [
+        (True,), (True,)
+    ]  # fmt: skip
+
+
 def test_worker_may_insert_into_a_month_and_read_none(engine: Engine) -> None:
     make_partitions(engine, AHEAD + 1)
     for table, role in (

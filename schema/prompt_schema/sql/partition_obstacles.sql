@@ -40,6 +40,13 @@ WHERE (i.indisunique AND NOT EXISTS (
           SELECT FROM pg_attribute WHERE attrelid = p.oid AND attname = key AND attnum = ANY (i.indkey)))
    OR i.indisexclusion
 UNION ALL
+-- The default partition's are named by as many characters.
+SELECT format('the index %s on %s', i.indexrelid::regclass, p.relname),
+       format('begins with the same 55 characters as %s', o.relname)
+FROM partitioned p JOIN pg_index i ON i.indrelid = p.oid JOIN pg_class c ON c.oid = i.indexrelid
+JOIN pg_class o ON left(o.relname, 55) = left(c.relname, 55) AND o.relname < c.relname
+JOIN pg_index j ON j.indexrelid = o.oid AND j.indrelid IN (SELECT oid FROM partitioned)
+UNION ALL
 SELECT format('the relation %s', to_regclass('public.' || default_partition)),
        'has the name that the default partition gets'
 FROM partitioned WHERE to_regclass('public.' || default_partition) IS NOT NULL

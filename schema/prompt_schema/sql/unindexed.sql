@@ -11,7 +11,10 @@ JOIN pg_class x ON x.oid = i.indexrelid
 CROSS JOIN LATERAL public.table_partitions(t.oid) p
 JOIN pg_class d ON d.oid = p.partition
 CROSS JOIN LATERAL (
-    SELECT quote_ident(left(x.relname, 55) || coalesce(to_char(p.month, '_YYYY_MM'), '_default')) AS name
+    -- Two long names may begin with the same characters.
+    SELECT quote_ident(CASE WHEN octet_length(x.relname) <= 55 THEN x.relname::text
+                            ELSE left(x.relname, 22) || '_' || left(md5(x.relname), 8) END
+                       || coalesce(to_char(p.month, '_YYYY_MM'), '_default')) AS name
 ) n
 WHERE t.relnamespace = 'public'::regnamespace AND t.relname = ANY (:tables)
   AND NOT EXISTS (SELECT FROM pg_index a JOIN pg_inherits h ON h.inhrelid = a.indexrelid
