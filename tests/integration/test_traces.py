@@ -110,10 +110,8 @@ def test_trace_id_leads_from_publisher_to_row_and_violations(
 
 
 @pytest.mark.embedded_only
-def test_unavailable_collector_neither_slows_nor_stops_a_worker(
-    pipeline: Pipeline, collector: Collector
-) -> None:
-    with collector:
+def test_unavailable_collector_neither_slows_nor_stops_a_worker(pipeline: Pipeline) -> None:
+    with Collector() as collector:
         unavailable = collector.settings
     with pipeline.worker(**unavailable) as worker:
         pipeline.publish([body()], traceparent=f"00-{'1' * 32}-{'2' * 16}-01")
