@@ -85,7 +85,7 @@ def test_event_forwarded_by_pubsub_is_stored(pipeline: Pipeline) -> None:
         wait_until(lambda: hand_back(pipeline) or pipeline.query(STORED)[0][0], 30, lambda: "not forwarded")
         pipeline.publish([encoded])
         with pipeline.worker():
-            wait_until(lambda: pipeline.query(STORED) == [(1, 2)], 20, lambda: str(pipeline.query(STORED)))
+            wait_until(lambda: pipeline.query(STORED) == [(1, 2)], 60, lambda: str(pipeline.query(STORED)))
         assert worker.terminate()[0] == 0
     [(source, attempts, subscription, event_id, attributes)] = pipeline.query(
         "SELECT source, delivery_attempts, subscription, event_id::text, attributes FROM dead_letter_events"

@@ -17,6 +17,7 @@ from prompt_worker.local.servers.postgres import Postgres
 from tests.support.events import bodies, body, id_of, with_raw
 from tests.support.pipeline import Pipeline, wait_until
 from tests.support.pushing import Serving, Signer
+from tests.support.timing import STOP_SECONDS
 
 pytestmark = pytest.mark.embedded_only
 
@@ -26,7 +27,6 @@ MOST = 300_000_000
 # Seconds, for the largest of these backlogs on a busy machine.
 PATIENCE = 240.0
 # Seconds; Cloud Run kills at 10.
-STOP_SECONDS = 8.0
 WORDS = ("water", "light", "sugar", "leaves", "oxygen", "energy", "cells", "carbon")
 
 

@@ -28,6 +28,7 @@ from prompt_worker.prompts.registry.sources import source
 from tests.support.documents import REPOSITORY
 from tests.support.prompts import write_prompts
 from tests.support.registry import FileRegistry, Owner, soon, version
+from tests.support.timing import LATE
 
 NAME = "tutor/hints"
 
@@ -114,7 +115,7 @@ def test_start_before_a_hanging_registry_ends_when_it_said(
     prompts = PromptTemplateService(builtin, registry=hangs(hanging, kind), last_good="none")
     started = time.monotonic()
     assert prompts.start(wait=0.5) is False
-    assert 0.45 < time.monotonic() - started < 1.0
+    assert 0.45 < time.monotonic() - started < 0.5 + LATE
     assert prompts.get(NAME).reason == "builtin:unavailable"
     prompts.close()
 
@@ -149,8 +150,8 @@ def test_stampede_at_a_cold_start_is_one_attempt_and_no_wait(
     assert set(texts) == {"built in"}
     assert len(texts) == 700
     assert hanging.most == 1
-    # With room for a busy machine: a wait for the registry would be seconds.
-    assert quantiles(late, n=100)[98] < 0.25
+    # With room for a busy machine: an attempt to reach the registry takes seconds.
+    assert quantiles(late, n=100)[98] < 1
     prompts.close()
 
 

@@ -27,6 +27,7 @@ from prompt_worker.prompts.registry.sources.source import Known
 from prompt_worker.prompts.registry.waking import Waking
 from tests.support.http_server import Handler, HttpServer
 from tests.support.registry import Owner, document, soon, version
+from tests.support.timing import LATE
 
 NAME = "tutor/hints"
 
@@ -95,7 +96,7 @@ def test_endpoint_is_followed_by_its_long_poll(
     assert prompts.start(wait=20)
     assert text(prompts) == "one"
     server.put(document(version(NAME, 1, "one", active=False), version(NAME, 2, "two"), revision=2))
-    assert soon(lambda: text(prompts) == "two") < 3
+    assert soon(lambda: text(prompts) == "two") < LATE
     assert [text(prompts, version=number) for number in (1, 2)] == ["one", "two"]
     paths = [path for path, _ in server.requests]
     assert paths[:2] == ["/v1/registry", "/v1/registry?after=1:1&wait=25"]
@@ -104,8 +105,8 @@ def test_endpoint_is_followed_by_its_long_poll(
     refresher = prompts._following.refresher
     prompts.close()
     # It hangs in its long poll, and ends with the service.
-    soon(lambda: not refresher.is_running(), 5)
-    assert time.monotonic() - before < 5
+    soon(lambda: not refresher.is_running())
+    assert time.monotonic() - before < LATE
 
 
 def test_document_that_the_client_has_is_not_sent_again(server: Server) -> None:
@@ -128,13 +129,13 @@ def test_endpoint_that_does_not_hold_its_polls_is_asked_seldom(server: Server) -
     threading.Timer(1.0, waking.set).start()
     started = time.monotonic()
     assert source.wait(known, waking) is False
-    assert 0.9 < time.monotonic() - started < 3
+    assert 0.9 < time.monotonic() - started < 1 + LATE
 
 
 def drips(handler: Handler) -> None:
     handler.send_response(200)
     handler.end_headers()
-    for _ in range(100):
+    for _ in range(1000):
         handler.wfile.write(b" ")
         time.sleep(0.05)
 
@@ -178,7 +179,7 @@ def test_answer_that_is_no_document_is_an_error_in_time(
         source.fetch(None)
     assert said in str(caught.value)
     assert "secret" not in str(caught.value)
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 2 + LATE
 
 
 def test_answer_that_grows_without_end_is_left(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

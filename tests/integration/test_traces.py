@@ -15,6 +15,7 @@ from tests.support.collector import Collector
 from tests.support.events import body
 from tests.support.guardrails import WORD, Guarding
 from tests.support.pipeline import Pipeline
+from tests.support.timing import STOP_SECONDS
 
 # A service with OpenTelemetry: each of its requests is a trace, of which it samples some.
 SERVICE = """
@@ -118,4 +119,4 @@ def test_unavailable_collector_neither_slows_nor_stops_a_worker(pipeline: Pipeli
         pipeline.wait_for_rows(1)
         code, seconds = worker.terminate()
     assert code == 0
-    assert seconds < 5
+    assert seconds < STOP_SECONDS
