@@ -160,6 +160,8 @@ def test_edited_and_deleted_guardrails_do_not_stop_the_worker(guarding: Guarding
 @pytest.mark.embedded_only
 def test_database_outage_costs_only_time(guarding: Guarding, postgres: Postgres) -> None:
     pipeline = guarding.pipeline
+    # Its memory is measured.
+    pipeline.warm = False
     with pipeline.guardrail_worker() as worker:
         pipeline.publish([body(model_response=WORD) for _ in range(100)])
         pipeline.wait_for_evaluations(100)

@@ -26,13 +26,18 @@ LARGE = 9_500_000
 MOST = 300_000_000
 # Seconds, for the largest of these backlogs on a busy machine.
 PATIENCE = 240.0
-# Seconds; Cloud Run kills at 10.
 WORDS = ("water", "light", "sugar", "leaves", "oxygen", "energy", "cells", "carbon")
 
 
 @cache
 def text() -> str:
     return " ".join(random.Random(1).choices(WORDS, k=LARGE // 5))
+
+
+@pytest.fixture(autouse=True)
+def fresh(pipeline: Pipeline) -> None:
+    """Memory is the subject: that of a Python that starts with nothing."""
+    pipeline.warm = False
 
 
 def large(count: int, **fields: str) -> list[bytes]:

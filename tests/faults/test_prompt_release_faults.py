@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from contextlib import closing
 
@@ -18,6 +17,7 @@ from prompt_schema.verify import verify
 from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.platform.postgres.engine import connect
 from tests.support.pipeline import wait_until
+from tests.support.warm import WarmProcess
 
 pytestmark = pytest.mark.embedded_only
 
@@ -76,10 +76,7 @@ def test_release_that_is_killed_is_whole_or_nothing(database: str) -> None:
     first = two_versions(database)
     chance = random.Random(14)
     for _ in range(8):
-        with subprocess.Popen(
-            [sys.executable, "-c", RELEASING, database], stdout=subprocess.PIPE, text=True
-        ) as releasing:
-            assert releasing.stdout is not None
+        with WarmProcess(["-c", RELEASING, database], stdout=subprocess.PIPE) as releasing:
             releasing.stdout.readline()
             time.sleep(chance.uniform(0, 0.1))
             releasing.kill()

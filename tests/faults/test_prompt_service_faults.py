@@ -29,6 +29,7 @@ from tests.support.documents import REPOSITORY
 from tests.support.prompts import write_prompts
 from tests.support.registry import FileRegistry, Owner, soon, version
 from tests.support.timing import LATE
+from tests.support.warm import WarmProcess
 
 NAME = "tutor/hints"
 
@@ -376,22 +377,15 @@ def test_four_processes_and_one_broken_row_never_alternate(database: str, tmp_pa
     owner.create("a", "a1", 1)
     owner.create("b", "b1", 1)
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", SERVES, database, str(tmp_path / str(at))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": "worker:schema:."},
+        WarmProcess(
+            ["-c", SERVES, database, str(tmp_path / str(at))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         for at in range(4)
     ]
     try:
         for each in processes:
-            assert each.stdout is not None
             assert each.stdout.readline() == "ready\n"
         for each in processes:
-            assert each.stdin is not None
             each.stdin.write("\n")
             each.stdin.flush()
         owner.run(
