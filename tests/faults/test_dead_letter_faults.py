@@ -85,7 +85,7 @@ def test_event_forwarded_by_pubsub_is_stored(pipeline: Pipeline) -> None:
         wait_until(lambda: hand_back(pipeline) or pipeline.query(STORED)[0][0], 30, lambda: "not forwarded")
         pipeline.publish([encoded])
         with pipeline.worker():
-            wait_until(lambda: pipeline.query(STORED) == [(1, 2)], 20, lambda: str(pipeline.query(STORED)))
+            wait_until(lambda: pipeline.query(STORED) == [(1, 2)], 60, lambda: str(pipeline.query(STORED)))
         assert worker.terminate()[0] == 0
     [(source, attempts, subscription, event_id, attributes)] = pipeline.query(
         "SELECT source, delivery_attempts, subscription, event_id::text, attributes FROM dead_letter_events"
@@ -123,6 +123,8 @@ def test_rejected_event_is_resolved_once_its_template_exists(pipeline: Pipeline)
 
 @pytest.mark.embedded_only
 def test_store_survives_a_database_that_is_down(pipeline: Pipeline, postgres: Postgres) -> None:
+    # Its memory is measured.
+    pipeline.warm = False
     with storing(pipeline) as worker:
         publish(pipeline, *[dead(one) for one in bodies(500)])
         wait_for_stored(pipeline, 500)
@@ -165,6 +167,7 @@ def test_list_and_summary_of_fifty_thousand_in_flat_memory(pipeline: Pipeline) -
         "'-', '{}', '{1}', now(), now() FROM generate_series(1, %s) n",
         50_000,
     )
+    pipeline.warm = False
     peaks = {}
     for limit in (500, 0):
         with pipeline.worker_program(LIST, LIMIT=str(limit)) as worker:

@@ -18,6 +18,7 @@ from tests.support.events import body, id_of
 from tests.support.guardrails import WORD, Guarding, messages
 from tests.support.pipeline import Pipeline
 from tests.support.probing import probe
+from tests.support.timing import STOP_SECONDS
 
 # What the seed guardrails find, and must never write.
 SSN, CARD, PHONE = "536-22-8731", "4111 1111 1111 1111", "(212) 555-0187"
@@ -128,7 +129,7 @@ def test_huge_and_hostile_texts_are_evaluated_in_seconds(guarding: Guarding) -> 
     started = time.monotonic()
     for one in hostile:
         assert guarding.handle(one) == [Verdict.WRITTEN]
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60
     assert len(guarding.violations(f"event_id = '{id_of(hostile[3])}'")) == 1000
     assert guarding.pipeline.wrong_counters() == []
 
@@ -159,6 +160,8 @@ def test_edited_and_deleted_guardrails_do_not_stop_the_worker(guarding: Guarding
 @pytest.mark.embedded_only
 def test_database_outage_costs_only_time(guarding: Guarding, postgres: Postgres) -> None:
     pipeline = guarding.pipeline
+    # Its memory is measured.
+    pipeline.warm = False
     with pipeline.guardrail_worker() as worker:
         pipeline.publish([body(model_response=WORD) for _ in range(100)])
         pipeline.wait_for_evaluations(100)
@@ -219,7 +222,7 @@ def test_worker_without_a_database_waits_and_stops_on_sigterm(guarding: Guarding
     with guarding.pipeline.guardrail_worker() as worker:
         worker.wait_for(lambda w: w.messages("WARNING"))
         code, seconds = worker.terminate()
-        assert (code, seconds < 8) == (0, True)
+        assert (code, seconds < STOP_SECONDS) == (0, True)
     postgres.start()
     with guarding.pipeline.guardrail_worker() as worker:
         guarding.pipeline.wait_for_evaluations(1)

@@ -17,6 +17,7 @@ from prompt_worker.local.servers.postgres import Postgres
 from tests.support.events import bodies, body, id_of, with_raw
 from tests.support.pipeline import Pipeline, wait_until
 from tests.support.pushing import Serving, Signer
+from tests.support.timing import STOP_SECONDS
 
 pytestmark = pytest.mark.embedded_only
 
@@ -25,14 +26,18 @@ LARGE = 9_500_000
 MOST = 300_000_000
 # Seconds, for the largest of these backlogs on a busy machine.
 PATIENCE = 240.0
-# Seconds; Cloud Run kills at 10.
-STOP_SECONDS = 8.0
 WORDS = ("water", "light", "sugar", "leaves", "oxygen", "energy", "cells", "carbon")
 
 
 @cache
 def text() -> str:
     return " ".join(random.Random(1).choices(WORDS, k=LARGE // 5))
+
+
+@pytest.fixture(autouse=True)
+def fresh(pipeline: Pipeline) -> None:
+    """Memory is the subject: that of a Python that starts with nothing."""
+    pipeline.warm = False
 
 
 def large(count: int, **fields: str) -> list[bytes]:

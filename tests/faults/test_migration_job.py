@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +17,7 @@ from psycopg2.extensions import cursor
 from prompt_schema.migrate import MIGRATIONS, migrate, read
 from prompt_schema.verify import verify
 from prompt_worker.platform.postgres.engine import connect
+from tests.support.warm import WarmProcess
 
 ALL = len(read())
 # Migrations that are there before the fault.
@@ -25,13 +25,12 @@ HALF = 3
 ROW = "a prompt that nobody may read"
 
 
-def start(database: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "prompt_worker", "migrate"],
+def start(database: str) -> WarmProcess:
+    return WarmProcess(
+        ["-m", "prompt_worker", "migrate"],
         env={**os.environ, "DATABASE_URL": database},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
@@ -16,6 +15,7 @@ from tests.support.events import bodies, body
 from tests.support.guardrails import WORD, Guarding
 from tests.support.pgbouncer import CONNECTIONS, PgBouncer
 from tests.support.pipeline import Pipeline
+from tests.support.warm import WarmProcess
 
 pytestmark = pytest.mark.embedded_only
 
@@ -50,14 +50,14 @@ def pooled(pgbouncer: PgBouncer, postgres: Postgres, database: str, project: str
 
 
 def run(pipeline: Pipeline, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "prompt_worker", *arguments],
+    process = WarmProcess(
+        ["-m", "prompt_worker", *arguments],
         env=os.environ | pipeline.environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(arguments, process.wait(), out, err)
 
 
 def test_all_workers_are_exact_behind_a_pooler(pooled: Pooled, database: str) -> None:

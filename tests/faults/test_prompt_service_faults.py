@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import resource
+import select
 import socket
 import subprocess
 import sys
@@ -14,11 +15,10 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -28,6 +28,8 @@ from prompt_worker.prompts.registry.sources import source
 from tests.support.documents import REPOSITORY
 from tests.support.prompts import write_prompts
 from tests.support.registry import FileRegistry, Owner, soon, version
+from tests.support.timing import LATE
+from tests.support.warm import WarmProcess
 
 NAME = "tutor/hints"
 
@@ -54,33 +56,47 @@ class Hanging:
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
         self.port: int = self._listener.getsockname()[1]
-        self.opened = self.most = self._now = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.opened = self.most = 0
+        self._clients: list[socket.socket] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._hold)
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                self.opened += 1
-                self._now += 1
-                self.most = max(self.most, self._now)
-                threading.Thread(target=self._hold, args=(client,), daemon=True).start()
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
 
-    def _hold(self, client: socket.socket) -> None:
-        with suppress(OSError):
-            while client.recv(4096):
-                pass
-        self._now -= 1
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        for each in (self._listener, *self._clients):
+            each.close()
 
-    def close(self) -> None:
-        self._listener.close()
+    def _hold(self) -> None:
+        """Who left is forgotten before who came is counted."""
+        while not self._ended.is_set():
+            ready, _, _ = select.select([*self._clients, self._listener], [], [], 0.05)
+            for each in ready:
+                if each is self._listener:
+                    self._clients.append(each.accept()[0])
+                    self.opened += 1
+                    self.most = max(self.most, len(self._clients))
+                elif not _said(each):
+                    self._clients.remove(each)
+                    each.close()
+
+
+def _said(client: socket.socket) -> bytes:
+    """What it sent; empty when it left."""
+    try:
+        return client.recv(4096)
+    except OSError:
+        return b""
 
 
 @pytest.fixture
 def hanging() -> Iterator[Hanging]:
-    made = Hanging()
-    yield made
-    made.close()
+    with Hanging() as made:
+        yield made
 
 
 def hangs(hanging: Hanging, kind: str) -> str:
@@ -100,7 +116,7 @@ def test_start_before_a_hanging_registry_ends_when_it_said(
     prompts = PromptTemplateService(builtin, registry=hangs(hanging, kind), last_good="none")
     started = time.monotonic()
     assert prompts.start(wait=0.5) is False
-    assert 0.45 < time.monotonic() - started < 1.0
+    assert 0.45 < time.monotonic() - started < 0.5 + LATE
     assert prompts.get(NAME).reason == "builtin:unavailable"
     prompts.close()
 
@@ -135,8 +151,8 @@ def test_stampede_at_a_cold_start_is_one_attempt_and_no_wait(
     assert set(texts) == {"built in"}
     assert len(texts) == 700
     assert hanging.most == 1
-    # With room for a busy machine: a wait for the registry would be seconds.
-    assert quantiles(late, n=100)[98] < 0.25
+    # With room for a busy machine: an attempt to reach the registry takes seconds.
+    assert quantiles(late, n=100)[98] < 1
     prompts.close()
 
 
@@ -361,22 +377,15 @@ def test_four_processes_and_one_broken_row_never_alternate(database: str, tmp_pa
     owner.create("a", "a1", 1)
     owner.create("b", "b1", 1)
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", SERVES, database, str(tmp_path / str(at))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": "worker:schema:."},
+        WarmProcess(
+            ["-c", SERVES, database, str(tmp_path / str(at))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         for at in range(4)
     ]
     try:
         for each in processes:
-            assert each.stdout is not None
             assert each.stdout.readline() == "ready\n"
         for each in processes:
-            assert each.stdin is not None
             each.stdin.write("\n")
             each.stdin.flush()
         owner.run(

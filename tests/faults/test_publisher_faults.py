@@ -26,10 +26,11 @@ from prompt_worker.local.servers.emulator import Emulator
 from prompt_worker.publishing.errors import NotPublishedError
 from prompt_worker.publishing.publisher import SPOOLED
 from prompt_worker.publishing.spool.spool import Spool
+from tests.support.timing import LATE
 from tests.support.topic import Topic, an_event
 
-# A busy machine may hold a call up that long, but each wait for Pub/Sub here is longer.
-BLOCKED_SECONDS = 1.0
+# A busy machine may hold a call up that long, but each wait for Pub/Sub here is longer: 4 s and more.
+BLOCKED_SECONDS = 3.0
 ROOT = Path(__file__).parents[2]
 
 
@@ -89,13 +90,13 @@ def test_caller_is_not_blocked_while_pubsub_is_unavailable(
     fault: str, request: pytest.FixtureRequest
 ) -> None:
     request.getfixturevalue(fault)
-    publisher = Publisher("p-1", timeout=2.0)
+    publisher = Publisher("p-1", timeout=15.0)
     futures, longest = publish_all(publisher, some_events(5_000))
     assert longest < BLOCKED_SECONDS
     assert not any(future.done() for future in futures)
     started = time.monotonic()
     assert publisher.close(1.0) == (0, 5_000)
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 1.0 + LATE
     assert all(isinstance(future.exception(0), NotPublishedError) for future in futures)
 
 
@@ -169,15 +170,15 @@ def test_no_event_is_lost_when_pubsub_restarts_under_load(own_emulator: Emulator
 
 def test_events_are_spooled_while_pubsub_hangs(own_emulator: Emulator, tmp_path: Path) -> None:
     topic = Topic("p-1").create()
-    publisher = Publisher("p-1", spool=tmp_path, timeout=1.0)
-    publisher.publish(an_event()).result(10)
+    publisher = Publisher("p-1", spool=tmp_path, timeout=4.0)
+    publisher.publish(an_event()).result(30)
     topic.receive(1)
     events = some_events(300)
     os.kill(own_emulator.pid, signal.SIGSTOP)
     try:
         futures, longest = publish_all(publisher, events)
         assert longest < BLOCKED_SECONDS
-        assert {future.result(10) for future in futures} == {SPOOLED}
+        assert {future.result(30) for future in futures} == {SPOOLED}
     finally:
         os.kill(own_emulator.pid, signal.SIGCONT)
     assert topic.receive_ids(300) >= ids(events)
@@ -194,7 +195,7 @@ def test_spooled_events_are_sent_by_the_next_process(
     publisher = Publisher("p-1", spool=tmp_path)
     futures, longest = publish_all(publisher, events)
     assert longest < BLOCKED_SECONDS
-    assert {future.result(10) for future in futures} == {SPOOLED}
+    assert {future.result(30) for future in futures} == {SPOOLED}
     assert publisher.close(1) == (2500, 0)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o600}
@@ -218,7 +219,7 @@ def test_spooled_events_keep_their_attributes(
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
     event = an_event(environment="staging", input_variables={"n": 10**40, "f": 1.5, "text": "a\n\U0001f600"})
     with Publisher(project, spool=tmp_path, source="script-service") as publisher:
-        assert publisher.publish(event).result(10) == SPOOLED
+        assert publisher.publish(event).result(30) == SPOOLED
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", reachable)
     topic = Topic(project).create()
     with Publisher(project, spool=tmp_path, source="another") as publisher:
@@ -233,7 +234,7 @@ def test_spooled_events_keep_their_attributes(
 def test_topics_do_not_mix_in_one_spool(nowhere: None, tmp_path: Path) -> None:
     for project, topic in (("p-1", "one"), ("p-1", "two"), ("p-2", "one")):
         with Publisher(project, topic, spool=tmp_path) as publisher:
-            publisher.publish(an_event()).result(10)
+            publisher.publish(an_event()).result(30)
     assert len({path.parent for path in tmp_path.rglob("*.ndjson")}) == 3
 
 
@@ -251,9 +252,9 @@ def test_events_beyond_a_full_spool_are_logged_by_id(
     events = some_events(300)
     publisher = Publisher("p-1", spool=tmp_path, spool_bytes=200_000)
     futures, _ = publish_all(publisher, events[:100])
-    assert {future.result(10) for future in futures} == {SPOOLED}
+    assert {future.result(30) for future in futures} == {SPOOLED}
     futures, _ = publish_all(publisher, events[100:])
-    assert all(isinstance(future.exception(10), NotPublishedError) for future in futures)
+    assert all(isinstance(future.exception(30), NotPublishedError) for future in futures)
     assert publisher.close(1) == (100, 200)
     assert sorted(logged_ids(caplog)) == sorted(ids(events[100:]))
     assert "limit of 200,000 bytes" in caplog.text
@@ -263,7 +264,7 @@ def test_vanished_spool_folder_does_not_raise_in_the_caller(nowhere: None, tmp_p
     publisher = Publisher("p-1", spool=tmp_path / "spool")
     (tmp_path / "spool").rename(tmp_path / "gone")
     future = publisher.publish(an_event())
-    assert isinstance(future.exception(10), NotPublishedError)
+    assert isinstance(future.exception(30), NotPublishedError)
     assert publisher.close(1) == (0, 1)
 
 
@@ -334,7 +335,7 @@ def test_spool_file_that_cannot_be_opened_holds_nothing_back(
     topic = Topic(project).create()
     publisher = Publisher(project, spool=tmp_path)
     for event in events:
-        publisher.publish(event).result(10)
+        publisher.publish(event).result(30)
         time.sleep(0.01)
     assert publisher.flush(10)
     assert publisher.close() == (0, 0)
@@ -355,7 +356,7 @@ def test_failing_disk_ends_neither_delivery_nor_close(
         monkeypatch.setattr(Spool, name, fail)
     events = some_events(50)
     futures, _ = publish_all(publisher, events)
-    assert all(future.result(10).isdigit() for future in futures)
+    assert all(future.result(30).isdigit() for future in futures)
     assert publisher.close() == (0, 0)
     assert topic.receive_ids(50) == ids(events)
     assert caplog.text.count("the spool fails, Input/output error") == 1
@@ -383,7 +384,7 @@ def test_topic_that_refuses_all_events_loses_none(
     events = some_events(20)
     with Publisher(project, spool=tmp_path) as publisher:
         futures, _ = publish_all(publisher, events[:19])
-        assert {future.result(10) for future in futures} == {SPOOLED}
+        assert {future.result(30) for future in futures} == {SPOOLED}
         assert publisher.counts.refused == 0
         assert "check its name and its schema" in caplog.text
         topic.delete()
@@ -473,7 +474,7 @@ def test_script_ends_in_time_and_logs_what_it_gave_up(nowhere: None, tmp_path: P
             check=True,
             timeout=30,
         )
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 10 + LATE
         words = ended.stderr.split()
         assert sum(len(word) == 36 and word.count("-") == 4 for word in words) == (0 if arguments else 250)
     lines = b"".join(path.read_bytes() for path in tmp_path.rglob("*.ndjson"))

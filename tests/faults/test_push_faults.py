@@ -16,12 +16,12 @@ from tests.support.events import bodies, body, id_of
 from tests.support.pipeline import Pipeline, wait_until
 from tests.support.probing import probe
 from tests.support.pushing import EXECUTIONS, Serving, Signer, envelope
+from tests.support.timing import LATE, STOP_SECONDS
 
 pytestmark = pytest.mark.embedded_only
 
 # How long requests wait for others to share their commit.
 SLOW_BATCH = {"PROMPT_WORKER_PUSH_BATCH_SECONDS": "2"}
-STOP_SECONDS = 8.0
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_requests_get_503_while_the_database_is_down(
         postgres.stop()
         started = time.monotonic()
         assert serving.push_all(published) == [503] * 100
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 2 + LATE
         assert probe(serving.port, "/healthz")[0] == 200
         assert probe(serving.port, "/readyz")[0] == 503
         postgres.start()
@@ -92,7 +92,7 @@ def test_new_requests_get_503_at_once_when_the_service_is_behind(
         started = time.monotonic()
         reply = serving.push(body())
         assert (reply.status, reply.headers["retry-after"]) == (503, "10")
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < LATE
         postgres.start()
         assert in_flight.wait() == [204] * 20, "an outage shorter than the limit costs only time"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,6 +20,7 @@ from prompt_schema.verify import verify
 from prompt_worker.local.servers.postgres import Postgres
 from tests.support.live_service import Service
 from tests.support.live_shapes import copied, live_database, url_of
+from tests.support.warm import WarmProcess
 
 EXECUTIONS = 5_000
 KILLED = -9
@@ -73,12 +73,9 @@ def url(engine: Engine) -> str:
     return engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def runner(engine: Engine, *seen: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", RUNNER, url(engine), *map(str, seen)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+def runner(engine: Engine, *seen: Path) -> WarmProcess:
+    return WarmProcess(
+        ["-c", RUNNER, url(engine), *map(str, seen)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 

@@ -192,6 +192,6 @@ def test_letter_that_fails_during_a_replay_changed_after_it(letters: Letters) ->
                 "UPDATE dead_letter_events SET changed_at = clock_timestamp() RETURNING changed_at"
             )
             ((marked,),) = replaying.fetchall()
-        assert failing.result(10) == [Verdict.WRITTEN]
+        assert failing.result(30) == [Verdict.WRITTEN]
     (row,) = letters.rows()
     assert row.changed_at > marked

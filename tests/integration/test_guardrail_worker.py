@@ -12,6 +12,7 @@ import pytest
 from tests.support.events import bodies, body, id_of
 from tests.support.guardrails import WORD, Guarding
 from tests.support.pipeline import Pipeline
+from tests.support.timing import STOP_SECONDS
 from tests.support.worker_process import WorkerProcess
 
 
@@ -51,7 +52,7 @@ def test_both_workers_process_each_event_independently(guarding: Guarding) -> No
         for worker in (guardrails, executions):
             code, seconds = worker.terminate()
             assert code == 0
-            assert seconds < 8
+            assert seconds < STOP_SECONDS
             assert worker.totals == {"written": 1000}
             assert worker.messages("WARNING", "ERROR") == []
     pipeline.assert_exact(published)

@@ -14,6 +14,7 @@ from tests.support.events import bodies
 from tests.support.image import OWN, Image, follow, read_stages
 from tests.support.pipeline import Pipeline
 from tests.support.probing import probe
+from tests.support.timing import STOP_SECONDS
 from tests.support.worker_process import WorkerProcess
 
 REPOSITORY = Path(__file__).parents[2]
@@ -144,7 +145,7 @@ def test_image_starts_works_answers_probes_and_ends_on_sigterm(
         if command == "serve registry":
             worker.wait_for(lambda _: probe(port, "/readyz")[0] == 200)
         code, seconds = worker.terminate()
-    assert (code, seconds < 8) == (0, True), worker.output
+    assert (code, seconds < STOP_SECONDS) == (0, True), worker.output
 
 
 def test_image_without_guardrails_is_small_and_names_the_extra(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_emulator_delivers_a_published_message(emulator: Emulator, project: str)
     topic, subscription = f"projects/{project}/topics/there", f"projects/{project}/subscriptions/back"
     publisher.create_topic(name=topic)
     subscriber.create_subscription(name=subscription, topic=topic)
-    publisher.publish(topic, b"hello").result(10)
+    publisher.publish(topic, b"hello").result(30)
     pulled = subscriber.pull(subscription=subscription, max_messages=1, timeout=10)
     assert [message.message.data for message in pulled.received_messages] == [b"hello"]
     assert os.environ["PUBSUB_EMULATOR_HOST"] == emulator.host

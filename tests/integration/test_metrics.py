@@ -196,6 +196,8 @@ sys.exit(main(["run", "executions"]))
 
 
 def test_missing_exporter_names_its_extra(pipeline: Pipeline, endpoint: Endpoint) -> None:
+    # Another has imported the extra.
+    pipeline.warm = False
     with pipeline.worker_program(WITHOUT_EXTRA, **endpoint.settings) as worker:
         assert worker.wait() == 78
     assert "pip install 'prompt-worker[telemetry]'" in worker.ending["message"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +18,7 @@ from prompt_schema.errors import MigrationError
 from prompt_schema.migrate import MIGRATIONS, migrate, pending, plan, read
 from prompt_worker.platform.postgres.engine import connect
 from tests.support.pipeline import wait_until
+from tests.support.warm import WarmProcess
 
 NEXT = f"{len(read()) + 1:04}_beside_writers.sql"
 SCRIPT = """-- An index of its own, built beside writers.
@@ -122,9 +122,7 @@ def test_runner_killed_while_it_builds_is_followed_by_another(
     building = "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass('idx_numbers')"
     with closing(psycopg2.connect(database)) as writer, ThreadPoolExecutor(1) as pool:
         writer.cursor().execute("INSERT INTO numbers VALUES (1)")
-        killed = subprocess.Popen(
-            [sys.executable, "-c", RUNNER, database, str(folder)], stdout=subprocess.PIPE
-        )
+        killed = WarmProcess(["-c", RUNNER, database, str(folder)], stdout=subprocess.PIPE)
         # It waits for the writer's transaction, its index is there and not valid.
         wait_until(lambda: scalar(engine, building) == 1, 30, lambda: "no index")
         killed.send_signal(signal.SIGKILL)

@@ -23,15 +23,17 @@ from prompt_worker.prompts.errors import (
 )
 from prompt_worker.prompts.registry.document import Document, decode
 from prompt_worker.prompts.registry.sources import database as database_source
+from prompt_worker.prompts.registry.sources import source
 from prompt_worker.prompts.registry.sources.database import DatabaseSource
 from prompt_worker.prompts.registry.sources.source import Known
 from tests.support.prompts import EXPENSIVE, RecordingPublisher, write_prompts
 from tests.support.proxying import Proxy
 from tests.support.registry import Owner, soon
+from tests.support.timing import LATE
 
 NAME = "tutor/hints"
-# With room for a busy machine; the benchmark holds the second and the six seconds themselves.
-NOTIFIED, POLLED = 3.0, 8.0
+# The benchmark holds the second and the six seconds themselves. What is wrong never comes, or after a minute.
+NOTIFIED, POLLED = 1.0 + LATE, 6.0 + 2 * LATE
 
 Start = Callable[..., PromptTemplateService]
 
@@ -192,7 +194,10 @@ def test_rows_that_no_event_could_name_or_hold_spoil_no_document(owner: Owner, s
 # --- following ---
 
 
-def test_activation_is_served_within_a_moment_by_notification(owner: Owner, start: Start) -> None:
+def test_activation_is_served_within_a_moment_by_notification(
+    owner: Owner, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "POLL_SECONDS", 60.0)
     owner.create(NAME, "one", 1)
     prompts = start()
     assert text(prompts) == "one"
@@ -215,7 +220,7 @@ def test_activation_is_served_by_polling_alone(owner: Owner, start: Start, datab
     prompts = start(registry=DatabaseSource(database, "registry=", listen=False))
     owner.create(NAME, "two", 2, active=False)
     owner.activate(NAME, 2)
-    assert soon(lambda: text(prompts) == "two") < POLLED
+    assert soon(lambda: text(prompts) == "two", 30) < POLLED
 
 
 def test_active_row_inserted_by_hand_is_served(owner: Owner, start: Start) -> None:
@@ -409,7 +414,7 @@ def test_pooler_is_recognised_and_nobody_listens_through_it(
     prompts = start(registry=behind(database, proxy))
     soon(lambda: proxy.opened >= 2)
     owner.create(NAME, "two", 2)
-    assert soon(lambda: text(prompts) == "two") < POLLED
+    assert soon(lambda: text(prompts) == "two", 30) < POLLED
     listeners = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN %%' AND datname = current_database()"
     assert owner.run(f"{listeners} AND pid <> pg_backend_pid()") == []
 
@@ -427,7 +432,7 @@ def test_listener_that_died_unnoticed_costs_the_moment_alone(
     proxy.silent = True
     owner.create(NAME, "two", 2, active=False)
     owner.activate(NAME, 2)
-    assert soon(lambda: text(prompts) == "two") < POLLED
+    assert soon(lambda: text(prompts) == "two", 30) < POLLED
     assert prompts.health().trouble is None
 
 
@@ -453,7 +458,7 @@ def test_listener_that_is_ended_is_no_trouble(owner: Owner, start: Start) -> Non
     owner.run(f"SELECT pg_terminate_backend(pid) {listeners}")
     owner.create(NAME, "two", 2, active=False)
     owner.activate(NAME, 2)
-    assert soon(lambda: text(prompts) == "two") < POLLED
+    assert soon(lambda: text(prompts) == "two", 30) < POLLED
     assert prompts.health().trouble is None
 
 
@@ -473,7 +478,8 @@ def test_locked_table_ends_in_a_timeout_and_no_reader_notices(
             time.sleep(0.001)
         trouble = str(prompts.health().trouble)
         assert "55P03" in trouble or "57014" in trouble, trouble
-        assert slowest < 0.5
+        # Its own statement waits for two.
+        assert slowest < 1.5
         connection.rollback()
     soon(lambda: prompts.health().trouble is None, 40)
 

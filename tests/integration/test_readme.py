@@ -17,6 +17,7 @@ from tests.support.documents import REPOSITORY, Block, blocks, examples, prompt_
 from tests.support.events import body
 from tests.support.pipeline import HMAC_KEY, Pipeline, wait_until
 from tests.support.replaying import statuses
+from tests.support.timing import STOP_SECONDS
 from tests.support.worker_process import WorkerProcess
 
 README = REPOSITORY / "README.md"
@@ -105,7 +106,7 @@ def test_commands_of_run_work_in_their_order(
             continue
         with WorkerProcess(settings, "-m", "prompt_worker", *command) as worker:
             code, seconds = worker.terminate()
-        assert (code, seconds < 8) == (0, True), worker.output
+        assert (code, seconds < STOP_SECONDS) == (0, True), worker.output
 
 
 @pytest.mark.embedded_only

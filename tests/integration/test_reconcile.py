@@ -45,7 +45,7 @@ def test_dead_letter_older_than_its_subscription_is_found_in_it(
     for topic in topology.topics():
         publisher.create_topic(request=topic)
     topic_path = topology.topic_path(topology.names.dead_letter_topic)
-    publisher.publish(topic_path, b"rejected meanwhile").result(timeout=10)
+    publisher.publish(topic_path, b"rejected meanwhile").result(timeout=30)
     list(reconcile(topology, publisher, subscriber))
     pulled = subscriber.pull(subscription=topology.dead_letter_store, max_messages=10, timeout=10)
     assert [received.message.data for received in pulled.received_messages] == [b"rejected meanwhile"]

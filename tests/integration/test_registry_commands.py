@@ -6,16 +6,14 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from prompt_worker.prompts.registry.document import decode
+from tests.support.http_server import Handler, HttpServer
 from tests.support.pipeline import Pipeline
 
 pytestmark = pytest.mark.embedded_only
@@ -23,38 +21,29 @@ pytestmark = pytest.mark.embedded_only
 Command = Callable[..., str]
 
 
-class Bucket:
+class Bucket(HttpServer):
     """Cloud Storage's API as far as an export uses it, with generations; `refuses` is a status for every upload."""
 
     def __init__(self) -> None:
         self.objects: dict[str, tuple[int, bytes]] = {}
         self.refuses: int | None = None
         self.between: Callable[[], object] = lambda: None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.host = f"127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(self._handler())
 
     def put(self, name: str, content: bytes) -> None:
         generation, _ = self.objects.get(name, (0, b""))
         self.objects[name] = generation + 1, content
 
-    def _handler(bucket) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - self is the handler's
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+    def _handler(bucket) -> type[Handler]:  # noqa: N805 - self is the handler's
+        class Objects(Handler):
+            def get(self) -> None:
                 name = unquote(urlsplit(self.path).path.rpartition("/o/")[2])
                 generation, content = bucket.objects.get(name, (0, b""))
                 self._answer(200 if generation else 404, content, generation)
                 bucket.between()
 
-            def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers["Content-Length"]))
+            def post(self) -> None:
+                content = self.body()
                 query = parse_qs(urlsplit(self.path).query)
                 [name] = query["name"]
                 generation, _ = bucket.objects.get(name, (0, b""))
@@ -68,17 +57,9 @@ class Bucket:
                     self._answer(200, b"{}", 0)
 
             def _answer(self, status: int, content: bytes, generation: int) -> None:
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                if generation:
-                    self.send_header("x-goog-generation", str(generation))
-                self.end_headers()
-                self.wfile.write(content)
+                self.reply(content, status, **({"x-goog-generation": str(generation)} if generation else {}))
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                pass
-
-        return Handler
+        return Objects
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import pytest
 
 from prompt_worker.local.demo.events import Plan
 from prompt_worker.local.servers.postgres import Postgres
+from tests.support.timing import LATE
 
 UP = [sys.executable, "-m", "prompt_worker", "up"]
 
@@ -100,7 +101,7 @@ def test_demo_is_counted_and_adds_up() -> None:
     )
     followed = re.findall(r"^(?:web|app|classroom|homework) +(\d+) +(\d\.\d\d) s", done.stdout, re.MULTILINE)
     assert len(followed) == 4
-    assert all(float(seconds) < 5 for _, seconds in followed)
+    assert all(float(seconds) < 6 + LATE for _, seconds in followed)
     assert done.stderr == ""
 
 
@@ -128,7 +129,7 @@ def test_signal_stops_every_process_of_up(running: subprocess.Popen[str], number
     assert len(started) > 5
     running.send_signal(number)
     rest = read_until(running, "\0")
-    assert running.wait(20) == 0, rest
+    assert running.wait(60) == 0, rest
     assert "Traceback" not in rest
     assert wait_until_gone(started) == []
 

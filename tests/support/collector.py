@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.support.http_server import Handler, HttpServer
 from tests.support.pipeline import wait_until
 
 
@@ -30,34 +29,28 @@ class Span:
 
 
 class Collector:
-    """Listens on a free port while it is open."""
+    """Listens on a free port; answers while it is open."""
 
     def __init__(self) -> None:
         self.traces: list[ExportTraceServiceRequest] = []
         self.metrics: list[ExportMetricsServiceRequest] = []
         collector = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+        class Collecting(Handler):
+            def post(self) -> None:
                 if self.path == "/v1/traces":
-                    collector.traces.append(ExportTraceServiceRequest.FromString(body))
+                    collector.traces.append(ExportTraceServiceRequest.FromString(self.body()))
                 else:
-                    collector.metrics.append(ExportMetricsServiceRequest.FromString(body))
-                self.send_response(200)
-                self.end_headers()
+                    collector.metrics.append(ExportMetricsServiceRequest.FromString(self.body()))
+                self.reply(b"")
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server = HttpServer(Collecting)
 
     @property
     def settings(self) -> dict[str, str]:
         """The settings of a process that sends to it, at short intervals."""
         return {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self._server.server_port}",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self._server.address,
             "OTEL_BSP_SCHEDULE_DELAY": "100",
         }
 
@@ -92,13 +85,13 @@ class Collector:
         return {_values(resource.attributes)["service.instance.id"] for resource in resources}
 
     def __enter__(self) -> Self:
+        self._server.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__(kind, error, trace)
 
 
 def _values(attributes: Any) -> dict[str, Any]:

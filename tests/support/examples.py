@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from tests.support.documents import REPOSITORY
 from tests.support.pipeline import Pipeline
+from tests.support.warm import WarmProcess
 
 EXAMPLES = REPOSITORY / "tests" / "examples"
 PROMPTS = EXAMPLES / "prompts"
@@ -70,22 +70,18 @@ class ExampleProgram:
             for name, value in os.environ.items()
             if name != "DATABASE_URL" and not name.startswith("PROMPT_")
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"tests.examples.{module}"],
+        self._process = WarmProcess(
+            ["-m", f"tests.examples.{module}"],
             cwd=REPOSITORY,
-            env=inherited
-            | {"PYTHONPATH": f"{REPOSITORY / 'worker'}:{REPOSITORY / 'schema'}"}
-            | dict(environment),
+            env=inherited | dict(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
+            # Shown beside a failure, as what the test itself writes there.
+            stderr=2,
         )
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """What it answers: `prompt` and `reply`, or `error` and `why`."""
-        assert self._process.stdin
-        assert self._process.stdout
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())

@@ -37,6 +37,8 @@ class Pipeline:
     def __init__(self, project: str, database: str, *, ack_deadline: int = ACK_DEADLINE) -> None:
         self.topology = Topology(project, Names(), emulated=True)
         self.database = database
+        # False where a worker's memory or its start is the subject: then each is a new Python.
+        self.warm = True
         self.publisher, self.subscriber = PublisherClient(), open_client()
         list(reconcile(self.topology, self.publisher, self.subscriber))
         self.writer = self.topology.subscription_path(self.topology.names.writer)
@@ -54,18 +56,18 @@ class Pipeline:
         self.subscriber.close()
 
     def worker(self, **settings: str) -> WorkerProcess:
-        return self.worker_program("", **settings)
+        return self.command("run", "executions", **settings)
 
     def worker_program(self, program: str, **settings: str) -> WorkerProcess:
         """A worker run by a program of Python instead of by the command line."""
-        return WorkerProcess(self.environment | settings, *(("-c", program) if program else ()))
+        return WorkerProcess(self.environment | settings, "-c", program, warm=self.warm)
 
     def guardrail_worker(self, **settings: str) -> WorkerProcess:
         return self.command("run", "guardrails", **{"PROMPT_WORKER_HMAC_KEY": HMAC_KEY} | settings)
 
     def command(self, *arguments: str, **settings: str) -> WorkerProcess:
         """`prompt-worker ARGUMENTS`, with these topics and this database."""
-        return WorkerProcess(self.environment | settings, "-m", "prompt_worker", *arguments)
+        return WorkerProcess(self.environment | settings, "-m", "prompt_worker", *arguments, warm=self.warm)
 
     @property
     def environment(self) -> dict[str, str]:

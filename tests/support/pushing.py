@@ -6,10 +6,8 @@ import asyncio
 import base64
 import http.client
 import json
-import threading
 import time
 from collections.abc import Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -18,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from jwt.algorithms import RSAAlgorithm
 
 from prompt_worker.local.servers.server import free_port
+from tests.support.http_server import Handler, HttpServer
 from tests.support.pipeline import Pipeline
 from tests.support.probing import probe
 
@@ -50,18 +49,17 @@ class Signer:
         self.keys: dict[str, RSAPrivateKey] = {}
         self.add(key_id)
         self.fetches = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_port}/certs"
+        self._server = HttpServer(self._handler())
+        self.url = f"{self._server.address}/certs"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__(kind, error, traceback)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -92,24 +90,17 @@ class Signer:
     def bearer(self, **claims: Any) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token(**claims)}"}
 
-    def _handler(signer) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - self is the handler's
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+    def _handler(signer) -> type[Handler]:  # noqa: N805 - self is the handler's
+        class Certificates(Handler):
+            def get(self) -> None:
                 signer.fetches += 1
                 keys = [
                     RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": key_id, "use": "sig"}
                     for key_id, key in signer.keys.items()
                 ]
-                body = json.dumps({"keys": keys}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.reply(json.dumps({"keys": keys}).encode())
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                pass
-
-        return Handler
+        return Certificates
 
 
 class Reply(NamedTuple):

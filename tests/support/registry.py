@@ -155,7 +155,7 @@ class Owner:
         return int(found)
 
 
-def soon(condition: Callable[[], object], seconds: float = 15.0) -> float:
+def soon(condition: Callable[[], object], seconds: float = 30.0) -> float:
     """Waits for it; after how many seconds it held. Fails the test when it does not."""
     started = time.monotonic()
     while not condition():

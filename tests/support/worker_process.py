@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
 
 from tests.support.peak_memory import peak
+from tests.support.warm import WarmProcess
 
 # Seconds, before a wait fails the test: starting alone takes ten on a machine that runs other tests beside it.
 PATIENCE = 60.0
@@ -24,14 +25,22 @@ PATIENCE = 60.0
 class WorkerProcess:
     """Runs until `terminate`, `kill` or the end of the context."""
 
-    def __init__(self, environment: dict[str, str], *command: str, program: str = sys.executable) -> None:
-        self._process = subprocess.Popen(
-            [program, *(command or ("-m", "prompt_worker", "run", "executions"))],
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def __init__(
+        self,
+        environment: dict[str, str],
+        *command: str,
+        program: str = sys.executable,
+        warm: bool = False,
+    ) -> None:
+        """`warm`: a fork of a Python that has imported what it needs, and not a new one."""
+        given = {**os.environ, **environment}
+        arguments = command or ("-m", "prompt_worker", "run", "executions")
+        reading, writing = os.pipe()
+        try:
+            self._process = _start(program, arguments, given, writing, warm=warm)
+        finally:
+            os.close(writing)
+        self._output = open(reading, encoding="utf-8")  # noqa: SIM115 - its thread closes it
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -117,6 +126,19 @@ class WorkerProcess:
         self._reader.join()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.append(line)
+        with self._output:
+            for line in self._output:
+                self._lines.append(line)
+
+
+def _start(
+    program: str, arguments: Sequence[str], environment: dict[str, str], output: int, *, warm: bool
+) -> WarmProcess | subprocess.Popen[bytes]:
+    with open(os.devnull) as nothing:
+        if warm:
+            return WarmProcess(
+                arguments, env=environment, stdin=nothing.fileno(), stdout=output, stderr=output
+            )
+        return subprocess.Popen(
+            [program, *arguments], env=environment, stdin=nothing, stdout=output, stderr=output
+        )

@@ -361,9 +361,9 @@ def test_time_slightly_ahead_is_accepted() -> None:
 
 def best_of(times: int, action: Callable[[], object]) -> float:
     def seconds() -> float:
-        started = time.process_time()
+        started = time.thread_time()
         action()
-        return time.process_time() - started
+        return time.thread_time() - started
 
     return min(seconds() for _ in range(times))
 
@@ -382,9 +382,9 @@ def test_largest_body_is_parsed_in_twice_the_time_of_json() -> None:
 
 def test_body_full_of_bad_characters_is_parsed_in_seconds() -> None:
     count = 1_500_000
-    started = time.process_time()
+    started = time.thread_time()
     assert parse(with_raw("rendered_prompt", '"' + "\\u0000" * count + '"'))[1] == count
-    assert time.process_time() - started < 10
+    assert time.thread_time() - started < 10
 
 
 def test_millions_of_escapes_beside_a_bad_one_take_little_memory() -> None:

@@ -38,11 +38,11 @@ def test_template_words_trigger_no_guardrail() -> None:
 
 def test_template_full_of_open_tags_is_read_once() -> None:
     prompt = "Never speak of a red apple. what is a pear?"
-    started = time.process_time()
+    started = time.thread_time()
     for tag in ("{{", "{%", "{#", "{"):
         template = "Never speak of a red apple. " + tag * 200_000
         assert fields(prompt=prompt, template_text=template) == []
-    assert time.process_time() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_value_missing_in_the_variables_is_judged_in_the_prompt() -> None:
@@ -92,9 +92,9 @@ def test_ten_thousand_variables_are_judged_in_bounded_time() -> None:
     variables = {f"v{number}": f"some words and the number {number}" for number in range(10_000)}
     variables["v7777"] = "card 4111 1111 1111 1111"
     prompt = "\n".join(variables.values())
-    started = time.process_time()
+    started = time.thread_time()
     found = check(DEFAULT_GUARDRAILS, prompt=prompt, variables=variables)
-    assert time.process_time() - started < 10
+    assert time.thread_time() - started < 10
     assert [(one.field, one.preview) for one in found.findings] == [("variable:v7777", "<CREDIT_CARD …1111>")]
 
 
@@ -120,9 +120,9 @@ def test_very_many_findings_are_cut_and_block_all_the_same() -> None:
 
 def test_five_megabytes_are_read_to_the_end() -> None:
     text = "The quick brown fox jumps over the lazy dog, twice. " * 100_000 + "SSN 536-90-4399"
-    started = time.process_time()
+    started = time.thread_time()
     found = check(DEFAULT_GUARDRAILS, prompt=text)
-    assert time.process_time() - started < 5
+    assert time.thread_time() - started < 5
     assert [(one.rule, one.start) for one in found.findings] == [("US_SSN", len(text) - 11)]
 
 

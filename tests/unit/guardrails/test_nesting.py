@@ -52,9 +52,9 @@ def holding_itself(kind: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["dict", "list", "both", "mapping"])
 def test_check_of_what_holds_itself_returns(kind: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     found = check(DEFAULT_GUARDRAILS, prompt="Hello", variables=holding_itself(kind))
-    assert time.process_time() - started < 10
+    assert time.thread_time() - started < 10
     assert found.outcome == "block"
     assert found.findings[0].field == "variable:note"
 
@@ -84,11 +84,11 @@ def test_lists_shared_a_billion_times_are_walked_in_time() -> None:
     shared: list[Any] = [f"SSN {SSN}"]
     for _ in range(30):
         shared = [shared, shared]
-    started = time.process_time()
+    started = time.thread_time()
     assert next(walk({"a": shared}))[1] == f"SSN {SSN}"
     assert check(DEFAULT_GUARDRAILS, variables={"a": shared}).outcome == "block"
     masked = mask_all(shared)
-    assert time.process_time() - started < 20
+    assert time.thread_time() - started < 20
     for _ in range(30):
         masked = masked[1]
     assert masked == ["SSN <US_SSN>"]

@@ -129,9 +129,9 @@ def test_catastrophic_pattern_is_harmless() -> None:
     evaluator = compile_guardrail(
         Guardrail(name="p", type="pii_detection", config={"patterns": ["(x+x+)+y", "(a|aa)+$"]})
     )
-    started = time.process_time()
+    started = time.thread_time()
     check([evaluator], prompt="x" * 24)
-    assert time.process_time() - started < 0.1
-    started = time.process_time()
+    assert time.thread_time() - started < 0.1
+    started = time.thread_time()
     check([evaluator], prompt="x" * 5_000_000)
-    assert time.process_time() - started < 2
+    assert time.thread_time() - started < 2

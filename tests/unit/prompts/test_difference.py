@@ -69,7 +69,7 @@ def test_new_content_is_all_additions() -> None:
 def test_long_texts_of_equal_lines_are_compared_in_time() -> None:
     chance = random.Random(1)
     before = "".join(chance.choices(["a\n", "b\n", "\n"], k=30_000))
-    started = time.process_time()
+    started = time.thread_time()
     lines = list(text_difference(before, f"first\n{before[:-2]}x\n"))
-    assert time.process_time() - started < 2
+    assert time.thread_time() - started < 2
     assert "+first" in lines

@@ -97,10 +97,10 @@ LONG_KEYS = [
 
 @pytest.mark.parametrize("front", LONG_KEYS, ids=["dotted key", "table", "inline tables"])
 def test_deep_front_matter_is_refused_at_once(front: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(TemplateFaultError):
         read_file(f"+++\n{front}\n+++\n".encode())
-    assert time.process_time() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 # --- the check ---

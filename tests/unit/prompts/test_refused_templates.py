@@ -119,9 +119,9 @@ def test_template_that_reaches_for_python_fails_when_rendered(text: str) -> None
 
 
 def test_template_of_a_megabyte_is_refused() -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     assert fault("a" * 1_000_000)[2].startswith("it has 1,000,000 bytes: at most 64,000")
-    assert time.monotonic() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 def test_template_of_ten_thousand_variables_is_refused() -> None:
@@ -146,9 +146,9 @@ def test_template_of_ten_thousand_variables_is_refused() -> None:
     ],
 )
 def test_deep_template_is_refused_at_once(text: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     fault(text)
-    assert time.process_time() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 PARTS = (

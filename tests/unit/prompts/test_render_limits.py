@@ -14,10 +14,10 @@ from tests.support.prompts import EXPENSIVE, rendered
 
 @pytest.mark.parametrize("text", EXPENSIVE.values(), ids=EXPENSIVE.keys())
 def test_expensive_template_ends_soon(text: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(PromptError):
         rendered(text)
-    assert time.process_time() - started < 1
+    assert time.thread_time() - started < 1
 
 
 @pytest.mark.parametrize(
