@@ -12,7 +12,8 @@ from psycopg2.extensions import cursor
 from prompt_worker.deadletters.audit import Effect, audited
 from prompt_worker.deadletters.correction import FIELDS, CorrectionError, changed_fields
 from prompt_worker.deadletters.reading import read_payload
-from prompt_worker.event.execution import InvalidEventError, parse
+from prompt_worker.event.execution import parse
+from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 

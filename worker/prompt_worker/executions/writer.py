@@ -22,7 +22,9 @@ from sqlalchemy import Engine
 from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
 from prompt_worker.consuming.settling import Repeats, settle
-from prompt_worker.event.execution import EVENT_TYPE, InvalidEventError, ReceivedEvent, now, parse
+from prompt_worker.event.execution import EVENT_TYPE, ReceivedEvent, parse
+from prompt_worker.event.moment import now
+from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.executions.copy_body import PIECE, CopyBody
 from prompt_worker.executions.rows import encode_row
 from prompt_worker.executions.templates import Key, Templates, key_of

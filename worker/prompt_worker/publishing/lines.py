@@ -10,7 +10,8 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from prompt_worker.event.execution import InvalidEventError, parse
+from prompt_worker.event.execution import parse
+from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.publishing.publisher import SPOOLED, Publisher
 
 # Fewer than a publisher holds in memory: reading waits for sending.

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
-from prompt_worker.event.execution import ExecutionEvent, InvalidEventError
+from prompt_worker.event.execution import ExecutionEvent
+from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.publishing.delivery import Delivery
 from prompt_worker.publishing.encoding.body import make_body
 from prompt_worker.publishing.outbox import Outbox, Pending

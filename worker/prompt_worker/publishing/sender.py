@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from prompt_worker.event.execution import InvalidEventError
+from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.platform.process.wakeup import Wakeup
 from prompt_worker.publishing.delivery import Delivery
 from prompt_worker.publishing.encoding.message import make_message

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from msgspec.json import encode as to_json
 from msgspec.structs import replace
 
-from prompt_worker.event.execution import NO_VIOLATIONS, ExecutionEvent, InvalidEventError, encode
+from prompt_worker.event.execution import NO_VIOLATIONS, ExecutionEvent, encode
+from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.event.unit import recorded_unit
 from prompt_worker.platform.pubsub.limits import MESSAGE_BYTES
 

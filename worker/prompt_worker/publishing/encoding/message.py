@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import Raw, Struct
 from msgspec.json import encode as to_json
 
-from prompt_worker.event.execution import COUNTS, EVENT_TYPE, SERVICE_LENGTH, InvalidEventError, parse
+from prompt_worker.event.execution import COUNTS, EVENT_TYPE, SERVICE_LENGTH, parse
+from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.event.whole import with_rounded_numbers
 from prompt_worker.platform.settings import UNKNOWN_SERVICE
 from prompt_worker.publishing.encoding.keys import with_unique_keys
