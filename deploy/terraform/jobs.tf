@@ -11,6 +11,7 @@ locals {
     # Pub/Sub answers what an account may do to that account alone, so each worker's is asked as itself.
     doctor-executions   = { args = ["doctor", "executions"], account = "executions" }
     doctor-guardrails   = { args = ["doctor", "guardrails"], account = "guardrails" }
+    doctor-feedback     = { args = ["doctor", "feedback"], account = "feedback" }
     doctor-dead-letters = { args = ["doctor", "dead-letters"], account = "dead-letters" }
     # A dry run. To send: --args=dead-letters,replay,--yes,--by=NAME
     replay = { args = ["dead-letters", "replay"], account = "operator" }

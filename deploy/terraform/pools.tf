@@ -8,6 +8,7 @@ locals {
   consumers = {
     executions   = { memory = "512Mi", pulled = local.pulled }
     guardrails   = { memory = "1Gi", pulled = local.pulled }
+    feedback     = { memory = "512Mi", pulled = local.pulled }
     dead-letters = { memory = "512Mi", pulled = true }
   }
 }

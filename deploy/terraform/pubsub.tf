@@ -6,6 +6,11 @@ resource "google_pubsub_topic" "executions" {
   message_retention_duration = "604800s" # 7 days
 }
 
+resource "google_pubsub_topic" "feedback" {
+  name                       = "prompt-feedback"
+  message_retention_duration = "604800s"
+}
+
 resource "google_pubsub_topic" "dead_letters" {
   name                       = "prompt-executions-dead-letter"
   message_retention_duration = "604800s"
@@ -74,6 +79,38 @@ resource "google_pubsub_subscription" "guardrails" {
     for_each = local.push_endpoints.guardrails
     content {
       push_endpoint = "${push_config.value}/push/guardrails"
+      oidc_token {
+        service_account_email = google_service_account.push.email
+        audience              = local.push_audience
+      }
+    }
+  }
+}
+
+resource "google_pubsub_subscription" "feedback" {
+  name                       = "prompt-feedback-writer"
+  topic                      = google_pubsub_topic.feedback.id
+  ack_deadline_seconds       = 60
+  message_retention_duration = "604800s"
+
+  expiration_policy {
+    ttl = ""
+  }
+  retry_policy {
+    minimum_backoff = "1s"
+    maximum_backoff = "60s"
+  }
+  dynamic "dead_letter_policy" {
+    for_each = local.pulled ? [google_pubsub_topic.dead_letters.id] : []
+    content {
+      dead_letter_topic     = dead_letter_policy.value
+      max_delivery_attempts = 100
+    }
+  }
+  dynamic "push_config" {
+    for_each = local.push_endpoints.feedback
+    content {
+      push_endpoint = "${push_config.value}/push/feedback"
       oidc_token {
         service_account_email = google_service_account.push.email
         audience              = local.push_audience

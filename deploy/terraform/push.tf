@@ -4,7 +4,7 @@ locals {
   pushed = { for name, consumer in local.consumers : name => consumer if name != "dead-letters" }
   # By consumer: the service that its subscription pushes to, or none.
   push_endpoints = {
-    for name in ["executions", "guardrails"] :
+    for name in ["executions", "guardrails", "feedback"] :
     name => local.pulled || !local.deployed ? [] : [google_cloud_run_v2_service.push[name].uri]
   }
 }

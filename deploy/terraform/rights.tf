@@ -4,12 +4,14 @@
 locals {
   topics = {
     executions   = google_pubsub_topic.executions.name
+    feedback     = google_pubsub_topic.feedback.name
     dead_letters = google_pubsub_topic.dead_letters.name
     violations   = google_pubsub_topic.violations.name
   }
   subscriptions = {
     executions   = google_pubsub_subscription.executions.name
     guardrails   = google_pubsub_subscription.guardrails.name
+    feedback     = google_pubsub_subscription.feedback.name
     dead_letters = google_pubsub_subscription.dead_letters.name
   }
 
@@ -19,9 +21,12 @@ locals {
     ["executions", "publisher", "dead_letters"],
     ["guardrails", "publisher", "dead_letters"],
     ["guardrails", "publisher", "violations"],
+    ["feedback", "publisher", "dead_letters"],
     # A replay publishes, and the doctor compares topics with what is declared.
     ["operator", "publisher", "executions"],
+    ["operator", "publisher", "feedback"],
     ["operator", "viewer", "executions"],
+    ["operator", "viewer", "feedback"],
     ["operator", "viewer", "dead_letters"],
     ["operator", "viewer", "violations"],
   ]
@@ -30,13 +35,16 @@ locals {
     # A consumer pulls from its own. Where Pub/Sub pushes, the pool that is switched off keeps the right.
     ["executions", "subscriber", "executions"],
     ["guardrails", "subscriber", "guardrails"],
+    ["feedback", "subscriber", "feedback"],
     ["dead-letters", "subscriber", "dead_letters"],
     # Pub/Sub allows a seek or a snapshot to whoever may consume the subscription.
     ["operator", "subscriber", "executions"],
     ["operator", "subscriber", "guardrails"],
+    ["operator", "subscriber", "feedback"],
     ["operator", "subscriber", "dead_letters"],
     ["operator", "viewer", "executions"],
     ["operator", "viewer", "guardrails"],
+    ["operator", "viewer", "feedback"],
     ["operator", "viewer", "dead_letters"],
   ]
   # Account, role. On the project, since metrics and traces belong to it alone: what a collector beside a consumer writes.
@@ -45,6 +53,8 @@ locals {
     ["executions", "roles/cloudtrace.agent"],
     ["guardrails", "roles/monitoring.metricWriter"],
     ["guardrails", "roles/cloudtrace.agent"],
+    ["feedback", "roles/monitoring.metricWriter"],
+    ["feedback", "roles/cloudtrace.agent"],
     ["dead-letters", "roles/monitoring.metricWriter"],
     ["dead-letters", "roles/cloudtrace.agent"],
     ["registry", "roles/monitoring.metricWriter"],
@@ -96,6 +106,13 @@ resource "google_pubsub_topic_iam_member" "publishes" {
   member   = each.key
 }
 
+resource "google_pubsub_topic_iam_member" "publishes_feedback" {
+  for_each = toset(var.publishers)
+  topic    = google_pubsub_topic.feedback.name
+  role     = "roles/pubsub.publisher"
+  member   = each.key
+}
+
 # Pub/Sub's own account forwards what was delivered 100 times in vain ...
 resource "google_pubsub_topic_iam_member" "forwards" {
   topic  = google_pubsub_topic.dead_letters.name
@@ -104,7 +121,7 @@ resource "google_pubsub_topic_iam_member" "forwards" {
 }
 
 resource "google_pubsub_subscription_iam_member" "forwards" {
-  for_each     = toset([google_pubsub_subscription.executions.name, google_pubsub_subscription.guardrails.name])
+  for_each     = toset([google_pubsub_subscription.executions.name, google_pubsub_subscription.guardrails.name, google_pubsub_subscription.feedback.name])
   subscription = each.key
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub_agent

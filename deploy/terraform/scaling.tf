@@ -6,6 +6,7 @@ locals {
   backlogs = { # by consumer: how many waiting messages one instance is to take on
     executions   = { subscription = google_pubsub_subscription.executions.id, messages = 20000 }
     guardrails   = { subscription = google_pubsub_subscription.guardrails.id, messages = 10000 }
+    feedback     = { subscription = google_pubsub_subscription.feedback.id, messages = 20000 }
     dead-letters = { subscription = google_pubsub_subscription.dead_letters.id, messages = 10000 }
   }
   scaled = {

@@ -6,6 +6,7 @@ locals {
   secrets = {
     executions   = { DATABASE_URL = "database-url-executions" }
     guardrails   = { DATABASE_URL = "database-url-guardrails", PROMPT_WORKER_HMAC_KEY = "hmac-key" }
+    feedback     = { DATABASE_URL = "database-url-feedback" }
     dead-letters = { DATABASE_URL = "database-url-dead-letters" }
     migrations   = { DATABASE_URL = "database-url-migrations" }
     operator     = { DATABASE_URL = "database-url-operator" }

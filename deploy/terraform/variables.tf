@@ -41,7 +41,7 @@ variable "instances" {
 }
 
 variable "publishers" {
-  description = "Who may publish executions, such as serviceAccount:chat@PROJECT.iam.gserviceaccount.com."
+  description = "Who may publish executions and feedback, such as serviceAccount:chat@PROJECT.iam.gserviceaccount.com."
   type        = list(string)
   default     = []
 }

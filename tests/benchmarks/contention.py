@@ -15,7 +15,7 @@ from io import BytesIO
 from statistics import median
 
 from prompt_worker.consuming.folding import folding
-from prompt_worker.executions.rows import HEADER, TRAILER
+from prompt_worker.platform.postgres.binary_copy import HEADER, TRAILER
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.statements import statement
 from tests.benchmarks.events import rows_of

@@ -10,7 +10,7 @@ from __future__ import annotations
 from io import BytesIO
 from statistics import median
 
-from prompt_worker.executions.rows import HEADER, TRAILER
+from prompt_worker.platform.postgres.binary_copy import HEADER, TRAILER
 from prompt_worker.platform.postgres.statements import statement
 from tests.benchmarks.bounds import Cost
 from tests.benchmarks.events import rows_of

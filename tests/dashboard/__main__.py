@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from prompt_worker import Publisher
-from prompt_worker.event.execution import now
+from prompt_worker.event.moment import now
 from prompt_worker.local.demo.broken import Raw
 from prompt_worker.local.demo.events import Plan, messages
 from prompt_worker.local.servers.server import free_port

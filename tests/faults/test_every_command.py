@@ -42,6 +42,7 @@ ROLES = (
     "prompt_reader",
     "prompt_execution_worker",
     "prompt_guardrail_worker",
+    "prompt_feedback_worker",
     "prompt_dead_letter_worker",
     "prompt_operator",
     "prompt_viewer",

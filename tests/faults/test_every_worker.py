@@ -13,6 +13,7 @@ from google.pubsub_v1.types import PubsubMessage
 
 from prompt_worker.local.servers.server import free_port
 from tests.support.events import bodies, body
+from tests.support.feedback import feedback_body
 from tests.support.forking import Forked, Forks
 from tests.support.pipeline import Pipeline
 from tests.support.probing import probe
@@ -25,6 +26,7 @@ DOWN = "127.0.0.1:1"
 NEEDED = {
     "executions": {"prompt_execution_worker"},
     "guardrails": {"prompt_guardrail_worker"},
+    "feedback": {"prompt_feedback_worker"},
     "dead-letters": {"prompt_dead_letter_worker", "prompt_operator"},
 }
 ROLES = {"prompt_nobody", "prompt_reader", "prompt_operator"}.union(*NEEDED.values())
@@ -46,6 +48,7 @@ class Workers:
         self._forks = forks
         self._environment = pipeline.environment | {"PROMPT_WORKER_PUSH_WITHOUT_TOKEN": "true"}
         pipeline.publish(bodies(20))
+        pipeline.publish_feedback(feedback_body() for _ in range(20))
         rejected = PubsubMessage(data=body(), attributes={"dead-letter-error-class": "test"})
         pipeline.publish_messages([rejected] * 20, pipeline.topology.names.dead_letter_topic)
 

@@ -100,15 +100,21 @@ def test_alert_on_a_share_of_events_counts_each_event_once() -> None:
     """The guardrail worker and the store of dead letters settle the same events again."""
     [share] = [text for _, text in ALERTS if "prompt_worker_events_total" in text]
     [counted] = re.findall(r'prompt_worker_events_total\{[^}]*worker=~"([^"]+)"', share)
-    workers = ("executions", "guardrails", "dead-letters", "serve")
-    assert [worker for worker in workers if re.fullmatch(counted, worker)] == ["executions", "serve"]
+    workers = ("executions", "guardrails", "feedback", "dead-letters", "serve")
+    assert [worker for worker in workers if re.fullmatch(counted, worker)] == [
+        "executions",
+        "feedback",
+        "serve",
+    ]
 
 
 def test_alerts_watch_the_declared_subscriptions() -> None:
     names = Names()
-    watched = {names.writer, names.guardrails, names.dead_letter_store}
-    patterns = re.findall(r"prompt-executions-\([^)]*\)\(-push\)\?", "".join(text for _, text in policies()))
+    watched = {names.writer, names.guardrails, names.feedback, names.dead_letter_store}
+    patterns = re.findall(
+        r"prompt-\(executions-\([^)]*\)\|[a-z-]*\)\(-push\)\?", "".join(text for _, text in policies())
+    )
     assert len(patterns) == 3
     matched = [{name for name in watched if re.fullmatch(pattern, name)} for pattern in patterns]
     assert watched in matched
-    assert all(each >= {names.writer, names.guardrails} for each in matched)
+    assert all(each >= {names.writer, names.guardrails, names.feedback} for each in matched)

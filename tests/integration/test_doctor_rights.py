@@ -21,10 +21,11 @@ from prompt_worker.platform.postgres.engine import connect
 from tests.support.granting import Granted, asking_as
 from tests.support.pipeline import Pipeline
 
-WORKERS: tuple[Worker, ...] = ("executions", "guardrails", "dead-letters")
+WORKERS: tuple[Worker, ...] = ("executions", "guardrails", "feedback", "dead-letters")
 ROLES = {
     "executions": "prompt_execution_worker",
     "guardrails": "prompt_guardrail_worker",
+    "feedback": "prompt_feedback_worker",
     "dead-letters": "prompt_dead_letter_worker",
 }
 ACCOUNT = "somebody@p.iam.gserviceaccount.com"
@@ -52,11 +53,14 @@ def examine(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Examine:
 
 def rights_of_operator(pipeline: Pipeline) -> dict[str, set[str]]:
     names, topology = pipeline.topology.names, pipeline.topology
-    topics = [names.topic, names.dead_letter_topic, names.violations_topic]
-    subscriptions = [names.writer, names.guardrails, names.dead_letter_store]
+    topics = [names.topic, names.feedback_topic, names.dead_letter_topic, names.violations_topic]
+    subscriptions = [names.writer, names.guardrails, names.feedback, names.dead_letter_store]
     return {
         **{topology.topic_path(name): {"pubsub.topics.get"} for name in topics},
-        topology.topic_path(names.topic): {"pubsub.topics.get", "pubsub.topics.publish"},
+        **{
+            topology.topic_path(name): {"pubsub.topics.get", "pubsub.topics.publish"}
+            for name in (names.topic, names.feedback_topic)
+        },
         **{
             topology.subscription_path(name): {"pubsub.subscriptions.get", "pubsub.subscriptions.consume"}
             for name in subscriptions
@@ -67,7 +71,7 @@ def rights_of_operator(pipeline: Pipeline) -> dict[str, set[str]]:
 def test_operators_rights_are_not_taken_for_the_workers(pipeline: Pipeline, examine: Examine) -> None:
     checks = examine(rights_of_operator(pipeline))
     about_rights = [check for check in checks if " may " in check.name]
-    assert len(about_rights) == 5
+    assert len(about_rights) == 7
     (unseen,) = [check for check in about_rights if check.warning]
     assert unseen.name == "what the workers may do"
     assert f"not checked: Pub/Sub answers for this account ({ACCOUNT}) alone" in unseen.hint

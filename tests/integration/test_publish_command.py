@@ -15,7 +15,9 @@ import pytest
 
 from prompt_worker import Publisher
 from prompt_worker.commands import publish as publish_file
+from prompt_worker.commands.cli import main
 from prompt_worker.event.execution import encode
+from tests.support.feedback import feedback_body
 from tests.support.topic import Topic, an_event
 
 
@@ -69,6 +71,20 @@ def test_publish_command_exits_with_0_when_all_arrived(
     assert err == ""
 
 
+def test_publish_command_publishes_feedback(
+    project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    topic = Topic(project, "prompt-feedback").create()
+    monkeypatch.setenv("PUBSUB_PROJECT_ID", project)
+    good = [feedback_body() for _ in range(20)]
+    (tmp_path / "feedback").write_bytes(b"\n".join([*good, feedback_body(value=7), lines(1)[0]]))
+    assert main(["publish", "--feedback", str(tmp_path / "feedback")]) == 1
+    out, err = capfd.readouterr()
+    assert out == "20 of 22 events published, 2 refused\n"
+    assert [line.partition(":")[0] for line in err.splitlines()] == ["line 21", "line 22"]
+    assert topic.receive_ids(20) == {json.loads(line)["event_id"] for line in good}
+
+
 def test_publish_command_uses_the_same_memory_for_any_file(topic: Topic, tmp_path: Path) -> None:
     code = """
     import psutil, sys
@@ -96,7 +112,9 @@ def test_interrupted_publish_command_prints_its_counts(topic: Topic, tmp_path: P
     from tests.support.topic import an_event
     from prompt_worker import Publisher
     from prompt_worker.commands import publish as publish_file
-    from prompt_worker.event.execution import encode
+    from prompt_worker.commands.cli import main
+from prompt_worker.event.execution import encode
+from tests.support.feedback import feedback_body
     class Endless:
         def readline(self, size):
             return encode(an_event()) + b"\\n"

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from prompt_worker.deadletters.filters import Filter
+from prompt_worker.deadletters.filters import WORKER_NAMES, Filter
 from prompt_worker.deadletters.replay import replaying
 from prompt_worker.deadletters.replay.selection import BATCH_BYTES, select
 from prompt_worker.deadletters.replay.settling import Settled
@@ -329,8 +329,9 @@ def steps(
 ) -> Generator[replaying.Step, None, None]:
     """A replay of all pending dead letters as a console reads it."""
     topic = Topic(pipeline.publisher, pipeline.topology.topic_path(pipeline.topology.names.topic))
+    topics = dict.fromkeys(WORKER_NAMES, topic)
     selection = select(session, Filter(statuses=("pending",)), limit=None, most_replays=3)
-    return replaying.replay(session, topic, selection, replaying.Options(**options), by="ada", stop=stop)
+    return replaying.replay(session, topics, selection, replaying.Options(**options), by="ada", stop=stop)
 
 
 def test_replay_yields_what_happens_step_by_step(pipeline: Pipeline, session: Session) -> None:

@@ -13,6 +13,7 @@ ROLES = (
     "prompt_reader",
     "prompt_execution_worker",
     "prompt_guardrail_worker",
+    "prompt_feedback_worker",
     "prompt_operator",
     "prompt_dead_letter_worker",
 )
@@ -51,6 +52,10 @@ NEW_DEAD_LETTER = (
     "INSERT INTO dead_letter_events (consumer, event_key, source, error_class, reason, cause, payload, attributes, "
     "occurrences, first_seen, last_seen) "
     "VALUES ('executions', uuid_v7(), 'worker', '-', '-', 1, '-', '{}', '{1}', now(), now())"
+)
+NEW_FEEDBACK = (
+    "INSERT INTO prompt_feedback (event_id, request_id, name, source, value, at) "
+    "VALUES (uuid_v7(), uuid_v7(), 'helpful', 'user', 1, now())"
 )
 NEW_ACTION = "INSERT INTO dead_letter_actions (action, by) VALUES ('discard', 'o')"
 
@@ -95,6 +100,14 @@ MAY = [
     ("prompt_operator", "SELECT * FROM v_recent_execution_errors"),
     ("prompt_operator", "SELECT rebuild_template_statistics(id) FROM prompt_templates"),
     ("prompt_operator", "SELECT rebuild_ab_test_statistics(id) FROM ab_test_experiments"),
+    ("prompt_feedback_worker", NEW_FEEDBACK),
+    ("prompt_feedback_worker", "SELECT event_id FROM prompt_feedback"),
+    ("prompt_dead_letter_worker", "SELECT event_id FROM prompt_feedback"),
+    ("prompt_experiment_worker", "SELECT request_id, name, source, value, at, event_id FROM prompt_feedback"),
+    *[
+        (role, "SELECT * FROM v_prompt_feedback")
+        for role in ("prompt_reader", "prompt_viewer", "prompt_operator")
+    ],
     ("prompt_dead_letter_worker", NEW_DEAD_LETTER),
     ("prompt_dead_letter_worker", "UPDATE dead_letter_events SET times_seen = times_seen + 1"),
     ("prompt_dead_letter_worker", "SELECT id FROM prompt_executions"),
@@ -152,6 +165,14 @@ MAY_NOT = [
     ("prompt_guardrail_worker", "DELETE FROM guardrail_violations"),
     ("prompt_guardrail_worker", "SELECT user_id FROM prompt_executions"),
     ("prompt_guardrail_worker", "SELECT rebuild_guardrail_statistics(uuid_v7())"),
+    ("prompt_feedback_worker", "SELECT value FROM prompt_feedback"),
+    ("prompt_feedback_worker", "UPDATE prompt_feedback SET value = 0"),
+    ("prompt_feedback_worker", "DELETE FROM prompt_feedback"),
+    ("prompt_feedback_worker", NEW_EXECUTION),
+    ("prompt_feedback_worker", "SELECT id FROM prompt_executions"),
+    ("prompt_execution_worker", NEW_FEEDBACK),
+    ("prompt_reader", "SELECT * FROM prompt_feedback"),
+    ("prompt_operator", NEW_FEEDBACK),
     ("prompt_operator", NEW_VIOLATION),
     ("prompt_operator", "UPDATE guardrail_violations SET guardrail_name = 'x'"),
     ("prompt_operator", "UPDATE prompt_guardrails SET false_positive_count = 1"),
@@ -225,7 +246,7 @@ def test_public_may_read_nothing(engine: Engine) -> None:
             "SELECT relname, relispartition FROM pg_class "
             "WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'p')",
         )
-        assert sum(not is_partition for _, is_partition in relations) == 42
+        assert sum(not is_partition for _, is_partition in relations) == 44
         for relation, _ in relations:
             with pytest.raises(ProgrammingError, match="permission denied"):
                 run_as(engine, role, f"SELECT * FROM {relation}")

@@ -17,6 +17,7 @@ from prompt_worker.platform.postgres.engine import connect
 
 PUBLISHED = datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC)
 WRITER, GUARDRAILS = "prompt-executions-writer", "prompt-executions-guardrails"
+FEEDBACK = "prompt-feedback-writer"
 
 _ids = itertools.count(1)
 
@@ -59,7 +60,7 @@ class Letters:
     def __init__(self, database: str) -> None:
         self.engine = connect(database, application_name="test", pool_size=20)
         self.stop = threading.Event()
-        self.store = DeadLetterStore(self.engine, self.stop, guardrails=GUARDRAILS)
+        self.store = DeadLetterStore(self.engine, self.stop, guardrails=GUARDRAILS, feedback=FEEDBACK)
 
     def handle(self, *messages: Message) -> list[Outcome]:
         return self.store(messages)

@@ -132,7 +132,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
     consumers = terraform()["local.consumers"]
     for block, label, names in (
         ("worker_pool", "consumer", consumers),
-        ("service", "push", ["executions", "guardrails"]),
+        ("service", "push", ["executions", "guardrails", "feedback"]),
         ("service", "registry", ["registry"]),
     ):
         (containers, *_) = resources(f"google_cloud_run_v2_{block}")[label]["template"][0]["containers"]

@@ -43,7 +43,8 @@ class Pipeline:
         list(reconcile(self.topology, self.publisher, self.subscriber))
         self.writer = self.topology.subscription_path(self.topology.names.writer)
         guardrails = self.topology.subscription_path(self.topology.names.guardrails)
-        for path in (self.writer, guardrails) if ack_deadline != ACK_DEADLINE else ():
+        feedback = self.topology.subscription_path(self.topology.names.feedback)
+        for path in (self.writer, guardrails, feedback) if ack_deadline != ACK_DEADLINE else ():
             self.subscriber.update_subscription(
                 request={
                     "subscription": Subscription(name=path, ack_deadline_seconds=ack_deadline),
@@ -78,8 +79,11 @@ class Pipeline:
             "PROMPT_WORKER_PROGRESS_SECONDS": "0.2",
         }
 
-    def publish(self, bodies: Iterable[bytes], **attributes: str) -> None:
-        self.publish_messages([PubsubMessage(data=body, attributes=attributes) for body in bodies])
+    def publish(self, bodies: Iterable[bytes], topic: str | None = None, **attributes: str) -> None:
+        self.publish_messages([PubsubMessage(data=body, attributes=attributes) for body in bodies], topic)
+
+    def publish_feedback(self, bodies: Iterable[bytes], **attributes: str) -> None:
+        self.publish(bodies, self.topology.names.feedback_topic, **attributes)
 
     def publish_messages(self, messages: Sequence[PubsubMessage], topic: str | None = None) -> None:
         path = self.topology.topic_path(topic or self.topology.names.topic)
@@ -109,6 +113,13 @@ class Pipeline:
             seconds,
             lambda: f"{self.evaluations()} of {count} evaluations",
         )
+
+    def feedback(self) -> int:
+        """How many feedback events are stored."""
+        return int(self.query("SELECT count(*) FROM prompt_feedback")[0][0])
+
+    def wait_for_feedback(self, count: int, seconds: float = PATIENCE) -> None:
+        wait_until(lambda: self.feedback() >= count, seconds, lambda: f"{self.feedback()} of {count}")
 
     def dead_letters(self, count: int, seconds: float = 30) -> list[PubsubMessage]:
         """Pulls and acknowledges `count` dead letters, and what comes with them."""

@@ -24,6 +24,7 @@ AUDIENCE = "https://push.example.com/"
 ACCOUNT = "pusher@test-project.iam.gserviceaccount.com"
 EXECUTIONS = "/push/executions"
 GUARDRAILS = "/push/guardrails"
+FEEDBACK = "/push/feedback"
 
 
 def envelope(body: bytes, message_id: str = "1", **attributes: str) -> bytes:

@@ -35,7 +35,9 @@ def letter(
 def store(database: str, messages: Iterable[Message]) -> None:
     """All of them, new or failed again."""
     engine = connect(database, application_name="tests")
-    handle = DeadLetterStore(engine, threading.Event(), guardrails=Names().guardrails)
+    handle = DeadLetterStore(
+        engine, threading.Event(), guardrails=Names().guardrails, feedback=Names().feedback
+    )
     waiting = list(messages)
     for start in range(0, len(waiting), 500):
         assert Verdict.RETRY not in handle(waiting[start : start + 500])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from prompt_worker.executions.copy_body import PIECE, CopyBody
-from prompt_worker.executions.rows import HEADER, TRAILER
+from prompt_worker.platform.postgres.binary_copy import HEADER, TRAILER
+from prompt_worker.platform.postgres.copy_body import PIECE, CopyBody
 
 KB = 1_000
 

@@ -26,6 +26,13 @@ def test_both_consumers_have_the_topic_and_a_dead_letter_policy() -> None:
         assert policy.max_delivery_attempts == 100
 
 
+def test_feedback_has_a_topic_of_its_own_and_the_same_dead_letters() -> None:
+    subscription = by_name(TOPOLOGY)["prompt-feedback-writer"]
+    assert subscription.topic == "projects/project/topics/prompt-feedback"
+    assert subscription.dead_letter_policy == by_name(TOPOLOGY)["prompt-executions-writer"].dead_letter_policy
+    assert subscription.topic in {topic.name for topic in TOPOLOGY.topics()}
+
+
 def test_dead_letter_subscription_keeps_a_month_never_expires() -> None:
     store = by_name(TOPOLOGY)["prompt-executions-dead-letter-store"]
     assert store.topic == "projects/project/topics/prompt-executions-dead-letter"

@@ -5,5 +5,6 @@ collector    = true
 instances = {
   executions   = { min = 1, max = 2 }
   guardrails   = { min = 1, max = 2 }
+  feedback     = { min = 1, max = 1 }
   dead-letters = { min = 1, max = 1 }
 }

@@ -13,14 +13,15 @@ WITH contract_tables AS (
                       'v_ab_test_statistics', 'v_guardrail_statistics', 'prompt_translations', 'prompt_registry',
                       'prompt_names', 'prompt_labels', 'prompt_history', 'prompt_policies', 'prompt_reviews',
                       'prompt_cases', 'ab_test_phases', 'ab_test_looks', 'v_ab_test_units', 'v_ab_test_arms',
-                      'v_ab_test_audit')
+                      'v_ab_test_audit', 'prompt_feedback', 'v_prompt_feedback')
 ), roles AS (
     SELECT 0::oid AS oid, 'PUBLIC' AS rolname
     UNION ALL
     SELECT oid, rolname FROM pg_roles
     WHERE rolname IN ('prompt_reader', 'prompt_execution_worker', 'prompt_guardrail_worker', 'prompt_operator',
                       'prompt_dead_letter_worker', 'prompt_viewer', 'prompt_editor', 'prompt_approver',
-                      'prompt_text_reader', 'prompt_identity_provider', 'prompt_experiment_worker')
+                      'prompt_text_reader', 'prompt_identity_provider', 'prompt_experiment_worker',
+                      'prompt_feedback_worker')
 )
 SELECT 'column' AS kind,
        relname || '.' || attname AS name,

@@ -14,7 +14,8 @@ from prompt_worker.commands.dead_letters.reports.letter import print_letter
 from prompt_worker.commands.dead_letters.reports.summary import sparkline
 from prompt_worker.commands.printable import printable
 from prompt_worker.deadletters.filters import Filter
-from prompt_worker.deadletters.letter import SHOWN, shown
+from prompt_worker.deadletters.kinds import EXECUTION
+from prompt_worker.deadletters.letter import shown
 from prompt_worker.event.execution import ExecutionEvent
 from tests.support.events import body, with_raw
 
@@ -52,7 +53,7 @@ def test_hidden_texts_show_their_size() -> None:
 def test_fields_that_hold_no_text_are_shown() -> None:
     """All of the event's but those with texts of people or models."""
     texts = {"input_variables", "rendered_prompt", "model_response", "error_message", "guardrail_violations"}
-    assert set(ExecutionEvent.__struct_fields__) - SHOWN == texts
+    assert set(ExecutionEvent.__struct_fields__) - EXECUTION.shown == texts
     given = {"selection": "label:beta", "registry_revision": 417, "content_sha256": "0f" * 32, "attempt": 2}
     event = shown(body(**given), reveal=False)
     assert isinstance(event, dict)
@@ -109,7 +110,7 @@ def test_every_filter_has_an_option() -> None:
 def test_letter_with_control_characters_is_printed_safely(
     odd: bytes, reveal: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    letter = {"payload": odd, "attributes": {}, "actions": []}
+    letter = {"payload": odd, "attributes": {}, "actions": [], "consumer": "executions"}
     print_letter(letter, reveal=reveal, as_json=False)
     printed = capsys.readouterr().out
     assert not any(c != "\n" and unicodedata.category(c).startswith("C") for c in printed)

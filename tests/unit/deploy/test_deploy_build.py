@@ -90,7 +90,7 @@ def made_by_terraform() -> set[str]:
             f"prompt-worker-{name}"
             for name in [*blocks["local.consumers"], *blocks["local.jobs"], *blocks["local.secrets"]]
         ),
-        *(f"prompt-worker-push-{name}" for name in ("executions", "guardrails")),
+        *(f"prompt-worker-push-{name}" for name in ("executions", "guardrails", "feedback")),
         *(
             f"prompt-worker-{secret}"
             for secrets in blocks["local.secrets"].values()
@@ -116,7 +116,7 @@ def test_deploy_sh_updates_all_that_terraform_makes() -> None:
     deployed = {f"{prefix}{name}" for _, names, _, prefix in loops for name in names.split()}
     blocks = terraform()
     wanted = {f"prompt-worker-{name}" for name in [*blocks["local.consumers"], *blocks["local.jobs"]]}
-    wanted |= {f"prompt-worker-push-{name}" for name in ("executions", "guardrails")}
+    wanted |= {f"prompt-worker-push-{name}" for name in ("executions", "guardrails", "feedback")}
     wanted |= {"prompt-worker-registry"}
     # Cloud Build gave these two the image already, before it ran them.
     assert wanted - deployed == {"prompt-worker-migrate", "prompt-worker-verify"}

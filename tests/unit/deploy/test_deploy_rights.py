@@ -26,6 +26,12 @@ OF_WHAT_RUNS: Rights = {
         ("roles/monitoring.metricWriter", "project"),
         ("roles/cloudtrace.agent", "project"),
     },
+    "feedback": {
+        ("subscriber", "subscription feedback"),
+        ("publisher", "topic dead_letters"),
+        ("roles/monitoring.metricWriter", "project"),
+        ("roles/cloudtrace.agent", "project"),
+    },
     "dead-letters": {
         ("subscriber", "subscription dead_letters"),
         ("roles/monitoring.metricWriter", "project"),
@@ -37,14 +43,18 @@ OF_WHAT_RUNS: Rights = {
     },
     "operator": {
         ("publisher", "topic executions"),
+        ("publisher", "topic feedback"),
         ("viewer", "topic executions"),
+        ("viewer", "topic feedback"),
         ("viewer", "topic dead_letters"),
         ("viewer", "topic violations"),
         ("subscriber", "subscription executions"),
         ("subscriber", "subscription guardrails"),
+        ("subscriber", "subscription feedback"),
         ("subscriber", "subscription dead_letters"),
         ("viewer", "subscription executions"),
         ("viewer", "subscription guardrails"),
+        ("viewer", "subscription feedback"),
         ("viewer", "subscription dead_letters"),
     },
 }
@@ -90,13 +100,17 @@ OTHERS: Rights = {
         ("roles/pubsub.publisher", "google_pubsub_topic.dead_letters.name"),
         (
             "roles/pubsub.subscriber",
-            "each of toset([google_pubsub_subscription.executions.name, google_pubsub_subscription.guardrails.name])",
+            "each of toset([google_pubsub_subscription.executions.name, google_pubsub_subscription.guardrails.name, "
+            "google_pubsub_subscription.feedback.name])",
         ),
         ("roles/iam.serviceAccountTokenCreator", "google_service_account.push.name"),
         ("roles/bigquery.dataEditor", "google_bigquery_dataset.archive[0].dataset_id"),
     },
     # Whom the tfvars file names.
-    "each of toset(var.publishers)": {("roles/pubsub.publisher", "google_pubsub_topic.executions.name")},
+    "each of toset(var.publishers)": {
+        ("roles/pubsub.publisher", "google_pubsub_topic.executions.name"),
+        ("roles/pubsub.publisher", "google_pubsub_topic.feedback.name"),
+    },
 }
 PERMISSIONS = {
     "snapshots": {

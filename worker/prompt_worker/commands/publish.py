@@ -15,7 +15,16 @@ from prompt_worker.commands.streams import ClosedStream
 from prompt_worker.platform.failures import Failure
 from prompt_worker.platform.process.signals import interrupts
 from prompt_worker.platform.process.wakeup import Wakeup
-from prompt_worker.publishing.lines import ArrayError, StalledError, Tally, publish_lines, read_lines
+from prompt_worker.publishing.lines import (
+    ArrayError,
+    HandOver,
+    StalledError,
+    Tally,
+    hand_over_execution,
+    hand_over_feedback,
+    publish_lines,
+    read_lines,
+)
 from prompt_worker.publishing.publisher import Publisher
 
 _CLOSE_SECONDS = 5.0
@@ -38,6 +47,7 @@ class FormatError(Failure):
 def add(commands: Commands) -> None:
     publish = add_command(commands, "publish", _publish, "publish newline-delimited JSON events")
     publish.add_argument("file", metavar="FILE", help="a file, or - for standard input")
+    publish.add_argument("--feedback", action="store_true", help="they are feedback (default: executions)")
     publish.add_argument("--json", action="store_true", help="print the counts as JSON")
 
 
@@ -46,7 +56,8 @@ def _publish(options: argparse.Namespace) -> int:
 
     configure_logs("WARNING")
     with source(options.file) as lines:
-        return run(lines, Publisher(), as_json=options.json)
+        hand_over = hand_over_feedback if options.feedback else hand_over_execution
+        return run(lines, Publisher(), hand_over=hand_over, as_json=options.json)
 
 
 @contextmanager
@@ -66,7 +77,14 @@ def source(name: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def run(lines: BinaryIO, publisher: Publisher, *, as_json: bool = False, patience: float = 60.0) -> int:
+def run(
+    lines: BinaryIO,
+    publisher: Publisher,
+    *,
+    hand_over: HandOver = hand_over_execution,
+    as_json: bool = False,
+    patience: float = 60.0,
+) -> int:
     """Publishes each line and closes `publisher`; prints what became of them. The exit code: 0 when all arrived.
 
     Each refused line is reported on standard error with its number and the reason. Gives up when Pub/Sub accepts
@@ -77,7 +95,9 @@ def run(lines: BinaryIO, publisher: Publisher, *, as_json: bool = False, patienc
     try:
         with interrupts() as interrupted:
             checked = _until(interrupted, _with_progress(lines, tally))
-            for number, reason in publish_lines(checked, publisher, tally, patience=patience):
+            for number, reason in publish_lines(
+                checked, publisher, tally, hand_over=hand_over, patience=patience
+            ):
                 print(f"line {number}: {reason}", file=sys.stderr)
     except KeyboardInterrupt:
         tally.interrupted = True

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from prompt_worker.deadletters.letter import LONGEST, SHOWN
-from prompt_worker.event.execution import ExecutionEvent
+from prompt_worker.deadletters.kinds import EXECUTION, Kind
+from prompt_worker.deadletters.letter import LONGEST
 from prompt_worker.platform.failures import Failure
 
-_TYPES = typing.get_type_hints(ExecutionEvent, include_extras=True)
-FIELDS = frozenset(_TYPES)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -23,7 +20,9 @@ class CorrectionError(Failure, ValueError):
     exit_code = 65
 
 
-def corrected(body: bytes, changes: Mapping[str, str], removed: Iterable[str] = ()) -> bytes:
+def corrected(
+    body: bytes, changes: Mapping[str, str], removed: Iterable[str] = (), kind: Kind = EXECUTION
+) -> bytes:
     """Sets these fields in the body, each read as its field's type, and removes others. Raises `CorrectionError`."""
     try:
         fields = _fields(body)
@@ -32,25 +31,25 @@ def corrected(body: bytes, changes: Mapping[str, str], removed: Iterable[str] = 
             "it is not a JSON object: run the command without --set and --unset to correct the text in $EDITOR"
         ) from None
     for name, text in changes.items():
-        fields[name] = msgspec.Raw(msgspec.json.encode(_value(name, text)))
+        fields[name] = msgspec.Raw(msgspec.json.encode(_value(name, text, kind)))
     for name in removed:
         if fields.pop(name, None) is None:
             raise CorrectionError(f"--unset {name}: the event has no such field")
     return msgspec.json.encode(fields)
 
 
-def _value(name: str, text: str) -> Any:
-    if name not in _TYPES:
+def _value(name: str, text: str, kind: Kind) -> Any:
+    if name not in kind.fields:
         raise CorrectionError(
-            f"--set {name}: an event has no such field; its fields are: {', '.join(sorted(_TYPES))}"
+            f"--set {name}: an event has no such field; its fields are: {', '.join(sorted(kind.fields))}"
         )
     try:
         if name in ("input_variables", "guardrail_violations"):
             return msgspec.Raw(text.encode()) if msgspec.json.decode(text) is not None else None
-        value = msgspec.convert(text, _TYPES[name], strict=False)
+        value = msgspec.convert(text, kind.fields[name], strict=False)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise CorrectionError(f"--set {name}: {error}") from None
-    return value if value is None or isinstance(value, int) else text
+    return value if value is None or isinstance(value, int | float) else text
 
 
 def pretty(body: bytes) -> str:
@@ -68,11 +67,11 @@ def changed_fields(before: bytes, after: bytes) -> list[str]:
     return [name for name in names if was.get(name) != now.get(name)]
 
 
-def difference(before: bytes, after: bytes, *, reveal: bool) -> list[str]:
+def difference(before: bytes, after: bytes, *, reveal: bool, kind: Kind = EXECUTION) -> list[str]:
     """The fields that differ, `- name: old value` and `+ name: new value`; texts hidden unless `reveal`."""
     was, now = _raw_fields(before), _raw_fields(after)
     return [
-        f"{sign} {name}: {_shown(name, fields[name], reveal)}"
+        f"{sign} {name}: {_shown(name, fields[name], reveal, kind)}"
         for name in changed_fields(before, after)
         for sign, fields in (("-", was), ("+", now))
         if name in fields
@@ -86,7 +85,7 @@ def _raw_fields(body: bytes) -> dict[str, bytes]:
         return {"(not a JSON object)": body}
 
 
-def _shown(name: str, raw: bytes, reveal: bool) -> str:
-    if reveal or (name in SHOWN and len(raw) <= LONGEST):
+def _shown(name: str, raw: bytes, reveal: bool, kind: Kind) -> str:
+    if reveal or (name in kind.shown and len(raw) <= LONGEST):
         return raw.decode(errors="replace")
     return f"(hidden, {len(raw):,} bytes: --reveal shows it)"

@@ -10,9 +10,10 @@ import psycopg2
 from psycopg2.extensions import cursor
 
 from prompt_worker.deadletters.audit import Effect, audited
-from prompt_worker.deadletters.correction import FIELDS, CorrectionError, changed_fields
+from prompt_worker.deadletters.correction import CorrectionError, changed_fields
+from prompt_worker.deadletters.kinds import KINDS, Kind
 from prompt_worker.deadletters.reading import read_payload
-from prompt_worker.event.execution import InvalidEventError, parse
+from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
@@ -24,11 +25,12 @@ _SAME_EVENT = statement(__name__, "find_same_event")
 
 @dataclass(frozen=True)
 class Original:
-    """A dead letter that may be corrected, with its body as it was rejected."""
+    """A dead letter that may be corrected, with its body as it was rejected, and what its body should be."""
 
     id: UUID
     event_id: UUID | None
     payload: bytes
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def edit(session: Session, original: Original, body: bytes, *, by: str) -> Edite
     """Saves `body`, which must be a valid event, as the copy. Raises `CorrectionError`, `DeploymentError`."""
     _validate(original, body)
     # Other names than an event's own may hold anybody's text.
-    names = sorted(FIELDS & set(changed_fields(original.payload, body)))
+    names = sorted(set(original.kind.fields) & set(changed_fields(original.payload, body)))
     with audited(session, "edit", by, {"id": str(original.id)}, {"fields": names}) as entry:
 
         def save(cursor: cursor) -> UUID:
@@ -62,7 +64,7 @@ def edit(session: Session, original: Original, body: bytes, *, by: str) -> Edite
 
 def _validate(original: Original, body: bytes) -> None:
     try:
-        event, _ = parse(body)
+        event, _ = original.kind.parse(body)
     except InvalidEventError as error:
         raise CorrectionError(f"not saved, it would fail again: {error}") from None
     if original.event_id not in (None, event.event_id):
@@ -75,7 +77,7 @@ def _lock(cursor: cursor, id_: UUID) -> Original:
     found = cursor.fetchone()
     if found is None:
         raise CorrectionError(f"no dead letter {id_}: 'prompt-worker dead-letters list' shows them")
-    found_id, event_id, payload, status, superseded_by = found
+    found_id, event_id, payload, status, superseded_by, consumer = found
     if superseded_by:
         raise CorrectionError(f"{id_} was edited before: edit its copy, {superseded_by}")
     if status == "replayed":
@@ -84,7 +86,7 @@ def _lock(cursor: cursor, id_: UUID) -> Original:
         )
     if status == "resolved":
         raise CorrectionError(f"{id_} needs no correction: its event is stored")
-    return Original(found_id, event_id, bytes(payload))
+    return Original(found_id, event_id, bytes(payload), KINDS[consumer])
 
 
 def _save(cursor: cursor, original: Original, body: bytes) -> UUID:

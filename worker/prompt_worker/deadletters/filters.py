@@ -11,7 +11,7 @@ Status = Literal["pending", "replayed", "resolved", "discarded"]
 # Who put a message on the dead-letter topic.
 DeadLetteredBy = Literal["worker", "pubsub", "other"]
 # The worker whose event it is.
-WorkerName = Literal["executions", "guardrails"]
+WorkerName = Literal["executions", "guardrails", "feedback"]
 
 STATUSES: tuple[Status, ...] = get_args(Status)
 DEAD_LETTERED_BY: tuple[DeadLetteredBy, ...] = get_args(DeadLetteredBy)

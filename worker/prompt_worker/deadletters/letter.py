@@ -9,19 +9,12 @@ from uuid import UUID
 
 from psycopg2.extensions import cursor
 
+from prompt_worker.deadletters.kinds import EXECUTION, Kind
 from prompt_worker.deadletters.sweep import sweep_before_reading
 from prompt_worker.platform.failures import Failure
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
-# The fields of an event that never hold a text written by a person or a model; all others are hidden.
-SHOWN = {
-    "event_id", "template_id", "template_name", "template_version", "ab_test_group", "user_id", "session_id",
-    "request_id", "model", "provider", "input_tokens", "output_tokens", "token_count", "cost_usd",
-    "execution_time_ms", "status", "error_type", "guardrail_action", "executed_at", "environment",
-    "experiment_id", "experiment_phase", "assignment_unit", "prompt_source", "selection", "registry_revision",
-    "language", "content_sha256", "attempt", "service",
-}  # fmt: skip
 LONGEST = 255  # characters of a value that is shown
 
 _FIND = statement(__name__, "find_dead_letter")
@@ -61,20 +54,20 @@ def _read(wanted: UUID, cursor: cursor) -> Letter:
     return letter
 
 
-def shown(payload: bytes, *, reveal: bool) -> object:
+def shown(payload: bytes, *, reveal: bool, kind: Kind = EXECUTION) -> object:
     """The payload as JSON, its texts hidden unless `reveal`; a body that is not a JSON object is one text."""
     try:
         event = json.loads(payload, parse_float=str, parse_int=_number)
     except (ValueError, RecursionError):
         event = None
     if isinstance(event, dict):
-        return event if reveal else {name: _hidden(name, value) for name, value in event.items()}
+        return event if reveal else {name: _hidden(name, value, kind) for name, value in event.items()}
     text = payload.decode(errors="backslashreplace")
     return text if reveal else _placeholder("not a JSON object", text)
 
 
-def _hidden(name: str, value: object) -> object:
-    if name in SHOWN and not isinstance(value, dict | list) and len(str(value)) <= LONGEST:
+def _hidden(name: str, value: object, kind: Kind) -> object:
+    if name in kind.shown and not isinstance(value, dict | list) and len(str(value)) <= LONGEST:
         return value
     return value if value in (None, "", {}, []) else _placeholder(type(value).__name__, value)
 

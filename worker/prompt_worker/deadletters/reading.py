@@ -12,7 +12,8 @@ import msgspec
 
 from prompt_worker.consuming.message import Message
 from prompt_worker.deadletters.filters import DeadLetteredBy
-from prompt_worker.event.execution import COUNT_LIMIT, EARLIEST, LATEST_AHEAD
+from prompt_worker.event.execution import COUNT_LIMIT
+from prompt_worker.event.moment import EARLIEST, LATEST_AHEAD
 from prompt_worker.event.unstorable import replace_unstorable
 
 # https://cloud.google.com/pubsub/docs/handling-failures

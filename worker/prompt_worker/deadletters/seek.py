@@ -51,10 +51,11 @@ def preview(
     """Raises `SeekError` where there is no such subscription, and `DeploymentError`."""
     retained = rewind.retained(subscription)
     since = target.created if isinstance(target, Snapshot) else target
-    of_events = retained.topic == names.topic
+    consumer = {names.topic: "executions", names.feedback_topic: "feedback"}.get(retained.topic)
     messages = None
-    if since is not None and retained.topic in (names.topic, names.dead_letter_topic):
-        messages = _count(session, since, of_events=of_events)
+    if since is not None and (consumer or retained.topic == names.dead_letter_topic):
+        messages = _count(session, since, consumer)
+    of_events = consumer is not None
     return Preview(subscription, target, retained.topic, since, retained.since, messages, of_events)
 
 
@@ -69,12 +70,12 @@ def seek(rewind: Rewind, session: Session, preview: Preview, *, by: str) -> str:
     return before
 
 
-def _count(session: Session, since: datetime, *, of_events: bool) -> int:
+def _count(session: Session, since: datetime, consumer: str | None) -> int:
     def count(cursor: cursor) -> int:
         cursor.execute(
             _COUNT,
             {
-                "events": of_events,
+                "consumer": consumer,
                 "first": str(_earliest_id(since)),
                 "last": str(_earliest_id(_LATEST)),
                 "since": since,

@@ -55,7 +55,8 @@ Key = tuple[UUID, str]
 
 def open_store(parts: Parts) -> DeadLetterStore:
     """The handler as the worker runs it, with a sweep at intervals."""
-    store = DeadLetterStore(parts.engine, parts.stop, guardrails=parts.topology.names.guardrails)
+    names = parts.topology.names
+    store = DeadLetterStore(parts.engine, parts.stop, guardrails=names.guardrails, feedback=names.feedback)
     start_sweeping(store.transactions, parts.stop)
     return store
 
@@ -92,12 +93,15 @@ _ADAPTED = {"payload": psycopg2.Binary, "event_key": str, "event_id": str}
 
 
 class DeadLetterStore:
-    """Stores batches; safe to call from several threads. `guardrails` is the name of that worker's subscription."""
+    """Stores batches; safe to call from several threads.
 
-    def __init__(self, engine: Engine, stop: threading.Event, *, guardrails: str) -> None:
+    `guardrails` and `feedback` are the names of those workers' subscriptions; all others are of executions.
+    """
+
+    def __init__(self, engine: Engine, stop: threading.Event, *, guardrails: str, feedback: str) -> None:
         self.transactions = Transactions(engine, stop)
         self._halving: Halving[NewDeadLetter] = Halving(stop, attrgetter("key"))
-        self._guardrails = guardrails
+        self._workers: dict[str | None, WorkerName] = {guardrails: "guardrails", feedback: "feedback"}
         self._writing_many_bytes = threading.Lock()
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
@@ -127,7 +131,7 @@ class DeadLetterStore:
     def _read(self, message: Message, position: int) -> NewDeadLetter:
         payload = read_payload(message.data)
         origin = read_origin(message)
-        consumer: WorkerName = "guardrails" if origin.subscription == self._guardrails else "executions"
+        consumer = self._workers.get(origin.subscription, "executions")
         return NewDeadLetter(
             consumer,
             event_key(payload, message.data),

@@ -32,6 +32,7 @@ _HAS_ROLE = statement(__name__, "has_role")
 _ROLES: dict[Worker, str] = {
     "executions": "prompt_execution_worker",
     "guardrails": "prompt_guardrail_worker",
+    "feedback": "prompt_feedback_worker",
     "dead-letters": "prompt_dead_letter_worker",
 }
 

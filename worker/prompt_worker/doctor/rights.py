@@ -15,7 +15,7 @@ from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from prompt_schema.verify import Check
 from prompt_worker.platform.pubsub.topology import Topology
 
-Worker = Literal["executions", "guardrails", "dead-letters"]
+Worker = Literal["executions", "guardrails", "feedback", "dead-letters"]
 
 # Seconds for one question to Pub/Sub.
 TIMEOUT = 5.0
@@ -38,6 +38,7 @@ def needs_of_worker(worker: Worker, topology: Topology) -> list[Need]:
     subscription = {
         "executions": names.writer,
         "guardrails": names.guardrails,
+        "feedback": names.feedback,
         "dead-letters": names.dead_letter_store,
     }[worker]
     needs = [Need(topology.subscription_path(subscription), _CONSUME, "to pull events")]
@@ -52,10 +53,13 @@ def needs_of_operator(topology: Topology) -> list[Need]:
     """What the commands of an operator need, but for snapshots: those are rights of the project."""
     names = topology.names
     return [
-        Need(topology.topic_path(names.topic), _PUBLISH, "for 'dead-letters replay'"),
+        *(
+            Need(topology.topic_path(name), _PUBLISH, "for 'dead-letters replay'")
+            for name in (names.topic, names.feedback_topic)
+        ),
         *(
             Need(topology.subscription_path(name), _CONSUME, "for 'seek' and 'snapshot create'")
-            for name in (names.writer, names.guardrails, names.dead_letter_store)
+            for name in (names.writer, names.guardrails, names.feedback, names.dead_letter_store)
         ),
     ]
 
@@ -86,7 +90,8 @@ def unexamined_workers(credentials: Credentials | None) -> Check:
         "what the workers may do",
         True,
         f"not checked: Pub/Sub answers for {caller(credentials)} alone. Run 'prompt-worker doctor executions', "
-        "'doctor guardrails' and 'doctor dead-letters', each as the account and with the login of that worker",
+        "'doctor guardrails', 'doctor feedback' and 'doctor dead-letters', each as the account and with the login of "
+        "that worker",
         warning=True,
     )
 

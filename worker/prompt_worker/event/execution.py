@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -15,6 +15,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from prompt_worker.event.moment import MEANING, Offset, check_moment, now
+from prompt_worker.event.refusal import UNREADABLE, InvalidEventError, refusal
 from prompt_worker.event.unit import LONGEST
 from prompt_worker.event.unstorable import replace_unstorable
 from prompt_worker.event.whole import with_whole_numbers
@@ -41,18 +43,11 @@ Sha256 = Annotated[str, Meta(min_length=64, max_length=64, pattern="^[0-9a-f]{64
 Ordinal = Annotated[int, Meta(ge=1, le=COUNT_LIMIT)]
 Count = Annotated[int, Meta(ge=0, le=COUNT_LIMIT)]
 Revision = Annotated[int, Meta(ge=0, le=REVISION_LIMIT)]
-Offset = Annotated[datetime, Meta(tz=True)]
 
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-LATEST_AHEAD = timedelta(days=1)
 FREE = Decimal(0)
 # numeric(10,6) holds four digits before the point; from COST_ROUNDED_UP on, six places round up to the limit.
 COST_LIMIT = Decimal(10_000)
 COST_ROUNDED_UP = COST_LIMIT - Decimal("0.0000005")
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 class ExecutionEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -74,10 +69,7 @@ class ExecutionEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     event_id: Annotated[
         UUID, Meta(description="Version 7 preferred. The row's key: publishing it twice changes nothing.")
     ] = msgspec.field(default_factory=uuid7)
-    executed_at: Annotated[
-        Offset,
-        Meta(description=f"RFC 3339 with an offset; from {EARLIEST:%Y} to at most a day ahead."),
-    ] = msgspec.field(default_factory=now)
+    executed_at: Annotated[Offset, Meta(description=MEANING)] = msgspec.field(default_factory=now)
     template_id: Annotated[
         UUID | None,
         Meta(
@@ -189,17 +181,6 @@ class ReceivedEvent(ExecutionEvent, kw_only=True):
     content_sha256: Annotated[str, Meta(min_length=64, max_length=64)] | None = None
 
 
-class InvalidEventError(ValueError):
-    """Why an event cannot become a row; holds none of the event's own text.
-
-    `error_class` groups causes: `invalid_json`, `invalid_utf8`, `invalid_field`, and for a publisher `too_large`.
-    """
-
-    def __init__(self, error_class: str, reason: str) -> None:
-        super().__init__(reason)
-        self.error_class = error_class
-
-
 _decode = msgspec.json.Decoder(ReceivedEvent).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -221,8 +202,8 @@ def parse(body: bytes, received_at: datetime | None = None) -> tuple[ReceivedEve
         violations = (
             b"" if event.guardrail_violations is NO_VIOLATIONS else _readable(event.guardrail_violations)
         )
-    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
-        raise _refusal(body, error) from None
+    except UNREADABLE as error:
+        raise refusal(body, error) from None
     _check(event, variables, violations, received_at or now())
     return event, replaced
 
@@ -246,25 +227,6 @@ def _readable(value: msgspec.Raw) -> bytes:
     return undecoded
 
 
-def _refusal(body: bytes, error: Exception) -> InvalidEventError:
-    try:
-        body.decode()
-    except UnicodeDecodeError as unreadable:
-        return InvalidEventError("invalid_utf8", f"not UTF-8: {unreadable.reason}, byte {unreadable.start}")
-    if isinstance(error, msgspec.ValidationError):
-        return InvalidEventError("invalid_field", _without_values(str(error)))
-    if isinstance(error, RecursionError):
-        return InvalidEventError("invalid_json", "objects or arrays nested too deeply")
-    return InvalidEventError("invalid_json", f"not JSON: {error}")
-
-
-def _without_values(message: str) -> str:
-    # msgspec quotes a value that is not among the allowed ones; a value may be somebody's text, with " - at" in it.
-    return re.sub(
-        r"Invalid enum value .* - at", "Not one of the allowed values - at", message, flags=re.DOTALL
-    )
-
-
 @lru_cache(maxsize=1024)
 def _is_sha256(text: str) -> bool:
     return re.fullmatch("[0-9a-f]{64}", text) is not None
@@ -284,11 +246,7 @@ def _check(event: ReceivedEvent, variables: bytes, violations: bytes, received_a
         raise InvalidEventError(
             "invalid_field", f"Expected a sum <= {COUNT_LIMIT} - at `$.input_tokens`, `$.output_tokens`"
         )
-    if not EARLIEST <= event.executed_at <= received_at + LATEST_AHEAD:
-        raise InvalidEventError(
-            "invalid_field",
-            f"Expected a time after {EARLIEST:%Y-%m-%d} and at most a day ahead - at `$.executed_at`",
-        )
+    check_moment(event.executed_at, received_at, "executed_at")
     if not variables.startswith(b"{"):
         raise InvalidEventError("invalid_field", "Expected `object` - at `$.input_variables`")
     if violations not in (b"", b"null") and not violations.startswith(b"["):

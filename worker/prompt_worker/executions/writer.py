@@ -1,7 +1,6 @@
 """The handler of the execution worker: messages → rows of `prompt_executions`, exactly once.
 
-A batch is one COPY straight into its month of the table; the primary key is the idempotency key. A duplicate fails the
-COPY, and only then are the stored ids looked up and left out, so the usual batch pays nothing for idempotency.
+A batch is one COPY straight into its month of the table; the primary key is the idempotency key.
 """
 
 from __future__ import annotations
@@ -11,40 +10,31 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache, partial
 from operator import attrgetter
-from uuid import UUID
 
-import msgspec
 import psycopg2
-from psycopg2 import errorcodes, errors
+from psycopg2 import errorcodes
 from psycopg2.extensions import cursor
 from sqlalchemy import Engine
 
 from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected, Verdict
+from prompt_worker.consuming.reading import new_events, read_event
 from prompt_worker.consuming.settling import Repeats, settle
-from prompt_worker.event.execution import EVENT_TYPE, InvalidEventError, ReceivedEvent, now, parse
-from prompt_worker.executions.copy_body import PIECE, CopyBody
+from prompt_worker.event.execution import EVENT_TYPE, parse
+from prompt_worker.event.moment import now
 from prompt_worker.executions.rows import encode_row
 from prompt_worker.executions.templates import Key, Templates, key_of
-from prompt_worker.platform import telemetry
+from prompt_worker.platform.postgres.copy_body import PIECE, CopyBody
 from prompt_worker.platform.postgres.errors import describe, error_class
 from prompt_worker.platform.postgres.halving import Halving
 from prompt_worker.platform.postgres.leaves import Leaves
-from prompt_worker.platform.postgres.primary_key import PrimaryKey
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.postgres.transactions import Transactions
+from prompt_worker.platform.postgres.written_once import Row, WrittenOnce
 from prompt_worker.platform.process import health
 
 _WRITE = statement(__name__, "write_executions")
 _STORED = statement(__name__, "stored_executions")
-
-
-class Row(msgspec.Struct, gc=False):
-    """An encoded row. `event_id` is a UUID as its integer, which hashes fast; `position` its message's in the batch."""
-
-    event_id: int
-    encoded: bytes
-    position: int
 
 
 class ExecutionWriter:
@@ -59,12 +49,10 @@ class ExecutionWriter:
         self._transactions = transactions(engine, stop)
         self._templates = Templates()
         self._leaves = Leaves(self._transactions, "prompt_executions")
-        self._stored = PrimaryKey(self._transactions, "prompt_executions")
+        self._write = WrittenOnce(self._transactions, "prompt_executions", _STORED, self._copy)
         # One batch at a time: two would be no faster, and events that are not encoded yet are several times as large.
         self._encoding = threading.Lock()
         self._halving: Halving[Row] = Halving(stop, attrgetter("event_id"))
-        # Duplicates come in runs: while they do, they are looked up first.
-        self._redelivery = False
 
     def __call__(self, messages: Sequence[Message]) -> list[Outcome]:
         """One outcome for each message. Raises `DeploymentError`."""
@@ -105,23 +93,14 @@ class ExecutionWriter:
         repeats: Repeats,
     ) -> tuple[list[Row], list[tuple[int, Key]]]:
         """The rows of the events at these positions, and the templates that are not known, with their positions."""
-        first_positions: dict[int, int] = {}
         rows: list[Row] = []
         unresolved: list[tuple[int, Key]] = []
+        read = partial(read_event, event_type=EVENT_TYPE, parse=parse, received_at=received_at)
         with health.taking_turns(self._encoding):
             # An event becomes its row at once, while it is in the processor's cache, and is let go.
-            for position in positions:
-                try:
-                    event = _read(messages[position], received_at)
-                except InvalidEventError as error:
-                    outcomes[position] = Rejected(error.error_class, str(error))
-                    continue
-                event_id = event.event_id.int
-                first = first_positions.setdefault(event_id, position)
-                if first != position:
-                    repeats.append((position, first))
-                elif template_id := self._templates.get(event):
-                    rows.append(Row(event_id, encode_row(event, template_id), position))
+            for position, event in new_events(messages, positions, outcomes, repeats, read):
+                if template_id := self._templates.get(event):
+                    rows.append(Row(event.event_id.int, encode_row(event, template_id), position))
                 else:
                     unresolved.append((position, key_of(event)))
         return rows, unresolved
@@ -167,21 +146,6 @@ class ExecutionWriter:
             self._halving(month, write, refuse)
         return gone
 
-    def _write(self, rows: Sequence[Row]) -> set[int]:
-        """Writes the rows in one transaction; the ids of those that were stored before it."""
-        if not self._redelivery:
-            try:
-                self._transactions.once(lambda cursor: self._copy(rows, cursor))
-            except errors.UniqueViolation as error:
-                if not self._stored.refused(error):
-                    raise
-                self._redelivery = True
-            else:
-                return set()
-        stored = self._stored.write_missing(rows, self._copy_missing)
-        self._redelivery = bool(stored)
-        return stored
-
     def _copy(self, rows: Sequence[Row], cursor: cursor) -> None:
         if rows:
             table = self._leaves.table_for(rows[0].event_id, rows[-1].event_id)
@@ -189,25 +153,7 @@ class ExecutionWriter:
             with self._leaves.writing_to(table):
                 cursor.copy_expert(_write_into(table), body, size=PIECE)
 
-    def _copy_missing(self, rows: Sequence[Row], cursor: cursor) -> set[int]:
-        cursor.execute(_STORED, {"ids": [str(UUID(int=row.event_id)) for row in rows]})
-        stored = {event_id.int for (event_id,) in cursor}
-        self._copy([row for row in rows if row.event_id not in stored], cursor)
-        return stored
-
 
 @cache
 def _write_into(table: str) -> str:
     return _WRITE.replace("COPY prompt_executions (", f"COPY {table} (")
-
-
-def _read(message: Message, received_at: datetime) -> ReceivedEvent:
-    event_type = message.attributes.get("ce-type", EVENT_TYPE)
-    if event_type != EVENT_TYPE:
-        raise InvalidEventError(
-            "wrong_event_type", f"ce-type is not {EVENT_TYPE}, the version this worker reads"
-        )
-    event, replaced = parse(message.data, received_at)
-    if replaced:
-        telemetry.count("replaced_characters", replaced)
-    return event

@@ -11,6 +11,7 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.experiments.allocation import can_grow, grown, ranges_of, shares_of
 from prompt_worker.experiments.errors import ExperimentError
+from prompt_worker.experiments.ratings import check_recorded
 from prompt_worker.experiments.reading import check_measurable
 from prompt_worker.experiments.refused import changed
 from prompt_worker.experiments.stored import Experiment, Phase, Status, find_experiment
@@ -28,7 +29,9 @@ def start(session: Session, name: str, *, by: str) -> Experiment:
         found = _expected(cursor, name, "draft")
         if not found.arms:
             raise ExperimentError(f"{name} has no arms: create an experiment in its place")
-        check_measurable(found.primary_metric)
+        for metric in found.plan.metrics:
+            check_measurable(metric)
+        check_recorded(cursor, found.plan.metrics, "Publish one first")
         _set_status(cursor, found, "active", "started", columns="actual_start_date = now()")
         weights = _weights(cursor, found)
         phase = Phase(phase=1, seed=str(found.id), ranges=ranges_of(weights), restarts=True, why="started")

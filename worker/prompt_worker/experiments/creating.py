@@ -11,6 +11,7 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.experiments.allocation import buckets_of
 from prompt_worker.experiments.errors import ExperimentError
+from prompt_worker.experiments.ratings import check_recorded
 from prompt_worker.experiments.reading import check_measurable
 from prompt_worker.experiments.refused import changed
 from prompt_worker.platform.postgres.session import Session
@@ -40,6 +41,10 @@ class NewExperiment(msgspec.Struct, frozen=True, kw_only=True):
     target_improvement_percentage: float | None = None
     description: str | None = None
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return (self.primary_metric, *self.protected_metrics)
+
 
 class Created(msgspec.Struct, frozen=True):
     """`units_a_day` of the prompt in the last 14 days; `days`: until the planned size at that rate, if there is any."""
@@ -50,7 +55,10 @@ class Created(msgspec.Struct, frozen=True):
 
 
 def create(session: Session, new: NewExperiment, *, by: str, force: bool = False) -> Created:
-    """A draft. `force`: also where traffic is too little. Raises `ExperimentError`, `DeploymentError`."""
+    """A draft. `force`: also where traffic is too little, or feedback is not recorded yet.
+
+    Raises `ExperimentError`, `DeploymentError`.
+    """
     _check(new)
     return session.run(lambda cursor: _create(cursor, new, by, force))
 
@@ -59,7 +67,7 @@ def _check(new: NewExperiment) -> None:
     if set(new.arms) != set(new.weights):
         raise ExperimentError("give each arm a version and a weight")
     buckets_of(new.weights)
-    for metric in (new.primary_metric, *new.protected_metrics):
+    for metric in new.metrics:
         check_measurable(metric)
     if new.primary_metric in new.protected_metrics:
         raise ExperimentError(f"{new.primary_metric} is the primary metric: it need not be protected")
@@ -74,6 +82,8 @@ def _check(new: NewExperiment) -> None:
 
 
 def _create(cursor: cursor, new: NewExperiment, by: str, force: bool) -> Created:
+    if not force:
+        check_recorded(cursor, new.metrics, "Publish one first, or pass --force")
     arms: dict[str, str] = {}
     for arm, version in new.arms.items():
         cursor.execute(

@@ -15,6 +15,7 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.experiments.judging.evidence import CONTROL, History, PlannedLook
 from prompt_worker.experiments.judging.look import Look, take_look
+from prompt_worker.experiments.judging.metrics import FEEDBACK
 from prompt_worker.experiments.judging.verdict import UNTRUSTED
 from prompt_worker.experiments.reading import read_evidence
 from prompt_worker.experiments.stored import Experiment, experiments, find_experiment
@@ -75,13 +76,23 @@ def _read_history(cursor: cursor, experiment: Experiment) -> tuple[History, dict
 
 
 def _seen(look: Look) -> dict[str, Any]:
-    """What makes a look another one: the rows that it counts and leaves out, and its verdict."""
-    return {
+    """What makes a look another one: the rows that it counts and leaves out, their feedback, and its verdict."""
+    seen: dict[str, Any] = {
         "verdict": look.verdict.name,
         "rows": look.evidence.rows,
         "units": look.evidence.units,
         "excluded": look.evidence.excluded,
     }
+    # It comes, and changes, after the rows that it is about.
+    if feedback := {
+        metric: {
+            arm: [found.moments.weight, round(found.moments.total, 6)] for arm, found in sorted(arms.items())
+        }
+        for metric, arms in sorted(look.evidence.measured.items())
+        if metric.startswith(FEEDBACK)
+    }:
+        seen["feedback"] = feedback
+    return seen
 
 
 def _store(cursor: cursor, experiment: Experiment, look: Look) -> None:

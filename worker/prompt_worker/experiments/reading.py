@@ -11,6 +11,7 @@ from psycopg2.extensions import cursor
 from prompt_worker.experiments.errors import ExperimentError
 from prompt_worker.experiments.judging.evidence import Evidence, Measured, PhaseUnits
 from prompt_worker.experiments.judging.metrics import QUANTILE, find_metric
+from prompt_worker.experiments.ratings import Ratings
 from prompt_worker.experiments.statistics import quantile
 from prompt_worker.experiments.statistics.moments import Moments
 from prompt_worker.experiments.statistics.normal import quantile as normal_quantile
@@ -60,10 +61,10 @@ _SETTINGS = """
 
 
 def check_measurable(name: str) -> None:
-    """Raises `ExperimentError` for a metric that is not known, or that no column of executions has."""
+    """Raises `ExperimentError` for a metric that is not known."""
     metric = find_metric(name)
-    if metric.name not in _METRICS and metric.name not in _QUANTILES:
-        raise ExperimentError(f"{name[:100]} cannot be measured yet: feedback is not recorded")
+    if metric.feedback is None and metric.name not in _METRICS and metric.name not in _QUANTILES:
+        raise ExperimentError(f"{name[:100]} cannot be measured")
 
 
 def read_evidence(cursor: cursor, experiment: Experiment, metrics: tuple[str, ...], at: datetime) -> Evidence:
@@ -83,8 +84,11 @@ def read_evidence(cursor: cursor, experiment: Experiment, metrics: tuple[str, ..
     for number, (arm, template) in enumerate(experiment.arms.items()):
         parameters |= {f"arm_{number}": arm, f"template_{number}": str(template)}
     cursor.execute(_SETTINGS)
+    ratings = Ratings(metrics)
     summed = [metric for metric in metrics if metric in _METRICS]
-    cursor.execute(_statement(summed, len(experiment.arms)), parameters)
+    parameters |= ratings.parameters()
+    parameters |= {f"metric_{number}": metric for number, metric in enumerate(summed + ratings.metrics)}
+    cursor.execute(_statement(summed, ratings, len(experiment.arms)), parameters)
     rows = cursor.fetchall()
     found = _Found(experiment, rows)
     for metric in metrics:
@@ -153,25 +157,28 @@ def _template(arms: int) -> str:
     return f"CASE x.ab_test_group {' '.join(f'WHEN %(arm_{n})s THEN %(template_{n})s::uuid' for n in range(arms))} END"
 
 
-def _statement(metrics: list[str], arms: int) -> str:
+def _statement(metrics: list[str], ratings: Ratings, arms: int) -> str:
     """The statement with only those sums that the metrics need; all its parts are ours."""
     used = sorted({name for metric in metrics for name in _METRICS[metric]} - {"calls", "failures"})
     used = sorted({*used, *(_CAPPED[name] for name in used if name in _CAPPED)})
-    weights = {_METRICS[metric][0] for metric in metrics}
-    capped = {name: _CAPPED.get(name, name) for name in sorted({*used, "calls"} & {*weights, *_CAPPED})}
-    values = [_value(metric) for metric in metrics]
+    pairs = [*map(_METRICS.__getitem__, metrics), *map(ratings.sums_of, ratings.metrics)]
+    weights = {n for n, _ in pairs}
+    capped = {
+        name: _CAPPED.get(name, name) for name in sorted({*used, "calls", *weights} & {*weights, *_CAPPED})
+    }
+    values = [_value(number, *pair) for number, pair in enumerate(pairs)]
     return _EVIDENCE.format(
         sums="".join(f", {_SUMS[name]} AS {name}" for name in used),
         template=_template(arms),
         caps=", ".join(_CAP.format(name=name, calls=calls) for name, calls in capped.items()) or "1 AS none",
         metrics=", ".join(values) or "(NULL, 0::float8, 0::float8, 0::float8)",
+        **ratings.parts(),
     )
 
 
-def _value(metric: str) -> str:
-    n, s = _METRICS[metric]
+def _value(number: int, n: str, s: str) -> str:
     total = f"least(u.{s}::float8, c.{s})" if s in _CAPPED else f"u.{s}::float8"
-    return f"('{metric}', u.{n}::float8, c.{n}, {total})"
+    return f"(%(metric_{number})s, u.{n}::float8, c.{n}, {total})"
 
 
 def _quantiles(cursor: cursor, parameters: dict[str, Any]) -> dict[str, Measured]:

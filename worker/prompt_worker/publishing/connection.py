@@ -20,10 +20,10 @@ _Message: Any = PubsubMessage.pb()
 
 
 class Connection:
-    """To one topic. Raises `UnavailableError`, as `publish` does."""
+    """To one topic, which is named by `setting`. Raises `UnavailableError`, as `publish` does."""
 
-    def __init__(self, project: str, topic: str) -> None:
-        self._project, self._topic = project, topic
+    def __init__(self, project: str, topic: str, setting: str = "PROMPT_EXECUTIONS_TOPIC") -> None:
+        self._project, self._topic, self._setting = project, topic, setting
         with self._explained():
             self._client = pubsub_v1.PublisherClient()
             self._path = self._client.topic_path(project, topic)
@@ -55,14 +55,14 @@ class Connection:
         except InvalidArgument as error:
             raise UnpublishableError("Pub/Sub refuses it as invalid") from error
         except Exception as error:
-            raise UnavailableError(_advice(error, self._project, self._topic)) from error
+            raise UnavailableError(_advice(error, self._project, self._topic, self._setting)) from error
 
 
-def _advice(error: Exception, project: str, topic: str) -> str:
+def _advice(error: Exception, project: str, topic: str, setting: str) -> str:
     """What `error` is and what to do about it, in one line without any event's text."""
     match error:
         case NotFound():
-            todo = "run `prompt-worker topics`, or set PROMPT_EXECUTIONS_TOPIC"
+            todo = f"run `prompt-worker topics`, or set {setting}"
             return f"topic {topic} does not exist in {project}: {todo}"
         case Forbidden() | Unauthenticated():
             return f"no permission on topic {topic} in {project}: grant roles/pubsub.publisher"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from prompt_worker.event.execution import InvalidEventError, parse
+from prompt_worker.event import feedback
+from prompt_worker.event.execution import parse
+from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.publishing.publisher import SPOOLED, Publisher
 
 # Fewer than a publisher holds in memory: reading waits for sending.
@@ -53,8 +55,25 @@ def read_lines(file: BinaryIO) -> Iterator[bytes]:
             line = file.readline(LONGEST + 1)
 
 
+# Hands over the event in a line. Raises `InvalidEventError`.
+HandOver = Callable[[Publisher, bytes], Future[str]]
+
+
+def hand_over_execution(publisher: Publisher, line: bytes) -> Future[str]:
+    return publisher.publish(parse(line)[0])
+
+
+def hand_over_feedback(publisher: Publisher, line: bytes) -> Future[str]:
+    return publisher.feedback(**msgspec.structs.asdict(feedback.parse(line)[0]))
+
+
 def publish_lines(
-    lines: Iterable[bytes], publisher: Publisher, tally: Tally, *, patience: float = 60.0
+    lines: Iterable[bytes],
+    publisher: Publisher,
+    tally: Tally,
+    *,
+    hand_over: HandOver = hand_over_execution,
+    patience: float = 60.0,
 ) -> Iterator[Refused]:
     """Publishes each line, waits until all are settled, and yields the lines that it refuses.
 
@@ -75,12 +94,12 @@ def publish_lines(
             yield Refused(number, f"it has more than {LONGEST:,} bytes")
             continue
         try:
-            event, _ = parse(line)
+            future = hand_over(publisher, line)
         except InvalidEventError as error:
             in_flight.refuse()
             yield Refused(number, str(error))
         else:
-            in_flight.add(publisher.publish(event))
+            in_flight.add(future)
     in_flight.wait()
 
 

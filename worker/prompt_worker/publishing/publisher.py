@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 from uuid import UUID
 
-from prompt_worker.event.execution import ExecutionEvent, InvalidEventError
+from prompt_worker.event.execution import ExecutionEvent
+from prompt_worker.event.feedback import SOURCE_LENGTH, FeedbackEvent
+from prompt_worker.event.moment import now
+from prompt_worker.event.refusal import InvalidEventError
+from prompt_worker.platform.uuid7 import uuid7
 from prompt_worker.publishing.delivery import Delivery
 from prompt_worker.publishing.encoding.body import make_body
+from prompt_worker.publishing.encoding.feedback import make_feedback_body, make_feedback_message
+from prompt_worker.publishing.encoding.message import make_message
 from prompt_worker.publishing.outbox import Outbox, Pending
 from prompt_worker.publishing.processes import ProcessLocal
-from prompt_worker.publishing.sender import Sender
+from prompt_worker.publishing.sender import MakeMessage, Sender
 from prompt_worker.publishing.spool.backlog import SPOOLED
-from prompt_worker.publishing.target import read_target
+from prompt_worker.publishing.target import EXECUTIONS_TOPIC, FEEDBACK_TOPIC, Target, read_targets
 from prompt_worker.publishing.timing import timed
 from prompt_worker.publishing.tracing import carry_on
 
@@ -24,6 +33,8 @@ if TYPE_CHECKING:
     from prompt_worker.publishing.connection import Connection
 
 __all__ = ["SPOOLED", "Counts", "Publisher", "Unsent"]
+
+Event = TypeVar("Event", ExecutionEvent, FeedbackEvent)
 
 
 class Counts(NamedTuple):
@@ -43,16 +54,16 @@ class Unsent(NamedTuple):
 
 
 class Publisher:
-    """Publishes execution events to the topic; one for each service, used from any thread, also after a fork.
+    """Publishes executions and feedback to their topics; one for each service, used from any thread, also after a fork.
 
     Unset arguments come from the environment: `project` from PUBSUB_PROJECT_ID or GOOGLE_CLOUD_PROJECT, `topic` (a
-    name) from PROMPT_EXECUTIONS_TOPIC, `spool` (a folder) from PROMPT_WORKER_SPOOL, `source` (the service's name, in
-    CloudEvents' sense, and the `service` of events that have none) from PROMPT_WORKER_SERVICE, OTEL_SERVICE_NAME or
-    K_SERVICE.
+    name) from PROMPT_EXECUTIONS_TOPIC, `feedback_topic` from PROMPT_FEEDBACK_TOPIC, `spool` (a folder) from
+    PROMPT_WORKER_SPOOL, `source` (the service's name, in CloudEvents' sense, and the `service` of events that have
+    none) from PROMPT_WORKER_SERVICE, OTEL_SERVICE_NAME or K_SERVICE.
 
-    At most `max_events` events and `max_bytes` bytes wait in memory. While Pub/Sub is unavailable they wait in the
-    spool, at most `spool_bytes`, or without one in memory. `linger` is how many seconds a first event waits for
-    others to share its request, `timeout` how many a request may take.
+    At most `max_events` events and `max_bytes` bytes of each kind wait in memory. While Pub/Sub is unavailable they
+    wait in the spool, at most `spool_bytes` of each, or without one in memory. `linger` is how many seconds a first
+    event waits for others to share its request, `timeout` how many a request may take.
 
     Raises `SettingsError` for settings that are missing or cannot be used; touches no network.
     """
@@ -63,6 +74,7 @@ class Publisher:
         topic: str | None = None,
         *,
         source: str | None = None,
+        feedback_topic: str | None = None,
         spool: str | os.PathLike[str] | None = None,
         max_events: int = 20_000,
         max_bytes: int = 64_000_000,
@@ -70,10 +82,14 @@ class Publisher:
         linger: float = 0.01,
         timeout: float = 10.0,
     ) -> None:
-        self._target = read_target(project, topic, source, spool)
+        executions, feedback = read_targets(project, topic, feedback_topic, source, spool)
+        self._service = executions.source
         self._limits = max_events, max_bytes, spool_bytes
         self._linger, self._timeout = linger, timeout
-        self._own = ProcessLocal(self._new_sender)
+        self._executions = ProcessLocal(partial(self._new_sender, make_message, executions, EXECUTIONS_TOPIC))
+        self._feedback = ProcessLocal(
+            partial(self._new_sender, make_feedback_message, feedback, FEEDBACK_TOPIC)
+        )
 
     def publish(self, event: ExecutionEvent) -> Future[str]:
         """Hands `event` over; it may be changed or reused afterwards.
@@ -81,21 +97,33 @@ class Publisher:
         The future's result is Pub/Sub's message id, or `SPOOLED` when the event waits on disk. It fails with
         `InvalidEventError` for an event the worker would reject, and with `NotPublishedError` for one given up.
         """
-        future: Future[str] = Future()
-        event_id = None
-        try:
-            given = getattr(event, "event_id", None)
-            event_id = given if isinstance(given, UUID) else None
-            body, cut = make_body(event)
-            attributes = carry_on(future, event_id)
-            if cut:
-                attributes["truncated-fields"] = ",".join(cut)
-            self._own.sender.put(Pending(event_id, body, attributes, future))
-        except Exception as error:
-            # What others raise may quote the event.
-            reason = str(error) if isinstance(error, InvalidEventError) else type(error).__name__
-            self._own.sender.losses.refuse(event_id, future, error, reason)
-        return future
+        return _hand_over(event, make_body, self._executions, "execution")
+
+    def feedback(
+        self,
+        *,
+        request_id: UUID | str,
+        name: str,
+        value: float,
+        source: str | None = None,
+        at: datetime | None = None,
+        event_id: UUID | None = None,
+    ) -> Future[str]:
+        """Hands over what somebody says about a request: `value` from -1 to 1, or True or False, under `name`.
+
+        `request_id` is that of its executions, published by any service, before or later. `source` says who judges,
+        such as `user`; by default this service. Of what one source says under one name about a request the last one
+        by its time `at` counts. The future is that of `publish`. The same `event_id` twice is one feedback.
+        """
+        event = FeedbackEvent(
+            request_id=request_id,  # type: ignore[arg-type]
+            name=name,
+            value=value,
+            source=self._service[:SOURCE_LENGTH] if source is None else source,
+            at=now() if at is None else at,
+            event_id=uuid7() if event_id is None else event_id,
+        )
+        return _hand_over(event, make_feedback_body, self._feedback, "feedback")
 
     @contextmanager
     def execution(
@@ -125,17 +153,25 @@ class Publisher:
 
     @property
     def counts(self) -> Counts:
-        sender = self._own.sender
-        return Counts(sender.published, sender.backlog.spooled, sender.losses.given_up, sender.losses.refused)
+        """Of executions and feedback together."""
+        counts = [
+            (each.published, each.backlog.spooled, each.losses.given_up, each.losses.refused)
+            for each in self._senders()
+        ]
+        return Counts(*map(sum, zip(*counts, strict=True)))
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Waits until every event is published, also spooled ones; False when `timeout` seconds were not enough."""
-        return self._own.sender.flush(timeout)
+        until = time.monotonic() + timeout
+        return all(
+            sender.flush(max(0.0, until - time.monotonic())) for sender in self._senders() if sender.used()
+        )
 
     def close(self, timeout: float = 10.0) -> Unsent:
         """Publishes what it can within `timeout` seconds; returns what is left. Later events are spooled or fail."""
-        sender = self._own.sender
-        return Unsent(sender.stop(timeout), sender.losses.given_up)
+        until = time.monotonic() + timeout
+        spooled = sum(sender.stop(max(0.0, until - time.monotonic())) for sender in self._senders())
+        return Unsent(spooled, sum(sender.losses.given_up for sender in self._senders()))
 
     def __enter__(self) -> Self:
         return self
@@ -143,21 +179,47 @@ class Publisher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _new_sender(self) -> Sender:
+    def _senders(self) -> tuple[Sender, Sender]:
+        return self._executions.sender, self._feedback.sender
+
+    def _new_sender(self, make_message: MakeMessage, target: Target, setting: str) -> Sender:
         max_events, max_bytes, spool_bytes = self._limits
-        folder, spool = self._target.spool, None
+        folder, spool = target.spool, None
         if folder is not None:
             # It needs file locks, which Windows does not have.
             from prompt_worker.publishing.spool.spool import Spool
 
             spool = Spool(folder, spool_bytes)
-        delivery = Delivery(self._connect, self._timeout)
-        return Sender(delivery, self._target.source, Outbox(max_events, max_bytes), spool, self._linger)
+        delivery = Delivery(partial(_connect, target, setting), self._timeout)
+        outbox = Outbox(max_events, max_bytes)
+        return Sender(delivery, make_message, target.source, outbox, spool, linger=self._linger)
 
-    def _connect(self) -> Connection:
-        # Late, on the sending thread: the client library and OpenTelemetry take 0.3 s to load.
-        from prompt_worker.publishing import gauges
-        from prompt_worker.publishing.connection import Connection
 
-        gauges.watch()
-        return Connection(self._target.project, self._target.topic)
+def _connect(target: Target, setting: str) -> Connection:
+    # Late, on the sending thread: the client library and OpenTelemetry take 0.3 s to load.
+    from prompt_worker.publishing import gauges
+    from prompt_worker.publishing.connection import Connection
+
+    gauges.watch()
+    return Connection(target.project, target.topic, setting)
+
+
+def _hand_over(
+    event: Event, make: Callable[[Event], tuple[bytes, list[str]]], own: ProcessLocal, what: str
+) -> Future[str]:
+    """Never raises. The future of `publish`."""
+    future: Future[str] = Future()
+    event_id = None
+    try:
+        given = getattr(event, "event_id", None)
+        event_id = given if isinstance(given, UUID) else None
+        body, cut = make(event)
+        attributes = carry_on(future, event_id, what)
+        if cut:
+            attributes["truncated-fields"] = ",".join(cut)
+        own.sender.put(Pending(event_id, body, attributes, future))
+    except Exception as error:
+        # What others raise may quote the event.
+        reason = str(error) if isinstance(error, InvalidEventError) else type(error).__name__
+        own.sender.losses.refuse(event_id, future, error, reason)
+    return future

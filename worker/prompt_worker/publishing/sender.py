@@ -11,10 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from prompt_worker.event.execution import InvalidEventError
+from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.platform.process.wakeup import Wakeup
 from prompt_worker.publishing.delivery import Delivery
-from prompt_worker.publishing.encoding.message import make_message
+from prompt_worker.publishing.encoding.message import Message
 from prompt_worker.publishing.errors import UnavailableError, UnpublishableError
 from prompt_worker.publishing.losses import Losses, succeed
 from prompt_worker.publishing.outbox import BATCH_EVENTS, Outbox, Pending
@@ -25,22 +25,33 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Of a body, the service and further attributes. Raises `InvalidEventError` for an event the worker would reject.
+MakeMessage = Callable[[bytes, str, dict[str, str]], Message]
+
 
 class Sender:
-    """Of one process; a forked child makes its own. Only `flush` and `stop` wait, and not beyond their time.
+    """Of one process and topic; a forked child makes its own. Only `flush` and `stop` wait, not beyond their time.
 
     `busy` is held while the thread uses Pub/Sub or the disk: no fork in between.
     """
 
     def __init__(
-        self, delivery: Delivery, source: str, outbox: Outbox, spool: Spool | None, linger: float
+        self,
+        delivery: Delivery,
+        make_message: MakeMessage,
+        source: str,
+        outbox: Outbox,
+        spool: Spool | None,
+        *,
+        linger: float,
     ) -> None:
         self.busy = threading.Lock()
         self.losses = Losses()
         self.backlog = Backlog(spool, self.losses)
         self.published = 0
         self.on_start: Callable[[], object] = lambda: None
-        self._delivery, self._source, self._outbox, self._linger = delivery, source, outbox, linger
+        self._delivery, self._outbox, self._linger = delivery, outbox, linger
+        self._make_message, self._source = make_message, source
         self._thread: threading.Thread | None = None
         self._lock = threading.RLock()
         self._wakeup = Wakeup()
@@ -101,6 +112,10 @@ class Sender:
         )
         self.losses.report()
         return self.backlog.close()
+
+    def used(self) -> bool:
+        """Whether anything was given to it, or may wait in its spool."""
+        return self._thread is not None or len(self._outbox) > 0 or self.backlog.spool is not None
 
     def unsent(self) -> int:
         """Events in memory, those being sent included."""
@@ -209,7 +224,7 @@ class Sender:
         valid = []
         for pending in batch:
             try:
-                pending.message = pending.message or make_message(
+                pending.message = pending.message or self._make_message(
                     pending.body, self._source, pending.attributes
                 )
                 valid.append(pending)

@@ -21,13 +21,42 @@ class Target(NamedTuple):
     spool: Path | None
 
 
+EXECUTIONS_TOPIC, FEEDBACK_TOPIC = "PROMPT_EXECUTIONS_TOPIC", "PROMPT_FEEDBACK_TOPIC"
+
+
+def read_targets(
+    project: str | None,
+    topic: str | None,
+    feedback_topic: str | None,
+    source: str | None,
+    spool: str | os.PathLike[str] | None,
+) -> tuple[Target, Target]:
+    """Of executions and of feedback. Raises `SettingsError`."""
+    targets: list[Target] = []
+    problems: dict[str, None] = {}
+    for name, setting in ((topic, EXECUTIONS_TOPIC), (feedback_topic, FEEDBACK_TOPIC)):
+        try:
+            targets.append(read_target(project, name, source, spool, setting))
+        except SettingsError as error:
+            problems |= dict.fromkeys(str(error).splitlines())
+    if len({target.topic for target in targets}) == 1 and not problems:
+        problems[f"{FEEDBACK_TOPIC}: the same topic as {EXECUTIONS_TOPIC}; feedback has its own"] = None
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return targets[0], targets[1]
+
+
 def read_target(
-    project: str | None, topic: str | None, source: str | None, spool: str | os.PathLike[str] | None
+    project: str | None,
+    topic: str | None,
+    source: str | None,
+    spool: str | os.PathLike[str] | None,
+    setting: str = EXECUTIONS_TOPIC,
 ) -> Target:
-    """What is None comes from the environment. Raises `SettingsError`."""
+    """What is None comes from the environment, the topic from `setting`. Raises `SettingsError`."""
     given = read(PublisherSettings)
     project = project or given.project
-    topic = topic or given.topic
+    topic = topic or (given.topic if setting == EXECUTIONS_TOPIC else given.feedback_topic)
     source = source or given.source
     spool = spool or given.spool
 
@@ -37,7 +66,7 @@ def read_target(
     elif not _is_name(project):
         problems.append(f"PUBSUB_PROJECT_ID: {project!r} is not the name of a project")
     if not _is_name(topic):
-        problems.append(f"PROMPT_EXECUTIONS_TOPIC: {topic!r} is not the name of a topic")
+        problems.append(f"{setting}: {topic!r} is not the name of a topic")
     if len(source.encode()) > ATTRIBUTE_VALUE_BYTES:
         problems.append(
             f"PROMPT_WORKER_SERVICE or OTEL_SERVICE_NAME: more than {ATTRIBUTE_VALUE_BYTES} bytes"

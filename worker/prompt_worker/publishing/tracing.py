@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 
-def carry_on(future: Future[str], event_id: UUID | None) -> dict[str, str]:
+def carry_on(future: Future[str], event_id: UUID | None, what: str = "execution") -> dict[str, str]:
     """The attributes `traceparent` and `tracestate` of the caller's span; baggage is left out, it may name people.
 
-    If that span is recorded, a child of it lasts until `future` is done, and is what the worker continues.
+    If that span is recorded, a child of it, named after `what`, lasts until `future` is done: the worker continues it.
     """
     if "opentelemetry.trace" not in sys.modules:
         # A service that never imported it has no span.
@@ -33,16 +33,16 @@ def carry_on(future: Future[str], event_id: UUID | None) -> dict[str, str]:
         if not span.get_span_context().is_valid:
             return {}
         if span.is_recording():
-            span = _publishing(future, event_id)
+            span = _publishing(future, event_id, what)
         TraceContextTextMapPropagator().inject(carrier, set_span_in_context(span))
     return {name: value for name, value in carrier.items() if len(value.encode()) <= ATTRIBUTE_VALUE_BYTES}
 
 
-def _publishing(future: Future[str], event_id: UUID | None) -> Span:
+def _publishing(future: Future[str], event_id: UUID | None, what: str) -> Span:
     from opentelemetry.trace import SpanKind, get_tracer
 
     span = get_tracer("prompt_worker").start_span(
-        "publish prompt execution",
+        f"publish prompt {what}",
         kind=SpanKind.PRODUCER,
         attributes={"messaging.system": "gcp_pubsub", "prompt_worker.event_id": str(event_id)},
     )

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from prompt_worker.commands.command import Commands, add_by, add_command, open_console, who
+
+if TYPE_CHECKING:
+    from prompt_worker.deadletters.editing import Original
 
 _FILE = {"prefix": "dead-letter-", "suffix": ".json"}
 
@@ -50,7 +54,7 @@ def _edit(options: argparse.Namespace) -> int:
     by_hand = not (options.file or options.set or options.unset)
     session, console = open_session("dead-letters"), open_console()
     original = find_original(session, options.id)
-    body = _edited(original.payload) if by_hand else _corrected(original.payload, options)
+    body = _edited(original.payload) if by_hand else _corrected(original, options)
     if body == original.payload:
         console.print("nothing changed, nothing saved")
         return 0
@@ -62,7 +66,7 @@ def _edit(options: argparse.Namespace) -> int:
         raise type(error)(
             f"{error}. Your text is in {save_privately(body, **_FILE)}: pass it with --file"
         ) from None
-    for line in difference(original.payload, body, reveal=options.reveal):
+    for line in difference(original.payload, body, reveal=options.reveal, kind=original.kind):
         console.print(printable_lines(line))
     console.print(f"saved as {edited.copy}; it will be replayed instead of {original.id}")
     return 0
@@ -78,11 +82,11 @@ def _edited(body: bytes) -> bytes:
     return body if written == offered else written
 
 
-def _corrected(body: bytes, options: argparse.Namespace) -> bytes:
+def _corrected(original: Original, options: argparse.Namespace) -> bytes:
     from prompt_worker.deadletters.correction import CorrectionError, corrected
 
     if not options.file:
-        return corrected(body, dict(options.set), options.unset)
+        return corrected(original.payload, dict(options.set), options.unset, original.kind)
     try:
         return bytes(options.file.read_bytes())
     except OSError as error:

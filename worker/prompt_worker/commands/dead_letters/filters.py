@@ -30,7 +30,7 @@ def add_filters(parser: argparse.ArgumentParser, *, statuses: str = "all") -> No
         "--consumer",
         choices=WORKER_NAMES,
         metavar="WORKER",
-        help="worker that rejected the event: executions or guardrails",
+        help="worker that rejected the event: executions, guardrails or feedback",
     )
     add(
         "--since",

@@ -13,8 +13,8 @@ def add(commands: Commands) -> None:
         "create",
         _create,
         "plan an experiment: its arms, its metric and its size; it starts with 'experiments start'",
-        details="Refused where it cannot work: an unknown metric, weights over 100, an arm without a version, or too "
-        "little traffic.",
+        details="Refused where it cannot work: an unknown metric, feedback that is not recorded, weights over 100, an "
+        "arm without a version, or too little traffic.",
     )
     add = create.add_argument
     add("name", metavar="NAME", help="of the experiment")
@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
         metavar="ARM=VERSION:WEIGHT",
         help="such as control=3:50 and variant_a=4:50, the weight in percent of all units; repeatable",
     )
-    add("--metric", required=True, help="what decides, such as success_rate")
+    add("--metric", required=True, help="what decides, such as success_rate or feedback:NAME")
     add("--protect", action="append", default=[], metavar="METRIC", help="must not get worse; repeatable")
     add("--unit", choices=("user", "session"), default="user", help="what is assigned (default: user)")
     add("--units", type=int, default=1000, help="of all arms together, at the planned look (default: 1000)")
@@ -35,7 +35,11 @@ def add(commands: Commands) -> None:
     add("--confidence", type=float, default=0.95, help="default: 0.95")
     add("--environment", metavar="NAME", help="the only one that counts (default: all)")
     add("--description", metavar="TEXT", help="why")
-    add("--force", action="store_true", help="also where traffic is too little")
+    add(
+        "--force",
+        action="store_true",
+        help="also where traffic is too little, or feedback is not recorded yet",
+    )
     add("--json", action="store_true", help="print a JSON object")
     add_by(create)
 

@@ -36,6 +36,15 @@ def _guardrails(environment: Environment) -> Work:
     )
 
 
+def _feedback(_: Environment) -> Work:
+    from prompt_worker.consuming.work import Work
+    from prompt_worker.feedback.writer import FeedbackWriter
+
+    return Work(
+        "feedback", lambda names: names.feedback, lambda parts: FeedbackWriter(parts.engine, parts.stop)
+    )
+
+
 def _dead_letters(_: Environment) -> Work:
     from prompt_worker.consuming.work import Work
     from prompt_worker.deadletters.store import open_store
@@ -46,7 +55,8 @@ def _dead_letters(_: Environment) -> Work:
 CONSUMERS: Mapping[str, Callable[[Environment], Work]] = {
     "executions": _executions,
     "guardrails": _guardrails,
+    "feedback": _feedback,
     "dead-letters": _dead_letters,
 }
 # Pub/Sub pushes events alone: dead letters are few, and their worker sweeps.
-PUSHED = ("executions", "guardrails")
+PUSHED = ("executions", "guardrails", "feedback")

@@ -27,6 +27,7 @@ def add(commands: Commands) -> None:
         "consumer",
         choices=[*CONSUMERS, _EXPERIMENTS],
         help="executions: events become rows; guardrails: events are evaluated, violations recorded; "
+        "feedback: what is said about requests becomes rows; "
         "dead-letters: rejected events are stored, to be inspected and replayed; "
         "experiments: running ones are looked at each minute",
     )

@@ -19,8 +19,8 @@ def add(commands: Commands) -> None:
         "serve",
         ends_in_log(_serve),
         "run a service that Pub/Sub pushes events to, or that other services read prompts from",
-        details="It accepts requests on POST /push/executions and POST /push/guardrails until SIGTERM or SIGINT, then "
-        "answers those in flight, and ends with exit code 0 within 8 seconds. 'serve registry' instead "
+        details="It accepts requests on POST /push/executions, /push/guardrails and /push/feedback until SIGTERM or "
+        "SIGINT, then answers those in flight, and ends with exit code 0 within 8 seconds. 'serve registry' instead "
         "answers GET /v1/registry.",
         extra="push,guardrails",
     )
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
         "only",
         nargs="?",
         choices=(*PUSHED, REGISTRY),
-        help="accept only its events (default: both, each on its path); "
+        help="accept only its events (default: those of all, each on its path); "
         "registry: accept no events, serve the document of all prompts",
     )
     add_log_level(serve)

@@ -22,6 +22,7 @@ from prompt_worker.deadletters.reading import general_reason
 from prompt_worker.deadletters.replay.provenance import Provenance
 from prompt_worker.deadletters.replay.selection import BATCH, DeadLetter, Selection
 from prompt_worker.executions.writer import ExecutionWriter
+from prompt_worker.feedback.writer import FeedbackWriter
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.errors import classify, describe, error_class, explain
 from prompt_worker.platform.postgres.session import ATTEMPTS, Session
@@ -65,7 +66,8 @@ class RolledBack(Transactions):
             except InsufficientPrivilege:
                 raise DeploymentError(
                     "A dry run writes and rolls back, so this login needs the rights of the workers as well: "
-                    "GRANT prompt_execution_worker to it, and prompt_guardrail_worker for dead letters of guardrails."
+                    "GRANT prompt_execution_worker to it, and for dead letters of guardrails or feedback "
+                    "prompt_guardrail_worker or prompt_feedback_worker."
                 ) from None
             raise _Enough
 
@@ -116,10 +118,9 @@ class Rehearsal:
 
     def _handler(self, consumer: WorkerName) -> Handler:
         if consumer not in self._handlers:
-            open_handler = _execution_handler if consumer == "executions" else _guardrail_handler
             transactions = RolledBack(self._session.engine, threading.Event())
             self._transactions[consumer] = transactions
-            self._handlers[consumer] = open_handler(self._session.engine, transactions)
+            self._handlers[consumer] = _HANDLERS[consumer](self._session.engine, transactions)
         return self._handlers[consumer]
 
 
@@ -140,6 +141,17 @@ def _guardrail_handler(engine: Engine, transactions: RolledBack) -> Handler:
     return GuardrailHandler(
         engine, Unannounced(), stop, refresh_seconds=30, key=None, transactions=lambda *_: transactions
     )
+
+
+def _feedback_handler(engine: Engine, transactions: RolledBack) -> Handler:
+    return FeedbackWriter(engine, threading.Event(), lambda *_: transactions)
+
+
+_HANDLERS: dict[WorkerName, Callable[[Engine, RolledBack], Handler]] = {
+    "executions": _execution_handler,
+    "guardrails": _guardrail_handler,
+    "feedback": _feedback_handler,
+}
 
 
 def _message(letter: DeadLetter) -> Message:

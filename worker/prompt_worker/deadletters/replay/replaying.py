@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from prompt_worker.deadletters.audit import audited
+from prompt_worker.deadletters.filters import WorkerName
 from prompt_worker.deadletters.replay.pace import Pace
 from prompt_worker.deadletters.replay.selection import Selection
 from prompt_worker.deadletters.replay.sending import Sending
@@ -90,17 +91,24 @@ Step = BatchSent | CanarySent | CanarySettled | Interrupted | Done
 
 
 def replay(
-    session: Session, topic: Topic, selection: Selection, options: Options, *, by: str, stop: Wakeup
+    session: Session,
+    topics: Mapping[WorkerName, Topic],
+    selection: Selection,
+    options: Options,
+    *,
+    by: str,
+    stop: Wakeup,
 ) -> Generator[Step, None, None]:
     """Sends the selection and yields each step once it is done. A set `stop` ends it between two batches.
 
+    Each dead letter goes to the topic of its worker's events.
     The audit has its end however it ends; close the generator (`contextlib.closing`) where it may not be read to its
     last step. Raises `DeploymentError`.
     """
     details = _details(selection, options)
     with audited(session, "replay", by, selection.filter.as_json(), details) as entry:
         pace = Pace(options.rate, options.oldest, time.monotonic)
-        yield from _steps(Sending(session, topic, selection, entry, pace, stop), options)
+        yield from _steps(Sending(session, topics, selection, entry, pace, stop), options)
 
 
 def _details(selection: Selection, options: Options) -> dict[str, Any]:

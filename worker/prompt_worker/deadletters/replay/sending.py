@@ -1,4 +1,4 @@
-"""Dead letters sent again to `prompt-executions`, a batch in a transaction: locked, published, marked, committed.
+"""Dead letters sent again to the topic of their events, a batch in a transaction: locked, published, marked, committed.
 
 So nothing is marked that was not sent, and what two operators replay at the same time is sent by one of them. A crash
 between publishing and commit sends a batch twice: its events are duplicates then.
@@ -6,7 +6,7 @@ between publishing and commit sends a batch twice: its events are duplicates the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -17,7 +17,7 @@ from psycopg2.extensions import cursor
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from prompt_worker.deadletters.audit import AuditEntry, Effect
-from prompt_worker.deadletters.filters import LOWEST_ID
+from prompt_worker.deadletters.filters import LOWEST_ID, WorkerName
 from prompt_worker.deadletters.replay.pace import Pace
 from prompt_worker.deadletters.replay.provenance import Provenance
 from prompt_worker.deadletters.replay.selection import BATCH, DeadLetter, Selection
@@ -46,7 +46,8 @@ class Sending:
     """Sends the dead letters of one replay; a set `stop` ends it between two batches."""
 
     session: Session
-    topic: Topic
+    # By the worker that rejected them.
+    topics: Mapping[WorkerName, Topic]
     selection: Selection
     entry: AuditEntry
     pace: Pace
@@ -107,12 +108,24 @@ class Sending:
 
     def _publish(self, batch: list[DeadLetter]) -> list[int]:
         """The positions of those that Pub/Sub refuses, once it has all others."""
+        by_topic: dict[str, list[int]] = {}
+        for position, letter in enumerate(batch):
+            by_topic.setdefault(self.topics[letter.consumer].path, []).append(position)
+        return [
+            positions[refused]
+            for positions in by_topic.values()
+            for refused in self._publish_to(
+                self.topics[batch[positions[0]].consumer], [batch[position] for position in positions]
+            )
+        ]
+
+    def _publish_to(self, topic: Topic, batch: list[DeadLetter]) -> list[int]:
         messages = [self._message(letter) for letter in batch]
         try:
-            return _retrying(self.topic.publish, messages, timeout=PUBLISH_TIMEOUT, retry=False)
+            return _retrying(topic.publish, messages, timeout=PUBLISH_TIMEOUT, retry=False)
         except GoogleAPIError as error:
             raise DeploymentError(
-                f"Pub/Sub does not accept the events: {type(error).__name__} from {self.topic.path}. "
+                f"Pub/Sub does not accept the events: {type(error).__name__} from {topic.path}. "
                 f"{self.sent:,} were sent before and are marked, no other is; run the command again to send the rest. "
                 "'prompt-worker doctor' checks the topic and the right to publish to it."
             ) from None

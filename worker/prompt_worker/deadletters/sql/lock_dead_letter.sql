@@ -1,2 +1,2 @@
--- One dead letter, locked: its body, and whether it may still be edited.
-SELECT id, event_id, payload, status, superseded_by FROM dead_letter_events WHERE id = %(id)s FOR UPDATE
+-- One dead letter, locked: its body, whether it may still be edited, and whose it is.
+SELECT id, event_id, payload, status, superseded_by, consumer FROM dead_letter_events WHERE id = %(id)s FOR UPDATE

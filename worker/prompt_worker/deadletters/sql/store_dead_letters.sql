@@ -9,6 +9,7 @@ SELECT n.consumer, n.event_key, n.event_id, n.source, n.subscription, n.error_cl
        n.first_seen, n.last_seen,
        CASE WHEN CASE n.consumer
            WHEN 'executions' THEN EXISTS (SELECT FROM prompt_executions e WHERE e.id = n.event_id)
+           WHEN 'feedback' THEN EXISTS (SELECT FROM prompt_feedback e WHERE e.event_id = n.event_id)
            ELSE EXISTS (SELECT FROM guardrail_evaluations e WHERE e.event_id = n.event_id)
        END THEN 'resolved' ELSE 'pending' END
 FROM unnest(

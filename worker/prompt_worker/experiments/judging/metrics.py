@@ -12,16 +12,22 @@ from prompt_worker.experiments.errors import ExperimentError
 Kind = Literal["ratio", "quantile"]
 
 FEEDBACK = "feedback:"
+# After the name of feedback of which less is better.
+LOWER = ":lower"
 QUANTILE = 0.95
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """`good` is 1 where more is better, and −1 where less is. `in_percent`: a share of calls."""
+    """`good` is 1 where more is better, and −1 where less is. `in_percent`: a share of calls.
+
+    `feedback`: the name of the feedback that it is the mean of, over requests.
+    """
 
     name: str
     good: int
     kind: Kind = "ratio"
     in_percent: bool = False
+    feedback: str | None = None
 
     def improves(self, difference: float) -> bool:
         return difference * self.good > 0
@@ -46,11 +52,14 @@ NAMES = tuple(_KNOWN)
 
 def find_metric(name: str) -> Metric:
     """Raises `ExperimentError` for one that is not known."""
-    if name.startswith(FEEDBACK) and len(name) > len(FEEDBACK):
-        return Metric(name, 1)
+    feedback = name.removeprefix(FEEDBACK)
+    if feedback != name and feedback not in ("", LOWER):
+        good = -1 if feedback.endswith(LOWER) else 1
+        return Metric(name, good, feedback=feedback.removesuffix(LOWER))
     try:
         return _KNOWN[name]
     except KeyError:
         raise ExperimentError(
-            f"no metric is named {name[:100]}: give one of {', '.join(NAMES)}, or {FEEDBACK}NAME"
+            f"no metric is named {name[:100]}: give one of {', '.join(NAMES)}, or {FEEDBACK}NAME "
+            f"({FEEDBACK}NAME{LOWER} where less is better)"
         ) from None

@@ -1,7 +1,7 @@
 -- One experiment: sums by arm and metric; what does not count; units by phase; units with a failure. As v_ab_test_units and
 -- v_ab_test_arms have them, with constants, so that the planner knows how many rows there are, and only the sums that
 -- are asked for.
-WITH retried AS MATERIALIZED (
+WITH {feedback}retried AS MATERIALIZED (
     SELECT x.request_id, max(x.attempt) AS last
     FROM prompt_executions x
     WHERE x.template_name = %(template_name)s AND x.executed_at >= %(started_at)s::timestamptz - interval '1 day'
@@ -23,9 +23,9 @@ WITH retried AS MATERIALIZED (
                 WHEN x.template_id <> {template} THEN 'mislabelled'
            END AS excluded,
            bit_or(1::bigint << least(coalesce(x.experiment_phase, %(span)s) - 1, 62)) AS phases,
-           count(*) AS calls, count(*) FILTER (WHERE x.status = 'failure') AS failures{sums}
+           count(*) AS calls, count(*) FILTER (WHERE x.status = 'failure') AS failures{sums}{ratings}
     FROM prompt_executions x
-    LEFT JOIN retried r ON r.request_id = x.request_id
+    LEFT JOIN retried r ON r.request_id = x.request_id{rated}
     WHERE x.template_name = %(template_name)s AND x.executed_at >= %(started_at)s::timestamptz - interval '1 day'
       AND (x.experiment_id = %(id)s::uuid
            OR x.experiment_id IS NULL AND x.executed_at >= %(started_at)s AND x.executed_at < %(ended_at)s)
@@ -34,7 +34,8 @@ WITH retried AS MATERIALIZED (
 ), twice AS MATERIALIZED (
     SELECT unit FROM judged WHERE excluded IS NULL GROUP BY unit HAVING count(*) > 1
 ), units AS MATERIALIZED (
-    SELECT * FROM judged WHERE excluded IS NULL AND unit NOT IN (SELECT unit FROM twice)
+    SELECT * FROM judged j{added_up}
+    WHERE j.excluded IS NULL AND j.unit NOT IN (SELECT unit FROM twice)
 ), caps AS MATERIALIZED (
     SELECT {caps}
 )

@@ -11,7 +11,8 @@ from uuid import UUID
 import msgspec
 
 from prompt_worker.consuming.message import Message
-from prompt_worker.event.execution import EARLIEST, EVENT_TYPE, LATEST_AHEAD, Offset, now
+from prompt_worker.event.execution import EVENT_TYPE
+from prompt_worker.event.moment import EARLIEST, LATEST_AHEAD, Offset, now
 from prompt_worker.event.unstorable import replace_unstorable
 from prompt_worker.guardrails.fields import Execution
 from prompt_worker.guardrails.recording.templates import LONGEST_ID, ServedTemplate, TemplateKey

@@ -152,7 +152,7 @@ class Rewind:
             names = self._topology.names
             raise SeekError(
                 f"no subscription {subscription} in project {self._topology.project}; 'prompt-worker topics' creates "
-                f"{names.writer}, {names.guardrails} and {names.dead_letter_store}"
+                f"{names.writer}, {names.guardrails}, {names.feedback} and {names.dead_letter_store}"
             ) from None
         except GoogleAPIError as error:
             needs = (

@@ -12,7 +12,7 @@ from msgspec import Meta, field
 
 from prompt_worker.platform.pubsub import limits
 from prompt_worker.platform.settings import Environment, PubSubSettings
-from prompt_worker.platform.settings.services import TOPIC
+from prompt_worker.platform.settings.services import FEEDBACK_TOPIC, TOPIC
 
 # Seconds; the leases of a batch that is being retried are extended.
 ACK_DEADLINE = 60
@@ -33,6 +33,12 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
     )
     guardrails: Annotated[str, Meta(description="the subscription of `run guardrails`")] = field(
         name="PROMPT_EXECUTIONS_GUARDRAILS_SUBSCRIPTION", default="prompt-executions-guardrails"
+    )
+    feedback_topic: Annotated[str, Meta(description="the topic of feedback")] = field(
+        name="PROMPT_FEEDBACK_TOPIC", default=FEEDBACK_TOPIC
+    )
+    feedback: Annotated[str, Meta(description="the subscription of `run feedback`")] = field(
+        name="PROMPT_FEEDBACK_SUBSCRIPTION", default="prompt-feedback-writer"
     )
     dead_letter_topic: Annotated[str, Meta(description="the topic of rejected events")] = field(
         name="PROMPT_EXECUTIONS_DEAD_LETTER_TOPIC", default="prompt-executions-dead-letter"
@@ -69,6 +75,7 @@ class Topology:
     def topics(self) -> list[Topic]:
         return [
             Topic(name=self.topic_path(self.names.topic), message_retention_duration=RETENTION),
+            Topic(name=self.topic_path(self.names.feedback_topic), message_retention_duration=RETENTION),
             # Retained by the topic too: a worker may publish to it before its subscription exists.
             Topic(name=self.topic_path(self.names.dead_letter_topic), message_retention_duration=RETENTION),
             # Retained by the topic: a subscription made later can seek back, and without one nothing piles up.
@@ -77,7 +84,8 @@ class Topology:
 
     def subscriptions(self) -> list[Subscription]:
         return [
-            *(self._consumer(name) for name in (self.names.writer, self.names.guardrails)),
+            *(self._consumer(name, self.names.topic) for name in (self.names.writer, self.names.guardrails)),
+            self._consumer(self.names.feedback, self.names.feedback_topic),
             Subscription(
                 name=self.dead_letter_store,
                 topic=self.topic_path(self.names.dead_letter_topic),
@@ -96,10 +104,10 @@ class Topology:
         # With one, the emulator redelivers messages of expired leases after minutes, or never.
         return None if self.emulated else _RETRY
 
-    def _consumer(self, name: str) -> Subscription:
+    def _consumer(self, name: str, topic: str) -> Subscription:
         return Subscription(
             name=self.subscription_path(name),
-            topic=self.topic_path(self.names.topic),
+            topic=self.topic_path(topic),
             ack_deadline_seconds=ACK_DEADLINE,
             message_retention_duration=RETENTION,
             expiration_policy=ExpirationPolicy(),
@@ -118,4 +126,8 @@ _RETRY = RetryPolicy(minimum_backoff=timedelta(seconds=1), maximum_backoff=timed
 def read_topology(environment: Environment) -> Topology:
     """The topology that the settings name."""
     pubsub, names = environment.read(PubSubSettings), environment.read(Names)
+    if names.feedback_topic == names.topic:
+        environment.complain(
+            "PROMPT_FEEDBACK_TOPIC: the same topic as PROMPT_EXECUTIONS_TOPIC; feedback has its own"
+        )
     return Topology(pubsub.project, names, emulated=pubsub.emulator_host is not None)

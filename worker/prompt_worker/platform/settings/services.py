@@ -9,6 +9,7 @@ from msgspec import Meta, field
 
 # Where publishers publish and workers subscribe, unless it is set.
 TOPIC = "prompt-executions"
+FEEDBACK_TOPIC = "prompt-feedback"
 # The source of events where no setting names the service: its `service` is then absent.
 UNKNOWN_SERVICE = "unknown-service"
 
@@ -56,6 +57,9 @@ class PublisherSettings(msgspec.Struct, frozen=True, kw_only=True):
     topic: Annotated[str, Meta(description="the name of the topic that events are published to")] = field(
         name="PROMPT_EXECUTIONS_TOPIC", default=TOPIC
     )
+    feedback_topic: Annotated[
+        str, Meta(description="the name of the topic that feedback is published to")
+    ] = field(name="PROMPT_FEEDBACK_TOPIC", default=FEEDBACK_TOPIC)
     source: Annotated[
         str,
         Meta(extra={"or": "OTEL_SERVICE_NAME"}),

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from msgspec import Struct
 from msgspec.json import encode as to_json
 from msgspec.structs import replace
 
-from prompt_worker.event.execution import NO_VIOLATIONS, ExecutionEvent, InvalidEventError, encode
+from prompt_worker.event.execution import NO_VIOLATIONS, ExecutionEvent, encode
+from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.event.unit import recorded_unit
 from prompt_worker.platform.pubsub.limits import MESSAGE_BYTES
 
@@ -43,12 +45,13 @@ def make_body(event: ExecutionEvent) -> tuple[bytes, list[str]]:
         body = encode(event)
     # What raises is one value of many, and its own code may raise anything.
     except Exception:
-        fields, body = _plain_body(event)
+        fields, body = plain_body(event)
     return (body, []) if len(body) <= BODY_LIMIT else _cut(fields or _event_plain(event, _DEPTHS[0]))
 
 
-def _plain_body(event: ExecutionEvent) -> tuple[dict[str, Any], bytes]:
-    """Less deep where the caller's own stack leaves no room."""
+def plain_body(event: Struct) -> tuple[dict[str, Any], bytes]:
+    """The fields of an event that could not be encoded as they are, and their JSON. Raises `InvalidEventError`."""
+    # Less deep where the caller's own stack leaves no room.
     for depth in _DEPTHS:
         try:
             fields = _event_plain(event, depth)
@@ -58,7 +61,7 @@ def _plain_body(event: ExecutionEvent) -> tuple[dict[str, Any], bytes]:
     raise InvalidEventError("invalid_json", "no room on the stack to encode it")
 
 
-def _event_plain(event: ExecutionEvent, depth: int) -> dict[str, Any]:
+def _event_plain(event: Struct, depth: int) -> dict[str, Any]:
     # Late: few services need it.
     from prompt_worker.publishing.encoding.plain import plain
 

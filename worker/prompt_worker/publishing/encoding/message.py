@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from uuid import UUID
+
 from msgspec import Raw, Struct
 from msgspec.json import encode as to_json
 
-from prompt_worker.event.execution import COUNTS, EVENT_TYPE, SERVICE_LENGTH, InvalidEventError, parse
+from prompt_worker.event.execution import COUNTS, EVENT_TYPE, SERVICE_LENGTH, parse
+from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.event.whole import with_rounded_numbers
 from prompt_worker.platform.settings import UNKNOWN_SERVICE
 from prompt_worker.publishing.encoding.keys import with_unique_keys
@@ -31,18 +35,23 @@ def make_message(body: bytes, source: str, attributes: dict[str, str]) -> Messag
     body = with_unique_keys(body, event)
     if event.service is None and source != UNKNOWN_SERVICE:
         body = b'%b,"service":%b}' % (body[:-1], to_json(source[:SERVICE_LENGTH]))
-    named = {
-        "content-type": "application/json",
-        "ce-specversion": "1.0",
-        "ce-id": str(event.event_id),
-        "ce-type": EVENT_TYPE,
-        "ce-source": event.service or source,
-        "ce-time": event.executed_at.isoformat(),
-        "template_name": event.template_name,
-    }
+    named = cloud_event(event.event_id, EVENT_TYPE, event.service or source, event.executed_at)
+    named["template_name"] = event.template_name
     if event.environment:
         named["environment"] = event.environment
     return Message(named | attributes, Raw(body))
+
+
+def cloud_event(event_id: UUID, event_type: str, source: str, time: datetime) -> dict[str, str]:
+    """The attributes that every event has."""
+    return {
+        "content-type": "application/json",
+        "ce-specversion": "1.0",
+        "ce-id": str(event_id),
+        "ce-type": event_type,
+        "ce-source": source,
+        "ce-time": time.isoformat(),
+    }
 
 
 def _rounded(body: bytes, refusal: InvalidEventError) -> bytes:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.printable import printable, printable_lines
+from prompt_worker.deadletters.kinds import KINDS
 from prompt_worker.deadletters.letter import Letter, shown
 
 # Printed on their own, or of use to programs only.
@@ -16,7 +17,7 @@ _NOT_IN_TABLE = ("payload", "attributes", "actions", "cause", "event_key")
 
 def print_letter(letter: Letter, *, reveal: bool, as_json: bool) -> None:
     payload = letter["payload"]
-    event = shown(payload, reveal=reveal)
+    event = shown(payload, reveal=reveal, kind=KINDS[letter["consumer"]])
     if as_json:
         print(json.dumps(letter | {"payload": event, "payload_bytes": len(payload)}, default=str))
         return

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from prompt_worker.commands.printable import printable
 from prompt_worker.commands.progress import progress
+from prompt_worker.deadletters.kinds import KINDS
 from prompt_worker.deadletters.replay.rehearsal import Fate, Prospect, Rehearsal
 from prompt_worker.deadletters.replay.replaying import (
     BatchSent,
@@ -95,8 +96,11 @@ def send_and_print(
         stopped_by_signal() as stop,
         progress("replaying", selection.size) as advance,
     ):
-        topic = Topic(publisher, topology.topic_path(topology.names.topic))
-        with closing(replay(session, topic, selection, options, by=by, stop=stop)) as steps:
+        topics = {
+            worker: Topic(publisher, topology.topic_path(kind.topic_of(topology.names)))
+            for worker, kind in KINDS.items()
+        }
+        with closing(replay(session, topics, selection, options, by=by, stop=stop)) as steps:
             for step in steps:
                 if isinstance(step, BatchSent):
                     advance(step.events)

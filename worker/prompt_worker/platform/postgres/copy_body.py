@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from prompt_worker.executions.rows import HEADER, TRAILER
+from prompt_worker.platform.postgres.binary_copy import HEADER, TRAILER
 
 # Bytes that are sent at a time; libpq keeps a buffer of this size for each connection.
 PIECE = 1 << 20

@@ -1,0 +1,71 @@
+"""Feedback as a metric: the parts of the statement that reads it, and whether there is any to read.
+
+A request is one observation, however many executions and sources it has: of each source its last value, of all sources
+the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from psycopg2.extensions import cursor
+
+from prompt_worker.experiments.errors import ExperimentError
+from prompt_worker.experiments.judging.metrics import FEEDBACK, find_metric
+from prompt_worker.platform.postgres.statements import statement
+
+# N and S of a metric: requests that have feedback, and its sum. The number is the metric's among those of feedback.
+RATED, RATING = "rated_{}", "rating_{}"
+
+_FEEDBACK = statement(__name__, "feedback")
+_RECORDED = statement(__name__, "recorded_feedback")
+# By request, so that one with several executions counts once.
+_SUM = ", jsonb_object_agg(x.request_id, f{0}.value) FILTER (WHERE f{0}.value IS NOT NULL) AS ratings_{0}"
+_JOIN = " LEFT JOIN feedback f{0} ON f{0}.request_id = x.request_id AND f{0}.name = %(feedback_{0})s"
+_ADDED_UP = (
+    " CROSS JOIN LATERAL (SELECT count(*) AS rated_{0}, coalesce(sum(e.value::numeric), 0) AS rating_{0}"
+    " FROM jsonb_each_text(j.ratings_{0}) e) r{0}"
+)
+
+
+class Ratings:
+    """The metrics of `metrics` that are feedback, in their order, as parts of `evidence.sql`."""
+
+    def __init__(self, metrics: Iterable[str]) -> None:
+        found = [find_metric(metric) for metric in metrics]
+        self.names = [metric.feedback for metric in found if metric.feedback is not None]
+        self.metrics = [metric.name for metric in found if metric.feedback is not None]
+
+    def sums_of(self, metric: str) -> tuple[str, str]:
+        """The columns that are N and S of one of `metrics`."""
+        number = self.metrics.index(metric)
+        return RATED.format(number), RATING.format(number)
+
+    def parts(self) -> dict[str, str]:
+        """By their names in the statement: nothing where there are none."""
+        numbers = range(len(self.names))
+        return {
+            "feedback": _FEEDBACK.rstrip() + " " if self.names else "",
+            "ratings": "".join(map(_SUM.format, numbers)),
+            "rated": "".join(map(_JOIN.format, numbers)),
+            "added_up": "".join(map(_ADDED_UP.format, numbers)),
+        }
+
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "feedback": self.names,
+            **{f"feedback_{number}": name for number, name in enumerate(self.names)},
+        }
+
+
+def check_recorded(cursor: cursor, metrics: Sequence[str], otherwise: str) -> None:
+    """Raises `ExperimentError` for feedback of a name that nobody ever gave; `otherwise` says what to do about it."""
+    for name in Ratings(metrics).names:
+        cursor.execute(_RECORDED, {"name": name})
+        ((is_recorded, names),) = cursor.fetchall()
+        if not is_recorded:
+            there = f"there is {', '.join(names)}" if names else "there is none at all"
+            raise ExperimentError(
+                f"no feedback of the name {name} was ever recorded, {there}: is it {FEEDBACK}{name}? {otherwise}"
+            )

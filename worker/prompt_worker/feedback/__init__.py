@@ -1,0 +1,1 @@
+"""What is said about requests: feedback events become rows of `prompt_feedback`."""
