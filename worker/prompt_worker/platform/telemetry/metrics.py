@@ -29,6 +29,7 @@ Counter = Literal[
     "settle_errors",
     "prompts_served",
     "registry_requests",
+    "harmful_rollouts",
 ]
 Histogram = Literal["batch_size", "handling", "write", "end_to_end"]
 Gauge = Literal[
@@ -76,6 +77,9 @@ ABOUT: dict[Metric, About] = {
         "prompts that a service was given, by where they came from", "{prompt}", ("source",)
     ),
     "registry_requests": About("requests for the registry, by their answer", "{request}", ("status",)),
+    "harmful_rollouts": About(
+        "rollouts that were found to do harm, by what was done", "{rollout}", ("outcome",)
+    ),
     "batch_size": About("messages of a batch, by why it was flushed", "{message}", ("reason",)),
     "handling": About("a batch, from collected to committed, retries included", "s", ("subscription",)),
     "write": About("a transaction, from its first statement to its commit", "s"),

@@ -1,0 +1,110 @@
+"""A guarded rollout, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from prompt_worker.commands.command import open_console
+from prompt_worker.commands.printable import printable, printable_time
+from prompt_worker.prompts.authoring.reading.rollout import Arm, Rollout
+
+NOBODY = "nobody has looked at this step yet: is 'prompt-worker run experiments' running?"
+
+
+def print_stepped(rollout: Rollout, *, as_json: bool) -> None:
+    """What was just done, and what can be done next."""
+    if as_json:
+        print(msgspec.json.encode(rollout).decode())
+        return
+    console = open_console()
+    console.print(Text(headline(rollout), "bold green" if rollout.is_running else "bold"))
+    for line in _next(rollout):
+        console.print(f"  {line}")
+
+
+def print_rollout(rollout: Rollout, *, as_json: bool) -> None:
+    if as_json:
+        print(msgspec.json.encode(rollout).decode())
+        return
+    console = open_console(piped_width=250)
+    console.print(Text(headline(rollout), "bold red" if rollout.is_bad else "bold"))
+    facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, value in _facts(rollout):
+        facts.add_row(name, Text(value))
+    console.print(facts)
+    arms = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("arm", "version", f"{rollout.unit_kind}s", "failing", ""):
+        arms.add_column(column, justify="left" if column == "arm" else "right")
+    for name, arm in (("control", rollout.control), ("canary", rollout.canary)):
+        arms.add_row(name, str(arm.version), *_counts(arm))
+    console.print(arms)
+    for line in _next(rollout):
+        console.print(line)
+
+
+def headline(rollout: Rollout) -> str:
+    """What it is, in one sentence."""
+    name, canary, control = printable(rollout.name), rollout.canary.version, rollout.control.version
+    if rollout.is_running:
+        paused = " (paused: nobody gets it now)" if rollout.status == "paused" else ""
+        return (
+            f"{name}: version {canary} is served to {rollout.percent:g} % of the {rollout.unit_kind}s, "
+            f"version {control} to all others{paused}"
+        )
+    if rollout.promoted:
+        return f"{name}: the rollout of version {canary} ended with it in production"
+    return f"{name}: the rollout of version {canary} was ended; version {control} is served to all"
+
+
+def shown_beside(rollout: Rollout) -> str:
+    """A running one in a line about its prompt."""
+    paused = ", paused" if rollout.status == "paused" else ""
+    found = f", {rollout.verdict}: {rollout.reason}" if rollout.is_bad else ""
+    return (
+        f"version {rollout.canary.version} for {rollout.percent:g} % of the {rollout.unit_kind}s since "
+        f"{printable_time(rollout.since)}{paused}{found}"
+    )
+
+
+def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
+    steps = " → ".join(f"[{step:g}]" if step == rollout.percent else f"{step:g}" for step in rollout.steps)
+    yield "experiment", printable(rollout.experiment)
+    yield "steps", f"{steps} %"
+    why = "" if rollout.why == f"{rollout.percent:g} %" else f": {printable(rollout.why)}"
+    yield "since", f"{printable_time(rollout.since)} by {printable(rollout.by)}{why}"
+    if rollout.ended_at is not None and not rollout.is_running:
+        yield "ended", printable_time(rollout.ended_at)
+    if rollout.is_running:
+        yield (
+            "on harm",
+            "it is rolled back at once" if rollout.auto_rollback else "it stays until somebody aborts it",
+        )
+    yield "failures", "failed calls" + (" and what guardrails find" if rollout.counts_violations else "")
+    if rollout.verdict is not None:
+        looked = f" ({printable_time(rollout.looked_at)})" if rollout.looked_at is not None else ""
+        yield "verdict", f"{rollout.verdict}: {printable(rollout.reason)}{looked}"
+    elif rollout.is_running:
+        yield "verdict", NOBODY
+
+
+def _counts(arm: Arm) -> tuple[str, str, str]:
+    if arm.units is None or arm.failing is None:
+        return "-", "-", ""
+    part = f"{arm.failing / arm.units:.1%}" if arm.units else ""
+    return f"{arm.units:,}", f"{arm.failing:,}", part
+
+
+def _next(rollout: Rollout) -> Iterator[str]:
+    if not rollout.is_running:
+        return
+    name = printable(rollout.name)
+    further = f"to {rollout.next_step:g} %" if rollout.next_step not in (None, 100) else "in production"
+    if rollout.status == "paused":
+        yield f"go on: prompt-worker experiments resume {printable(rollout.experiment)} --reason …"
+    elif not rollout.is_bad:
+        yield f"take it further, {further}: prompt-worker prompts rollout advance {name}"
+    yield f"take it back:{' ' * len(further)}{' ' * 8}prompt-worker prompts rollout abort {name}"
