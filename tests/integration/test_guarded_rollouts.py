@@ -202,7 +202,7 @@ def test_bad_canary_is_rolled_back(owner: Desk, engine: Engine, watch: Watching)
     # Services hear of it.
     assert scalar(engine, "SELECT revision FROM prompt_registry") == revision + 1
     shown = owner("rollout", "show", TEMPLATE)
-    assert "the rollout of version 2 was ended; version 1 is served to all" in shown
+    assert "the rollout of version 2 ended, all went back to version 1" in shown
 
 
 def test_bad_canary_stays_where_nobody_asked_to_roll_back(
@@ -217,7 +217,7 @@ def test_bad_canary_stays_where_nobody_asked_to_roll_back(
     assert rows(engine, STATE) == [("active", "harmful")]
     assert "it is harmful" in owner("rollout", "advance", TEMPLATE, code=1)
     assert "needs a reason" in owner("rollout", "advance", TEMPLATE, "--force", code=1)
-    assert "version 1 is served to all" in owner("rollout", "abort", TEMPLATE, "--reason", "it fails")
+    assert "all went back to version 1" in owner("rollout", "abort", TEMPLATE, "--reason", "it fails")
     assert history(engine)[-1] == ("rolled_back", 2, "it fails")
     assert rows(engine, STATE) == [("completed", "harmful")]
 

@@ -50,6 +50,17 @@ def print_status(experiment: Experiment, *, as_json: bool) -> None:
     print(printable(f"{experiment.name} is {experiment.status}{accepted}"))
 
 
+def print_reweighed(experiment: Experiment, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(experiment)
+        return
+    before, now = experiment.phases[-2:]
+    members = "each unit keeps its arm" if now.seed == before.seed else "all units are assigned again"
+    again = "; the comparison begins again" if now.restarts else ""
+    weights = ", ".join(f"{arm} {now.percent_of(arm):g} %" for arm in experiment.arms)
+    print(printable(f"{experiment.name}: {weights} from phase {now.phase} on: {members}{again}"))
+
+
 def print_list(found: Iterable[Experiment], *, as_json: bool) -> None:
     if as_json:
         for experiment in found:
@@ -112,7 +123,7 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
     print(printable(f"{numbers['verdict']['name']}: {numbers['verdict']['why']}"))
     evidence = numbers["evidence"]
     if experiment.kind == "rollout":
-        failing = [(arm, units, evidence["failing"].get(arm, 0)) for arm, units in evidence["units"].items()]
+        failing = [(arm, evidence["units"][arm], evidence["failing"].get(arm, 0)) for arm in experiment.arms]
         _print_table(("arm", "units", "failing units"), failing)
     columns = ("arm", "metric", "control", "arm's", "difference", "interval", "p", "units")
     _print_table(columns, [_comparison(each, evidence) for each in numbers["comparisons"]])

@@ -71,8 +71,11 @@ def judge_rollout(
     untrusted = _untrusted(evidence, ratio_p)
     if untrusted is not None:
         return untrusted
+    name: Name = "collecting" if plan.is_running else "stopped"
+    if not evidence.all_units:
+        return Verdict(name, "no unit was seen at this step")
     found = canary.why if canary is not None else f"no failure in {evidence.all_units} units"
-    return Verdict("collecting" if plan.is_running else "stopped", f"no harm is found: {found}")
+    return Verdict(name, f"no harm is found: {found}")
 
 
 def adjust(comparisons: list[Comparison]) -> None:

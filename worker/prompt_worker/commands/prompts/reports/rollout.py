@@ -57,7 +57,7 @@ def headline(rollout: Rollout) -> str:
         )
     if rollout.promoted:
         return f"{name}: the rollout of version {canary} ended with it in production"
-    return f"{name}: the rollout of version {canary} was ended; version {control} is served to all"
+    return f"{name}: the rollout of version {canary} ended, all went back to version {control}"
 
 
 def shown_beside(rollout: Rollout) -> str:
@@ -89,6 +89,9 @@ def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
         yield "verdict", f"{rollout.verdict}: {printable(rollout.reason)}{looked}"
     elif rollout.is_running:
         yield "verdict", NOBODY
+    if rollout.excluded:
+        left_out = ", ".join(f"{reason} {calls:,}" for reason, calls in sorted(rollout.excluded.items()))
+        yield "not counted", f"calls: {printable(left_out)}"
 
 
 def _counts(arm: Arm) -> tuple[str, str, str]:
@@ -99,12 +102,21 @@ def _counts(arm: Arm) -> tuple[str, str, str]:
 
 
 def _next(rollout: Rollout) -> Iterator[str]:
+    """What can be done now, with the command for it."""
     if not rollout.is_running:
         return
-    name = printable(rollout.name)
-    further = f"to {rollout.next_step:g} %" if rollout.next_step not in (None, 100) else "in production"
+    name, commands = printable(rollout.name), []
     if rollout.status == "paused":
-        yield f"go on: prompt-worker experiments resume {printable(rollout.experiment)} --reason …"
+        resume = f"experiments resume '{printable(rollout.experiment)}' --reason WHY"
+        commands.append(("go on", resume))
     elif not rollout.is_bad:
-        yield f"take it further, {further}: prompt-worker prompts rollout advance {name}"
-    yield f"take it back:{' ' * len(further)}{' ' * 8}prompt-worker prompts rollout abort {name}"
+        further = (
+            "put it in production"
+            if rollout.next_step in (None, 100)
+            else f"go on to {rollout.next_step:g} %"
+        )
+        commands.append((further, f"prompts rollout advance {name}"))
+    commands.append(("take it back", f"prompts rollout abort {name}"))
+    width = max(len(what) for what, _ in commands)
+    for what, command in commands:
+        yield f"{what}{' ' * (width - len(what))}  prompt-worker {command}"

@@ -26,8 +26,8 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
 class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """Of the prompt `name`, at its present or last step. `steps` and `percent`: the canary's part of all units.
 
-    `since`: when this step began; `promoted`: it ended with its version in production. `looked_at` is None where nobody
-    has looked at this step yet.
+    `since`: when this step began; `looked_at`: None where nobody has looked at it yet; `excluded`: calls that do not
+    count, by the reason; `promoted`: it ended with its version in production.
     """
 
     id: UUID
@@ -50,6 +50,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str | None
     reason: str | None
     looked_at: datetime | None
+    excluded: dict[str, int] | None
     seed: str
     ranges: list[Range]
 
