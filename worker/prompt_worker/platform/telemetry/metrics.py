@@ -28,6 +28,7 @@ Counter = Literal[
     "refused_requests",
     "settle_errors",
     "prompts_served",
+    "enrolments",
     "registry_requests",
 ]
 Histogram = Literal["batch_size", "handling", "write", "end_to_end"]
@@ -74,6 +75,11 @@ ABOUT: dict[Metric, About] = {
     ),
     "prompts_served": About(
         "prompts that a service was given, by where they came from", "{prompt}", ("source",)
+    ),
+    "enrolments": About(
+        "prompts of an experiment or rollout that a service was given, by what became of the unit",
+        "{prompt}",
+        ("outcome",),
     ),
     "registry_requests": About("requests for the registry, by their answer", "{request}", ("status",)),
     "batch_size": About("messages of a batch, by why it was flushed", "{message}", ("reason",)),
