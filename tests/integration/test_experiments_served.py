@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import psycopg2
+import pytest
 from google.cloud.pubsub_v1 import SubscriberClient
 from queries import rows, scalar
 from sqlalchemy import Engine

@@ -12,6 +12,8 @@ from prompt_worker.prompts.snapshot.snapshot import Snapshot
 from prompt_worker.prompts.version import CompiledVersion
 
 _REASONS = {"test": "experiment", "rollout": "rollout"}
+# Whatever is asked for, no more are remembered.
+_LANGUAGES = 100
 # Bits, of an id that is a number.
 _LONGEST_NUMBER = 128
 
@@ -19,28 +21,24 @@ _LONGEST_NUMBER = 128
 class Enrolling:
     """`environment`: the only one where it runs, None: in all."""
 
-    __slots__ = ("_arm_of", "_by_session", "_choices", "_live", "_own", "environment")
+    __slots__ = ("_arm_of", "_by_session", "_choices", "environment")
 
     def __init__(self, running: Running, production: CompiledVersion, live: Snapshot) -> None:
         experiment = running.experiment
         self.environment = experiment.environment
         self._by_session = experiment.unit_kind == "session"
         self._arm_of = running.assignment.arm_of
-        self._live = live
         served: list[tuple[str | None, CompiledVersion, str]] = [(None, production, "production")]
         served += [(arm, version, _REASONS[experiment.kind]) for arm, version in running.arms.items()]
         # Of each arm, and of none.
         self._choices = {
-            arm: (
+            arm: _Choice(
                 version,
                 reason,
                 Enrolment(experiment.experiment_id, experiment.phase, experiment.unit_kind, arm),
+                live,
             )
             for arm, version, reason in served
-        }
-        self._own = {
-            arm: live.prompt(version, None, reason, enrolment)
-            for arm, (version, reason, enrolment) in self._choices.items()
         }
 
     def prompt(self, unit: Any, session_id: Any, language: str | None) -> Prompt:
@@ -54,10 +52,28 @@ class Enrolling:
         else:
             arm = None
             ENROLLED["no_unit"] += 1
-        if language is None:
-            return self._own[arm]
-        version, reason, enrolment = self._choices[arm]
-        return self._live.prompt(version, language, reason, enrolment)
+        choice = self._choices[arm]
+        return choice.own if language is None else choice.prompt(language)
+
+
+class _Choice:
+    """What one arm serves."""
+
+    __slots__ = ("_enrolment", "_live", "_made", "_reason", "_version", "own")
+
+    def __init__(self, version: CompiledVersion, reason: str, enrolment: Enrolment, live: Snapshot) -> None:
+        self._version, self._reason, self._enrolment, self._live = version, reason, enrolment, live
+        self.own = live.prompt(version, None, reason, enrolment)
+        # By the language that was asked for.
+        self._made: dict[str, Prompt] = {}
+
+    def prompt(self, language: str) -> Prompt:
+        made = self._made.get(language)
+        if made is None:
+            made = self._live.prompt(self._version, language, self._reason, self._enrolment)
+            if len(self._made) < _LANGUAGES:
+                self._made[language] = made
+        return made
 
 
 def as_unit(given: Any) -> str:
