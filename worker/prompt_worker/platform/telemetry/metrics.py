@@ -28,6 +28,7 @@ Counter = Literal[
     "refused_requests",
     "settle_errors",
     "prompts_served",
+    "enrolments",
     "registry_requests",
     "harmful_rollouts",
 ]
@@ -75,6 +76,11 @@ ABOUT: dict[Metric, About] = {
     ),
     "prompts_served": About(
         "prompts that a service was given, by where they came from", "{prompt}", ("source",)
+    ),
+    "enrolments": About(
+        "prompts of an experiment or rollout that a service was given, by what became of the unit",
+        "{prompt}",
+        ("outcome",),
     ),
     "registry_requests": About("requests for the registry, by their answer", "{request}", ("status",)),
     "harmful_rollouts": About(

@@ -13,6 +13,7 @@ from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.prompts.authoring.acting import reading
 from prompt_worker.prompts.authoring.checks.checking import references
+from prompt_worker.prompts.authoring.reading.running import Enrolled, Found, read_running
 from prompt_worker.prompts.authoring.reading.state import State, read_state
 from prompt_worker.prompts.authoring.stored import missing, read_heads, read_versions
 from prompt_worker.prompts.errors import PromptError, UnknownPromptError
@@ -28,9 +29,13 @@ _BUILTIN = "a service serves its built-in prompt, or an error where it has none"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a service passes to `get` beside the name."""
+    """What a service passes to `get` beside the name.
+
+    `unit`: a user or a session, as an experiment assigns by. `environment`: of the service, None: of the experiment.
+    """
 
     unit: str | None = None
+    environment: str | None = None
     context: Mapping[str, Any] = {}
     language: str | None = None
     version: int | None = None
@@ -48,7 +53,8 @@ class Released(msgspec.Struct, frozen=True):
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
     """`version` is None where no live version is served; `problem` says why. `quarantined`: what could not be compiled.
 
-    `released` is of the version in production, where the history reaches back so far: to `begins`.
+    `released` is of the version in production, where the history reaches back so far: to `begins`. `enrolled`: in the
+    experiment or rollout that was on the prompt, whether or not it decided.
     """
 
     name: str
@@ -61,6 +67,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     released: Released | None
     begins: datetime | None
+    enrolled: Enrolled | None
     quarantined: dict[str, str]
 
 
@@ -70,18 +77,24 @@ def explain(session: Session, name: str, asked: Asked, *, at: datetime | None = 
     Raises `UnknownPromptError`, `NotAllowedError`, `DeploymentError`.
     """
 
-    def read(cursor: cursor) -> tuple[dict[str, State], list[Stored], Released | None, datetime | None]:
+    def read(
+        cursor: cursor,
+    ) -> tuple[dict[str, State], list[Stored], Released | None, datetime | None, Found]:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         if not read_heads(cursor, name):
             raise missing(name, 0, [])
-        states, stored = _reachable(cursor, name, at)
+        running = read_running(cursor, name, at)
+        states, stored = _reachable(cursor, name, at, running)
         cursor.execute(_BEGINS)
         ((begins,),) = cursor.fetchall()
-        return states, stored, _released(cursor, name, states[name].production, at), begins
+        return states, stored, _released(cursor, name, states[name].production, at), begins, running
 
-    states, stored, released, begins = reading(session, read)
+    states, stored, released, begins, running = reading(session, read)
     state = states[name]
-    live = Snapshot.build(stored, names={name: _about(state)}, origin=Origin("live"))
+    live = Snapshot.build(
+        stored, names={name: _about(state)}, experiments=running.experiments, origin=Origin("live")
+    )
+    experiment = running.of(name)
     explained = Explained(
         name=name,
         at=at,
@@ -93,6 +106,7 @@ def explain(session: Session, name: str, asked: Asked, *, at: datetime | None = 
         state=state,
         released=released,
         begins=begins,
+        enrolled=running.enrolled(name, asked.unit),
         quarantined=dict(live.quarantined),
     )
     view = View(_EMPTY, live, offline=False)
@@ -100,6 +114,8 @@ def explain(session: Session, name: str, asked: Asked, *, at: datetime | None = 
         prompt = view.choose(
             name,
             unit=asked.unit,
+            session_id=asked.unit,
+            environment=asked.environment or (experiment.environment if experiment is not None else None),
             context=asked.context,
             language=asked.language,
             version=asked.version,
@@ -132,8 +148,12 @@ def _about(state: State) -> Name:
     )
 
 
-def _reachable(cursor: cursor, name: str, at: datetime | None) -> tuple[dict[str, State], list[Stored]]:
+def _reachable(
+    cursor: cursor, name: str, at: datetime | None, running: Found
+) -> tuple[dict[str, State], list[Stored]]:
     """The versions of the name, and of all that they include, each with what was in production then."""
+    experiment = running.of(name)
+    arms = set(experiment.arms.values()) if experiment is not None else set()
     states: dict[str, State] = {}
     stored: list[Stored] = []
     waiting = [name]
@@ -144,7 +164,8 @@ def _reachable(cursor: cursor, name: str, at: datetime | None) -> tuple[dict[str
         states[fragment] = state = read_state(cursor, fragment, at)
         for version in read_versions(cursor, fragment):
             later = at is not None and version.created_at is not None and version.created_at > at
-            if version.content is None or version.group is not None or later:
+            grouped = version.group is not None and version.id not in arms
+            if version.content is None or grouped or later:
                 continue
             stored.append(version.as_stored(is_active=version.version == state.production))
             waiting += [reference.partition("@")[0] for reference in references(version.content)]
