@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -16,6 +17,7 @@ from queries import rows, scalar
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from prompt_worker import PromptTemplateService
 from prompt_worker.commands.cli import main
 from prompt_worker.experiments.evaluator import look_each_minute
 from prompt_worker.experiments.rollouts.guarding import look_and_guard
@@ -24,6 +26,7 @@ from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.session import Session
 from tests.support.authoring import Desk
 from tests.support.experimenting import TEMPLATE, add_experiment, arm_of, execution, get_experiment, insert
+from tests.support.registry import soon
 from tests.support.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.embedded_only
@@ -103,10 +106,13 @@ def test_rollout_goes_from_the_canary_to_production(
     first = get_experiment(engine, CANARY).phases[0]
     assert first.percent_of("canary") == 10
     assert "nobody has looked at this step" in owner("rollout", "advance", TEMPLATE, code=1)
-    serve(engine, failing=0.02)
+    serve(engine, failing=0)
     assert "lesson@2: collecting: no harm is found: 0 of" in look(database, capsys)
     shown = owner("rollout", "show", TEMPLATE)
     assert "version 2 is served to 10 % of the users, version 1 to all others" in shown
+    explained = owner("explain", TEMPLATE, "--unit", "user-3")
+    assert "version 2 for 10 % of the users since" in explained
+    assert re.search(r"0 of \d+ failed with it, \d of 3\d\d failed without", explained)
     assert "version 2 is served to 50 % of the users" in owner("rollout", "advance", TEMPLATE)
     second = get_experiment(engine, CANARY).phases[1]
     # Whoever had the canary has it still.
@@ -119,7 +125,7 @@ def test_rollout_goes_from_the_canary_to_production(
     )
     # Of another step, nobody has looked at this one.
     assert "nobody has looked" in owner("rollout", "advance", TEMPLATE, code=1)
-    serve(engine, failing=0.02)
+    serve(engine, failing=0)
     look(database, capsys)
     assert "version 2 is in production now, was version 1" in owner(
         "rollout", "advance", TEMPLATE, "--reason", "good"
@@ -400,7 +406,7 @@ def test_experiments_show_what_is_a_rollout(
     owner: Desk, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begin(owner, auto=True)
-    serve(engine, failing=0.02)
+    serve(engine, failing=0)
 
     def experiments(*arguments: str, code: int = 0) -> str:
         capsys.readouterr()
@@ -416,7 +422,8 @@ def test_experiments_show_what_is_a_rollout(
     assert "arm\tunits\tfailing units\n" in shown
     document = json.loads(experiments("show", CANARY, "--json"))
     assert document["experiment"]["kind"] == "rollout"
-    assert document["numbers"]["evidence"]["failing"] == {"control": 7, "canary": 0}
+    failing = document["numbers"]["evidence"]["failing"]
+    assert failing["control"] > failing["canary"] == 0
     assert "is a rollout: 'prompt-worker prompts rollout advance lesson'" in experiments(
         "accept", CANARY, "--reason", "r", code=65
     )
@@ -424,3 +431,40 @@ def test_experiments_show_what_is_a_rollout(
     experiments("pause", CANARY, "--reason", "an incident")
     assert "(paused: nobody gets it now)" in owner("rollout", "show", TEMPLATE)
     assert "experiments resume lesson@2" in owner("rollout", "advance", TEMPLATE, code=1)
+
+
+def test_service_is_never_without_an_answer_while_its_canary_is_rolled_back(
+    owner: Desk, engine: Engine, database: str
+) -> None:
+    prompts = PromptTemplateService(registry=database, last_good="none")
+    assert prompts.start(wait=30), prompts.health()
+    stop = threading.Event()
+    served: list[set[tuple[int, str]]] = []
+
+    def serve_on() -> None:
+        seen = set()
+        while not stop.is_set():
+            prompt = prompts.get(TEMPLATE, unit=f"user-{len(seen)}")
+            seen.add((prompt.version, prompt.reason))
+        served.append(seen)
+
+    with ThreadPoolExecutor(2) as readers:
+        for _ in range(2):
+            readers.submit(serve_on)
+        try:
+            begin(owner, auto=True)
+            experiment = get_experiment(engine, CANARY)
+            unit = next(f"user-{n}" for n in range(99) if arm_of(experiment, f"user-{n}") == "canary")
+            soon(lambda: prompts.get(TEMPLATE, unit=unit).version == 2)
+            serve(engine, failing=0.4)
+            # Services read it while it is taken back.
+            rows(engine, "UPDATE prompt_names SET rules = '[]' WHERE name = :name RETURNING 1", name=TEMPLATE)
+            _, harm = look_and_guard(Session(engine), CANARY)
+            assert harm is not None
+            soon(lambda: prompts.get(TEMPLATE, unit=unit).reason == "production")
+            assert prompts.get(TEMPLATE, unit=unit).version == 1
+        finally:
+            stop.set()
+    prompts.close()
+    assert len(served) == 2
+    assert set().union(*served) <= {(1, "production"), (1, "rollout"), (2, "rollout")}

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.printable import printable, printable_time
+from prompt_worker.commands.prompts.reports.rollout import shown_beside
 from prompt_worker.prompts.authoring.reading.explaining import Asked, Explained
 from prompt_worker.prompts.authoring.reading.running import Enrolled
 
@@ -47,6 +48,8 @@ def _considered(explained: Explained, asked: Asked) -> Iterator[str]:
         yield "rules: none"
     if explained.enrolled is not None:
         yield from _enrolled(explained.enrolled)
+    if explained.rollout is not None:
+        yield f"rolled out: {shown_beside(explained.rollout)}"
     yield f"in production: {'none' if state.production is None else f'version {state.production}'}{_by(explained)}"
     if explained.version is not None and explained.version in state.edited:
         yield "the content of this version was changed in place since: 'prompt-worker prompts history' says when"

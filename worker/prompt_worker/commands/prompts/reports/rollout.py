@@ -62,11 +62,16 @@ def headline(rollout: Rollout) -> str:
 
 def shown_beside(rollout: Rollout) -> str:
     """A running one in a line about its prompt."""
+    canary, control = rollout.canary, rollout.control
     paused = ", paused" if rollout.status == "paused" else ""
-    found = f", {rollout.verdict}: {rollout.reason}" if rollout.is_bad else ""
+    if canary.units is None:
+        found = "nobody has looked at this step yet"
+    else:
+        verdict = f"{rollout.verdict}, " if rollout.is_bad else ""
+        found = f"{verdict}{_failed(canary)} with it, {_failed(control)} without"
     return (
-        f"version {rollout.canary.version} for {rollout.percent:g} % of the {rollout.unit_kind}s since "
-        f"{printable_time(rollout.since)}{paused}{found}"
+        f"version {canary.version} for {rollout.percent:g} % of the {rollout.unit_kind}s since "
+        f"{printable_time(rollout.since)}{paused}; {found}"
     )
 
 
@@ -92,6 +97,10 @@ def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
     if rollout.excluded:
         left_out = ", ".join(f"{reason} {calls:,}" for reason, calls in sorted(rollout.excluded.items()))
         yield "not counted", f"calls: {printable(left_out)}"
+
+
+def _failed(arm: Arm) -> str:
+    return f"{arm.failing} of {arm.units} failed"
 
 
 def _counts(arm: Arm) -> tuple[str, str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 from psycopg2.extensions import cursor
@@ -13,6 +14,7 @@ from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.prompts.authoring.acting import reading
 from prompt_worker.prompts.authoring.checks.checking import references
+from prompt_worker.prompts.authoring.reading.rollout import Rollout, running_rollout
 from prompt_worker.prompts.authoring.reading.running import Enrolled, Found, read_running
 from prompt_worker.prompts.authoring.reading.state import State, read_state
 from prompt_worker.prompts.authoring.stored import missing, read_heads, read_versions
@@ -54,7 +56,8 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     """`version` is None where no live version is served; `problem` says why. `quarantined`: what could not be compiled.
 
     `released` is of the version in production, where the history reaches back so far: to `begins`. `enrolled`: in the
-    experiment or rollout that was on the prompt, whether or not it decided.
+    experiment or rollout that was on the prompt, whether or not it decided. `rollout`: the one that is running; None
+    where another moment is asked for.
     """
 
     name: str
@@ -68,7 +71,19 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     released: Released | None
     begins: datetime | None
     enrolled: Enrolled | None
+    rollout: Rollout | None
     quarantined: dict[str, str]
+
+
+class _Known(NamedTuple):
+    """What the database says of a name at one moment."""
+
+    state: State
+    stored: list[Stored]
+    released: Released | None
+    begins: datetime | None
+    running: Found
+    rollout: Rollout | None
 
 
 def explain(session: Session, name: str, asked: Asked, *, at: datetime | None = None) -> Explained:
@@ -77,22 +92,10 @@ def explain(session: Session, name: str, asked: Asked, *, at: datetime | None = 
     Raises `UnknownPromptError`, `NotAllowedError`, `DeploymentError`.
     """
 
-    def read(
-        cursor: cursor,
-    ) -> tuple[dict[str, State], list[Stored], Released | None, datetime | None, Found]:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        if not read_heads(cursor, name):
-            raise missing(name, 0, [])
-        running = read_running(cursor, name, at)
-        states, stored = _reachable(cursor, name, at, running)
-        cursor.execute(_BEGINS)
-        ((begins,),) = cursor.fetchall()
-        return states, stored, _released(cursor, name, states[name].production, at), begins, running
-
-    states, stored, released, begins, running = reading(session, read)
-    state = states[name]
+    known = reading(session, partial(_read, name, at))
+    state, running = known.state, known.running
     live = Snapshot.build(
-        stored, names={name: _about(state)}, experiments=running.experiments, origin=Origin("live")
+        known.stored, names={name: _about(state)}, experiments=running.experiments, origin=Origin("live")
     )
     experiment = running.of(name)
     explained = Explained(
@@ -104,9 +107,10 @@ def explain(session: Session, name: str, asked: Asked, *, at: datetime | None = 
         sha256=None,
         problem=None,
         state=state,
-        released=released,
-        begins=begins,
+        released=known.released,
+        begins=known.begins,
         enrolled=running.enrolled(name, asked.unit),
+        rollout=known.rollout,
         quarantined=dict(live.quarantined),
     )
     view = View(_EMPTY, live, offline=False)
@@ -131,6 +135,24 @@ def explain(session: Session, name: str, asked: Asked, *, at: datetime | None = 
         language=prompt.language,
         selection=prompt.reason,
         sha256=prompt.content_sha256,
+    )
+
+
+def _read(name: str, at: datetime | None, cursor: cursor) -> _Known:
+    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    if not read_heads(cursor, name):
+        raise missing(name, 0, [])
+    running = read_running(cursor, name, at)
+    states, stored = _reachable(cursor, name, at, running)
+    cursor.execute(_BEGINS)
+    ((begins,),) = cursor.fetchall()
+    return _Known(
+        state=states[name],
+        stored=stored,
+        released=_released(cursor, name, states[name].production, at),
+        begins=begins,
+        running=running,
+        rollout=running_rollout(cursor, name) if at is None else None,
     )
 
 
