@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from statistics import median, quantiles
+from uuid import uuid4
 
 import msgspec
 from google.cloud.pubsub_v1 import PublisherClient
@@ -22,7 +23,7 @@ from tests.benchmarks.prompt_loads import COLD, FOLDER, PROMPTS, SCRIPT, VARIABL
 from tests.benchmarks.services import Database, VoidError
 from tests.benchmarks.table import Row
 from tests.support.documents import REPOSITORY
-from tests.support.registry import document, version
+from tests.support.registry import document, experiment, version
 
 # Seconds: what a service says that it waits, and what it may take beyond.
 WAIT, BEYOND = 0.2, 0.050
@@ -71,9 +72,14 @@ def getting() -> Row:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "registry.json")
         versions = [version(f"prompt/{at}", 1 + (at == 1), f"text {at}") for at in range(PROMPTS)]
-        path.write_bytes(
-            document(*versions, version("prompt/1", 1, "x", active=False), names={"prompt/1": about})
-        )
+        versions.append(version("prompt/1", 1, "x", active=False))
+        ids = [str(uuid4()) for _ in range(2)]
+        versions += [
+            version("tested", at, "x", active=at == 1, template_id=id_) for at, id_ in enumerate(ids, 1)
+        ]
+        ranges = [[0, 5000, "control"], [5000, 10_000, "variant_a"]]
+        tested = experiment("tested", {"control": ids[0], "variant_a": ids[1]}, ranges)
+        path.write_bytes(document(*versions, names={"prompt/1": about}, experiments=[tested]))
         prompts = PromptTemplateService(registry=f"file://{path}", last_good="none")
         if not prompts.start(wait=120):
             raise VoidError("the registry was not read")
@@ -82,6 +88,7 @@ def getting() -> Row:
             "by a rule": lambda: prompts.get("prompt/1", context={"grade": 6}),
             "by a label": lambda: prompts.get("prompt/1", label="canary"),
             "by a ref": lambda: prompts.get("prompt/1", ref="prompt/1@1"),
+            "by an experiment": lambda: prompts.get("tested", unit="student-17"),
         }
         found = {name: median(_round(choice) for _ in range(ROUNDS)) for name, choice in choices.items()}
         prompts.close()

@@ -43,14 +43,19 @@ def _lines(tests: int, seed: int) -> Iterator[str]:
         start = time.monotonic()
         part = simulate_ratio(share, tests, seed, units=units) / tests
         yield f"{share:.0%} of {units} units\t{part:.1%} srm_failed\t\t\t\t\t{time.monotonic() - start:.0f}"
-    for rates in ((0.02, 0.02), (0.05, 0.05), (0.02, 0.3), (0.05, 0.3), (0.05, 0.1)):
-        start = time.monotonic()
-        found = [units for units in simulate_canary(rates, tests, seed) if units is not None]
-        after = f", after {median(found):.0f} canary units" if found else ""
-        yield (
-            f"canary of 10 %: {rates[1]:.0%} against {rates[0]:.0%}\t{len(found) / tests:.2%} harmful{after}"
-            f"\t\t\t\t\t{time.monotonic() - start:.0f}"
-        )
+    for share in (0.1, 0.5):
+        for rates in ((0.02, 0.02), (0.05, 0.05), (0.1, 0.1), (0.02, 0.3), (0.05, 0.3), (0.05, 0.1)):
+            yield _canary(rates, share, tests, seed)
+
+
+def _canary(rates: tuple[float, float], share: float, tests: int, seed: int) -> str:
+    start = time.monotonic()
+    found = [units for units in simulate_canary(rates, tests, seed, share=share) if units is not None]
+    after = f", after {median(found):.0f} canary units" if found else ""
+    return (
+        f"canary of {share:.0%}: {rates[1]:.0%} against {rates[0]:.0%}\t{len(found) / tests:.2%} harmful{after}"
+        f"\t\t\t\t\t{time.monotonic() - start:.0f}"
+    )
 
 
 def _line(name: str, truth: Truth, tests: int, seed: int, verdicts: Sequence[str]) -> str:

@@ -121,6 +121,24 @@ def test_paused_experiment_goes_on_and_stopped_one_has_ended(engine: Engine, exp
     assert "is completed" in experiments("resume", "wording", "--reason", "r", code=65)
 
 
+def test_weights_change_by_a_phase(engine: Engine, experiments: Command) -> None:
+    add_versions(engine)
+    add_experiment(engine, weights={"control": 10, "variant_a": 10})
+
+    def reweigh(*weights: str, code: int = 0) -> str:
+        return experiments("reweigh", "wording", "--reason", "r", "--weights", *weights, code=code)
+
+    assert reweigh("control=40", "variant_a=40") == (
+        "wording: control 40 %, variant_a 40 % from phase 2 on: each unit keeps its arm\n"
+    )
+    assert reweigh("control=20", "variant_a=60") == (
+        "wording: control 20 %, variant_a 60 % from phase 3 on: all units are assigned again; the comparison begins "
+        "again\n"
+    )
+    assert "give a weight to each of control, variant_a" in reweigh("control=20", code=65)
+    assert "at most 100" in reweigh("control=60", "variant_a=60", code=65)
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [

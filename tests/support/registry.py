@@ -18,6 +18,7 @@ from prompt_worker.prompts.registry.document import Document, decode
 
 REGISTRY = "0198c0de-0000-7000-8000-000000000001"
 OTHER = "0198c0de-0000-7000-8000-000000000002"
+EXPERIMENT = "0198c0de-0000-7000-8000-0000000000e1"
 
 
 def version(name: str, number: int, text: str, *, active: bool = True, **fields: Any) -> dict[str, Any]:
@@ -39,6 +40,25 @@ def _fields(content: Content) -> dict[str, Any]:
 
     fields: dict[str, Any] = msgspec.to_builtins(content)
     return fields
+
+
+def experiment(
+    template_name: str, arms: Mapping[str, Any], ranges: list[list[Any]], **changes: Any
+) -> dict[str, Any]:
+    """One of a document that runs; `arms` are ids of templates. `...` leaves a field out."""
+    made = {
+        "name": "wording",
+        "experiment_id": EXPERIMENT,
+        "template_name": template_name,
+        "kind": "test",
+        "unit_kind": "user",
+        "environment": None,
+        "phase": 1,
+        "seed": EXPERIMENT,
+        "ranges": ranges,
+        "arms": arms,
+    }
+    return {key: value for key, value in (made | changes).items() if value is not ...}
 
 
 def document(

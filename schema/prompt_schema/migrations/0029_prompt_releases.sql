@@ -153,21 +153,19 @@ CREATE FUNCTION public.breaks_prompt_glass() RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT coalesce(current_setting('prompt_worker.break_glass', true), '') = 'on' $$;
 
-CREATE FUNCTION public.require_approvals() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- Refuses a version that lacks approvals, unless an approver breaks the glass with a reason.
+CREATE FUNCTION public.require_prompt_release(template public.prompt_templates) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
-    release jsonb;
+    release CONSTANT jsonb := public.prompt_release(template);
 BEGIN
-    IF TG_OP = 'UPDATE' AND OLD.is_active AND OLD.content_sha256 IS NOT DISTINCT FROM NEW.content_sha256 THEN
-        RETURN NEW; -- it is active already
-    END IF;
-    release := public.prompt_release(NEW);
     IF public.prompt_is_released(release) THEN
-        RETURN NEW;
+        RETURN;
     END IF;
     IF NOT public.breaks_prompt_glass() THEN
-        RAISE EXCEPTION 'version % of "%" needs % approvals as it is now, and has %', NEW.version, NEW.name,
+        RAISE EXCEPTION 'version % of "%" needs % approvals as it is now, and has %', template.version, template.name,
             release ->> 'approvals_needed', release ->> 'approvals' USING ERRCODE = 'PW002',
             HINT = 'Somebody who wrote none of it has to review it, with what it includes; in an emergency an approver '
                    'may break the glass, with a reason.';
@@ -177,9 +175,19 @@ BEGIN
             USING ERRCODE = 'insufficient_privilege', HINT = 'Only logins with the role prompt_approver may.';
     END IF;
     IF btrim(coalesce(current_setting('prompt_worker.reason', true), '')) = '' THEN
-        RAISE EXCEPTION 'version % of "%" is not activated without approvals and without a reason', NEW.version, NEW.name
-            USING ERRCODE = 'PW002', HINT = 'SET LOCAL prompt_worker.reason.';
+        RAISE EXCEPTION 'version % of "%" is not activated without approvals and without a reason', template.version,
+            template.name USING ERRCODE = 'PW002', HINT = 'SET LOCAL prompt_worker.reason.';
     END IF;
+END $$;
+
+CREATE FUNCTION public.require_approvals() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND OLD.is_active AND OLD.content_sha256 IS NOT DISTINCT FROM NEW.content_sha256 THEN
+        RETURN NEW; -- it is active already
+    END IF;
+    PERFORM public.require_prompt_release(NEW);
     RETURN NEW;
 END $$;
 

@@ -241,7 +241,7 @@ CREATE TRIGGER trigger_keep_name_of_arm
     BEFORE UPDATE OF name ON prompt_templates
     FOR EACH ROW WHEN (OLD.name <> NEW.name) EXECUTE FUNCTION keep_template_of_arm();
 CREATE TRIGGER trigger_begin_phase_change
-    BEFORE INSERT ON ab_test_phases FOR EACH STATEMENT EXECUTE FUNCTION begin_prompt_change('revision');
+    BEFORE INSERT OR UPDATE ON ab_test_phases FOR EACH STATEMENT EXECUTE FUNCTION begin_prompt_change('revision');
 CREATE TRIGGER trigger_keep_experiment_phase
     BEFORE UPDATE OR DELETE ON ab_test_phases FOR EACH ROW EXECUTE FUNCTION keep_experiment_phase();
 CREATE TRIGGER trigger_refuse_truncating_phases
@@ -467,7 +467,8 @@ GROUP BY p.experiment_id, p.phase;
 REVOKE ALL ON v_ab_test_units, v_ab_test_arms, v_ab_test_audit FROM PUBLIC;
 
 -- Units are users: only who may read executions sees them.
-GRANT SELECT ON ab_test_phases, ab_test_looks, v_ab_test_arms, v_ab_test_audit TO prompt_reader, prompt_viewer;
+GRANT SELECT ON ab_test_phases, ab_test_looks, v_ab_test_arms, v_ab_test_audit
+    TO prompt_reader, prompt_viewer, prompt_editor, prompt_approver;
 GRANT SELECT ON ab_test_phases, ab_test_looks, v_ab_test_units, v_ab_test_arms, v_ab_test_audit
     TO prompt_operator;
 GRANT INSERT (kind, arms, unit_kind, protected_metrics, environment, auto_rollback, verdict, verdict_reason, looked_at),

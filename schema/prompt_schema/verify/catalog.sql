@@ -78,7 +78,10 @@ WHERE pronamespace = 'public'::regnamespace
                   'prompt_approvals_needed', 'prompt_release', 'prompt_release_of', 'prompt_is_released',
                   'breaks_prompt_glass', 'require_approvals', 'prompt_frozen_because', 'refuse_frozen_prompt',
                   'stamp_prompt_review', 'record_prompt_review', 'record_prompt_policy', 'stamp_prompt_case',
-                  'prompt_template_record', 'record_template_change')
+                  'prompt_template_record', 'record_template_change', 'require_prompt_release',
+                  'start_prompt_rollout', 'step_prompt_rollout', 'end_prompt_rollout', 'roll_back_prompt_rollout',
+                  'rollout_allocation', 'begin_rollout_step', 'record_rollout_change', 'record_rollout_step',
+                  'record_rollout_status', 'require_approvals_of_arms')
 UNION ALL
 -- Months come and go: what is compared is that each has what its table has.
 SELECT 'partitions', relname, coalesce(string_agg(found.partition || ' lacks ' || found.lacking, ', ' ORDER BY 1),

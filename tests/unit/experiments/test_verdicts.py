@@ -206,5 +206,20 @@ def test_canary_that_fails_more_than_its_share_is_harmful() -> None:
     none: Evidence = evidence({CONTROL: units(216, 0.9), "canary": units(24, 0.9)}, phases=())
     bad = msgspec.structs.replace(none, failing={CONTROL: 4, "canary": 8})
     assert look(bad, **plan).verdict.name == "harmful"  # type: ignore[arg-type]
+    assert look(bad, **plan).verdict.why == (  # type: ignore[arg-type]
+        "8 of 24 units failed with the canary, and 4 of 216 without: 10% of the units have 67% of the failing ones, "
+        "p 0.0019"
+    )
     good = msgspec.structs.replace(none, failing={CONTROL: 9, "canary": 1})
     assert look(good, **plan).verdict.name == "collecting"  # type: ignore[arg-type]
+    assert look(none, **plan).verdict.why == "no harm is found: no failure in 240 units"  # type: ignore[arg-type]
+
+
+def test_canary_harm_is_judged_before_anything_else_and_by_nothing_else() -> None:
+    plan = {"kind": "rollout", "arms": (CONTROL, "canary"), "primary": "failure_rate"}
+    worse = evidence({CONTROL: units(2_160, 0.01), "canary": units(240, 0.3)}, phases=())
+    assert look(worse, **plan).verdict.name == "collecting"  # type: ignore[arg-type]
+    wrong = msgspec.structs.replace(worse, failing={CONTROL: 4, "canary": 80}, mislabelled={CONTROL: 100})
+    assert look(wrong, **plan).verdict.name == "harmful"  # type: ignore[arg-type]
+    wrong = msgspec.structs.replace(wrong, failing={CONTROL: 9, "canary": 1})
+    assert look(wrong, **plan).verdict.name == "invalid"  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ _FOLLOWED = statement(__name__, "followed")
 def examine_registry(session: Session, url: str) -> Iterator[Check]:
     """`url` is the database's."""
     try:
+        from prompt_worker.prompts.registry.experiment import read_experiments
         from prompt_worker.prompts.registry.exporting import read_registry
         from prompt_worker.prompts.snapshot.incoming import versions
         from prompt_worker.prompts.snapshot.snapshot import Snapshot
@@ -38,7 +39,8 @@ def examine_registry(session: Session, url: str) -> Iterator[Check]:
         True,
         "",
     )
-    snapshot = Snapshot.build(versions(document), names=document.names)
+    experiments = read_experiments(document.experiments)
+    snapshot = Snapshot.build(versions(document, experiments), names=document.names, experiments=experiments)
     for name, reason in sorted(snapshot.quarantined.items()):
         yield Check(f"prompt {name}", False, f"not served as it is stored: {reason}")
     served = len(document.names) - len(snapshot.quarantined.keys() & document.names.keys())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from prompt_worker.experiments.errors import ExperimentError
@@ -16,6 +17,8 @@ def buckets_of(shares: Mapping[str, float]) -> dict[str, int]:
     """Buckets of each arm, the control first, for shares in percent. Raises `ExperimentError`."""
     if CONTROL not in shares or len(shares) < 2:
         raise ExperimentError(f"an experiment needs the arm {CONTROL} and another one")
+    if not all(math.isfinite(share) for share in shares.values()):
+        raise ExperimentError("a weight is a percentage, such as 50")
     found = {arm: round(share * _BUCKETS_OF_A_PERCENT) for arm, share in shares.items()}
     for arm, buckets in found.items():
         if not buckets > 0:

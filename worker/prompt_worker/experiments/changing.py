@@ -65,6 +65,7 @@ def reweigh(session: Session, name: str, weights: Mapping[str, float], *, why: s
 
     def work(cursor: cursor) -> Experiment:
         found = _expected(cursor, name, "active", "paused")
+        _check_is_test(found)
         if set(weights) != set(found.arms):
             raise ExperimentError(f"give a weight to each of {', '.join(found.arms)}")
         cursor.execute(
@@ -98,6 +99,7 @@ def accept(session: Session, name: str, *, arm: str | None, by: str, why: str) -
 
     def work(cursor: cursor) -> Experiment:
         found = _expected(cursor, name, "active", "paused", "completed")
+        _check_is_test(found)
         chosen = arm or found.winner_variant
         if chosen is None:
             raise ExperimentError(
@@ -130,6 +132,13 @@ def _status(cursor: cursor, name: str, expected: tuple[Status, ...], status: Sta
     if status in ("completed", "cancelled"):
         _end_phases(cursor, found)
     return find_experiment(cursor, name)
+
+
+def _check_is_test(found: Experiment) -> None:
+    if found.kind == "rollout":
+        raise ExperimentError(
+            f"{found.name} is a rollout: 'prompt-worker prompts rollout advance {found.template_name}'"
+        )
 
 
 def _expected(cursor: cursor, name: str, *expected: Status) -> Experiment:

@@ -8,7 +8,8 @@ import time
 
 from prompt_worker.experiments.errors import ExperimentError
 from prompt_worker.experiments.judging.verdict import UNTRUSTED
-from prompt_worker.experiments.looking import look_at, running_experiments
+from prompt_worker.experiments.looking import running_experiments
+from prompt_worker.experiments.rollouts.guarding import announce, look_and_guard
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.readiness import Readiness
@@ -75,15 +76,19 @@ def _look_at_all(session: Session, stop: threading.Event, verdicts: dict[str, st
             return
         health.moved()
         try:
-            looked = look_at(session, name)
+            looked, harm = look_and_guard(session, name)
         except (DeploymentError, ExperimentError) as error:
             log.warning("%s was not looked at: %s", name, error)
             continue
         if looked.look is None:
             continue
         verdict = looked.look.verdict
-        if verdicts.get(name) != verdict.name:
-            verdicts[name] = verdict.name
+        is_news = verdicts.get(name) != verdict.name
+        verdicts[name] = verdict.name
+        if harm is not None:
+            if is_news or harm.rolled_back:
+                announce(looked, harm)
+        elif is_news:
             level = logging.ERROR if verdict.name in _ALARMING else logging.INFO
             fields = {"event": "verdict", "experiment": name, "verdict": verdict.name}
             log.log(level, "experiment %s: %s: %s", name, verdict.name, verdict.why, extra={"fields": fields})

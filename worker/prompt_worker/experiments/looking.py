@@ -26,6 +26,10 @@ _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('look at experiment '
 _HISTORY = statement(__name__, "history")
 _STORE = statement(__name__, "store_look")
 _UPDATE = statement(__name__, "update_experiment")
+_HARM = (
+    "SELECT reason FROM ab_test_looks WHERE experiment_id = %(id)s AND phase = %(phase)s AND verdict = 'harmful' "
+    "ORDER BY id LIMIT 1"
+)
 _PROPOSE = statement(__name__, "propose_winner")
 
 
@@ -72,7 +76,15 @@ def _read_history(cursor: cursor, experiment: Experiment) -> tuple[History, dict
     cursor.execute(_HISTORY, {"id": str(experiment.id), "first": first})
     ((planned, planned_at, ratio_p, last),) = cursor.fetchall()
     found = msgspec.convert(planned, dict[str, PlannedLook]) if planned is not None else None
-    return History(found, planned_at, 1.0 if ratio_p is None else ratio_p), last
+    harm = _read_harm(cursor, experiment) if experiment.kind == "rollout" else None
+    return History(found, planned_at, 1.0 if ratio_p is None else ratio_p, harm), last
+
+
+def _read_harm(cursor: cursor, experiment: Experiment) -> str | None:
+    """Of a rollout, what was found at its present step."""
+    cursor.execute(_HARM, {"id": str(experiment.id), "phase": experiment.phases[-1].phase})
+    row = cursor.fetchone()
+    return None if row is None else str(row[0])
 
 
 def _seen(look: Look) -> dict[str, Any]:

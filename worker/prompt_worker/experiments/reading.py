@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +45,9 @@ _METRICS = {
     "cost_usd": ("cost_calls", "cost"),
     "cost_per_success": ("successes", "cost"),
 }
+# What makes a unit a failing one in a rollout.
+_FAILING = ("failures",)
+_FAILING_OR_FOUND = ("failures", "blocked", "violations")
 # Sums that are capped themselves, by those units that have any.
 _CAPPED = {"tokens": "token_calls", "cost": "cost_calls"}
 # See statistics/capping.py: a unit with more calls than the cap weighs as much as one at the cap.
@@ -88,7 +92,8 @@ def read_evidence(cursor: cursor, experiment: Experiment, metrics: tuple[str, ..
     summed = [metric for metric in metrics if metric in _METRICS]
     parameters |= ratings.parameters()
     parameters |= {f"metric_{number}": metric for number, metric in enumerate(summed + ratings.metrics)}
-    cursor.execute(_statement(summed, ratings, len(experiment.arms)), parameters)
+    failing = _FAILING_OR_FOUND if experiment.counts_violations else _FAILING
+    cursor.execute(_statement(summed, ratings, len(experiment.arms), failing), parameters)
     rows = cursor.fetchall()
     found = _Found(experiment, rows)
     for metric in metrics:
@@ -157,9 +162,11 @@ def _template(arms: int) -> str:
     return f"CASE x.ab_test_group {' '.join(f'WHEN %(arm_{n})s THEN %(template_{n})s::uuid' for n in range(arms))} END"
 
 
-def _statement(metrics: list[str], ratings: Ratings, arms: int) -> str:
+def _statement(metrics: list[str], ratings: Ratings, arms: int, failing: Sequence[str]) -> str:
     """The statement with only those sums that the metrics need; all its parts are ours."""
-    used = sorted({name for metric in metrics for name in _METRICS[metric]} - {"calls", "failures"})
+    used = sorted(
+        {*failing, *(name for metric in metrics for name in _METRICS[metric])} - {"calls", "failures"}
+    )
     used = sorted({*used, *(_CAPPED[name] for name in used if name in _CAPPED)})
     pairs = [*map(_METRICS.__getitem__, metrics), *map(ratings.sums_of, ratings.metrics)]
     weights = {n for n, _ in pairs}
@@ -171,6 +178,7 @@ def _statement(metrics: list[str], ratings: Ratings, arms: int) -> str:
         sums="".join(f", {_SUMS[name]} AS {name}" for name in used),
         template=_template(arms),
         caps=", ".join(_CAP.format(name=name, calls=calls) for name, calls in capped.items()) or "1 AS none",
+        failing=" OR ".join(f"u.{name} > 0" for name in failing),
         metrics=", ".join(values) or "(NULL, 0::float8, 0::float8, 0::float8)",
         **ratings.parts(),
     )

@@ -10,8 +10,8 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.experiments.errors import ExperimentError
 
-# Of triggers: what has started is decided; arms that cannot be; two experiments on one name.
-_REFUSED = ("PW010", "PW011", "PW012")
+# Of triggers: an arm without approvals; what has started is decided; arms that cannot be; two experiments on one name.
+_REFUSED = ("PW002", "PW010", "PW011", "PW012")
 
 
 def changed(cursor: cursor, statement: str, parameters: Mapping[str, Any], name: str) -> list[Any]:

@@ -13,7 +13,7 @@ from prompt_worker.experiments.allocation import shares_of
 from prompt_worker.experiments.errors import NoSuchExperimentError
 from prompt_worker.experiments.judging.evidence import CONTROL, ExperimentKind, Plan
 from prompt_worker.platform.postgres.statements import statement
-from prompt_worker.prompts.assignment import Range, read_ranges
+from prompt_worker.prompts.assignment import BUCKETS, Range, read_ranges
 
 Status = Literal["draft", "active", "paused", "completed", "cancelled"]
 RUNNING = ("active", "paused")
@@ -31,6 +31,10 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    def percent_of(self, arm: str) -> float:
+        """Of all units, those in any arm or in none."""
+        return sum(each.beyond - each.start for each in self.ranges if each.arm == arm) / BUCKETS * 100
 
     @property
     def shares(self) -> dict[str, float]:
@@ -51,6 +55,9 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     environment: str | None
     primary_metric: str
     protected_metrics: list[str]
+    auto_rollback: bool
+    counts_violations: bool
+    steps: list[float] | None
     minimum_sample_size: int
     confidence_level: float
     target_improvement_percentage: float | None

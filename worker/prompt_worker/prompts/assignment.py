@@ -7,6 +7,8 @@ of its own each experiment divides the units in its own way; without one the sam
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -42,29 +44,37 @@ def bucket_of(seed: str, unit: str) -> int:
 class Assignment:
     """The ranges of one phase, ready to be asked many times."""
 
-    __slots__ = ("_arms", "_seed")
+    __slots__ = ("_arms", "_places", "_seed")
 
     def __init__(self, seed: str, ranges: list[Range]) -> None:
         self._seed = seed
-        arms: list[str | None] = [None] * BUCKETS
+        # Of each bucket the place of its arm: two bytes for each instead of a reference.
+        self._arms: list[str | None] = [None, *dict.fromkeys(each.arm for each in ranges)]
+        self._places = array("H", bytes(2 * BUCKETS))
         for each in ranges:
-            arms[each.start : each.beyond] = [each.arm] * (each.beyond - each.start)
-        self._arms = arms
+            place = self._arms.index(each.arm)
+            self._places[each.start : each.beyond] = array("H", [place]) * (each.beyond - each.start)
 
     def arm_of(self, unit: str) -> tuple[str, str | None]:
         """The unit as it is recorded, and its arm: None where it is outside of the experiment."""
         recorded = recorded_unit(unit)
-        return recorded, self._arms[bucket_of(self._seed, recorded)]
+        return recorded, self._arms[self._places[bucket_of(self._seed, recorded)]]
 
 
 def read_ranges(ranges: Any) -> list[Range]:
     """As they are stored: `[[from, to, arm], …]`. Raises `msgspec.ValidationError`, also for ones that overlap."""
     read = msgspec.convert(ranges, list[Range])
-    end = 0
-    for each in sorted(read, key=lambda each: each.start):
-        if not end <= each.start < each.beyond <= BUCKETS:
-            raise msgspec.ValidationError(
-                f"{each.start} to {each.beyond} is no range of its own within {BUCKETS}"
-            )
-        end = each.beyond
+    try:
+        check_ranges(read)
+    except ValueError as error:
+        raise msgspec.ValidationError(str(error)) from None
     return read
+
+
+def check_ranges(ranges: Iterable[Range]) -> None:
+    """Raises `ValueError` for ones that overlap, are empty or are not within the buckets."""
+    end = 0
+    for each in sorted(ranges, key=lambda each: each.start):
+        if not end <= each.start < each.beyond <= BUCKETS:
+            raise ValueError(f"{each.start} to {each.beyond} is no range of its own within {BUCKETS}")
+        end = each.beyond

@@ -56,23 +56,35 @@ class Rendered(msgspec.Struct, frozen=True):
         return f"<Rendered of {len(self.text):,} characters>"
 
 
+class Enrolment(NamedTuple):
+    """In which experiment or rollout, by which phase, a prompt is served; it assigns by users or by sessions.
+
+    `group` is the arm; None of a unit outside of the arms, and where there is no unit.
+    """
+
+    experiment_id: UUID
+    phase: int
+    unit_kind: Literal["user", "session"]
+    group: str | None
+
+
 class Prompt(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One version, as it is served. `ref` names exactly this one, for a later turn or another process."""
 
     name: str
     version: int
     template_id: UUID | None
-    # Of an A/B test, with its experiment.
+    # The arm, of an experiment or rollout.
     group: str | None
-    experiment_id: UUID | None
+    enrolment: Enrolment | None
     # Of the text that is served; None where it is the version's own.
     language: str | None
     source: Source
     # Of the registry that it came from; None for a built-in one.
     revision: int | None
     content_sha256: str
-    # Why this version: `production`, the active one; `label:NAME`; `rule:N`, the Nth of its name; `pinned`, asked for
-    # by its number or a ref; `builtin:` and why there is no live one.
+    # Why this version: `experiment` or `rollout`, an arm has it; `production`, the active one; `label:NAME`; `rule:N`,
+    # the Nth of its name; `pinned`, asked for by its number or a ref; `builtin:` and why there is no live one.
     reason: str
     ref: str
     body_: Body
@@ -83,6 +95,11 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     variables_: bytes
     model_config_: bytes
     freshness_: Freshness | None = None
+
+    @property
+    def experiment_id(self) -> UUID | None:
+        """Of the experiment or rollout on this prompt, also where the unit is in none of its arms."""
+        return None if self.enrolment is None else self.enrolment.experiment_id
 
     @property
     def age_seconds(self) -> float | None:

@@ -13,7 +13,7 @@ from prompt_worker.prompts.body import Body
 from prompt_worker.prompts.content import Content, Translation, joined_text
 from prompt_worker.prompts.errors import Fault, TemplateFaultError, short
 from prompt_worker.prompts.languages import chain, is_language
-from prompt_worker.prompts.prompt import Freshness, Prompt, Source, make_ref
+from prompt_worker.prompts.prompt import Enrolment, Freshness, Prompt, Source, make_ref
 from prompt_worker.prompts.template.including import Lookup
 from prompt_worker.prompts.variables import Declared
 
@@ -108,7 +108,7 @@ class CompiledVersion:
                 version=stored.version,
                 template_id=stored.template_id,
                 group=stored.group,
-                experiment_id=None,
+                enrolment=None,
                 language=language,
                 source=source,
                 revision=revision,
@@ -136,7 +136,9 @@ class CompiledVersion:
                     return candidate
         return None
 
-    def prompt(self, language: str | None, origin: Origin, reason: str) -> Prompt:
+    def prompt(
+        self, language: str | None, origin: Origin, reason: str, enrolment: Enrolment | None = None
+    ) -> Prompt:
         """As it is served; `language` is what `language()` returned."""
         made = self._prompts[language]
         ref = made.ref
@@ -149,6 +151,8 @@ class CompiledVersion:
             freshness_=origin.freshness,
             reason=reason,
             ref=ref,
+            enrolment=enrolment,
+            group=made.group if enrolment is None else enrolment.group,
         )
 
     def still_holds(self, given: Given, lookup_for: LookupFor) -> bool:

@@ -22,11 +22,14 @@ def add(commands: Commands) -> None:
 def _look(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
     from prompt_worker.commands.experiments.tables import print_looked
-    from prompt_worker.experiments.looking import look_at, running_experiments
+    from prompt_worker.experiments.looking import running_experiments
+    from prompt_worker.experiments.rollouts.guarding import look_and_guard
 
     session = open_session("experiments")
     names = options.name or running_experiments(session)
     if not names and not options.json:
         print("no experiment is running")
     # All are looked at, also after a bad one.
-    return max([print_looked(look_at(session, name), as_json=options.json) for name in names], default=0)
+    return max(
+        [print_looked(*look_and_guard(session, name), as_json=options.json) for name in names], default=0
+    )

@@ -13,8 +13,10 @@ from prompt_worker.commands.command import open_console
 from prompt_worker.commands.experiments.plot import plot
 from prompt_worker.commands.printable import printable, printable_time
 from prompt_worker.experiments.creating import Created
+from prompt_worker.experiments.judging.rollout import CANARY
 from prompt_worker.experiments.listing import Shown, StoredLook
 from prompt_worker.experiments.looking import Looked
+from prompt_worker.experiments.rollouts.guarding import Harm, what_is_done
 from prompt_worker.experiments.stored import Experiment
 
 STYLES = {"winner": "bold green", "harmful": "bold red", "invalid": "bold red", "srm_failed": "bold red"}
@@ -48,21 +50,46 @@ def print_status(experiment: Experiment, *, as_json: bool) -> None:
     print(printable(f"{experiment.name} is {experiment.status}{accepted}"))
 
 
+def print_reweighed(experiment: Experiment, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(experiment)
+        return
+    before, now = experiment.phases[-2:]
+    members = "each unit keeps its arm" if now.seed == before.seed else "all units are assigned again"
+    again = "; the comparison begins again" if now.restarts else ""
+    weights = ", ".join(f"{arm} {now.percent_of(arm):g} %" for arm in experiment.arms)
+    print(printable(f"{experiment.name}: {weights} from phase {now.phase} on: {members}{again}"))
+
+
 def print_list(found: Iterable[Experiment], *, as_json: bool) -> None:
     if as_json:
         for experiment in found:
             _print_json(experiment)
         return
-    columns = ("name", "prompt", "status", "verdict", "metric", "why")
+    columns = ("name", "prompt", "status", "verdict", "metric", "kind", "why")
     rows = [
-        (each.name, each.template_name, each.status, each.verdict, each.primary_metric, each.verdict_reason)
+        (
+            each.name,
+            each.template_name,
+            each.status,
+            each.verdict,
+            each.primary_metric,
+            _kind(each),
+            each.verdict_reason,
+        )
         for each in found
     ]
     _print_table(columns, rows, styled=3)
 
 
-def print_looked(looked: Looked, *, as_json: bool) -> int:
-    """The exit code."""
+def _kind(experiment: Experiment) -> str:
+    if experiment.kind == "test" or not experiment.phases:
+        return experiment.kind
+    return f"rollout, {experiment.phases[-1].percent_of(CANARY):g} %"
+
+
+def print_looked(looked: Looked, harm: Harm | None, *, as_json: bool) -> int:
+    """The exit code. `harm`: what was done about it."""
     name = looked.experiment.name
     if looked.look is None:
         print(
@@ -73,9 +100,12 @@ def print_looked(looked: Looked, *, as_json: bool) -> int:
         return 0
     verdict = looked.look.verdict
     if as_json:
-        print(_json({"name": name, "is_new": looked.is_new, **msgspec.to_builtins(looked.look)}))
+        done = {} if harm is None else {"rolled_back": harm.rolled_back}
+        print(_json({"name": name, "is_new": looked.is_new, **done, **msgspec.to_builtins(looked.look)}))
     else:
         print(printable(f"{name}: {verdict.name}: {verdict.why}"))
+        if harm is not None:
+            print(printable(f"{name}: {what_is_done(looked.experiment, harm)}"))
     return 1 if verdict.name in BAD else 0
 
 
@@ -85,11 +115,16 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
         return
     experiment, numbers = shown.experiment, shown.numbers
     print_status(experiment, as_json=False)
+    if experiment.kind == "rollout":
+        _print_rollout(experiment)
     if numbers is None:
         print("nobody looked at it yet: prompt-worker experiments look")
         return
     print(printable(f"{numbers['verdict']['name']}: {numbers['verdict']['why']}"))
     evidence = numbers["evidence"]
+    if experiment.kind == "rollout":
+        failing = [(arm, evidence["units"][arm], evidence["failing"].get(arm, 0)) for arm in experiment.arms]
+        _print_table(("arm", "units", "failing units"), failing)
     columns = ("arm", "metric", "control", "arm's", "difference", "interval", "p", "units")
     _print_table(columns, [_comparison(each, evidence) for each in numbers["comparisons"]])
     counts = ", ".join(
@@ -101,6 +136,19 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
     print(f"sample ratio: p {numbers['ratio_p']:.3g}")
     for phase in shown.audit:
         print(f"phase {phase.phase}: {phase.executions} executions, {phase.wrong} not served as assigned")
+
+
+def _print_rollout(experiment: Experiment) -> None:
+    steps = ", ".join(f"{step:g}" for step in experiment.steps or ())
+    on_harm = "rolled back on harm" if experiment.auto_rollback else "not rolled back by itself"
+    for phase in experiment.phases[-1:]:
+        since = f" since {printable_time(phase.started_at)}" if phase.started_at else ""
+        print(
+            printable(
+                f"rollout of {experiment.template_name}: {phase.percent_of(CANARY):g} % of the "
+                f"{experiment.unit_kind}s{since}, steps {steps} %, {on_harm}"
+            )
+        )
 
 
 def print_looks(experiment: Experiment, looks: Sequence[StoredLook], *, as_json: bool) -> None:

@@ -74,7 +74,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     excluded: dict[str, int] = {}
     phases: tuple[PhaseUnits, ...] = ()
     restarts: int = 0
-    # Of a rollout: units with a failure, by arm.
+    # Of a rollout: units with what it counts as a failure, by arm.
     failing: dict[str, int] = {}
 
     @property
@@ -94,9 +94,11 @@ class History(msgspec.Struct, frozen=True):
     """What the looks until now leave behind.
 
     `planned`: the p-value and the interval of each comparison at the planned look, once it is done; its key is
-    "metric arm". `ratio_p`: the smallest p-value of the sample ratio.
+    "metric arm". `ratio_p`: the smallest p-value of the sample ratio. `harm`: of a rollout, the sentence of the look
+    that found it at this step: what was found once at any look stays found.
     """
 
     planned: dict[str, PlannedLook] | None = None
     planned_at: datetime | None = None
     ratio_p: float = 1.0
+    harm: str | None = None

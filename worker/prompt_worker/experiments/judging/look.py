@@ -8,7 +8,14 @@ from prompt_worker.experiments.judging.comparison import Comparison, compare, ke
 from prompt_worker.experiments.judging.evidence import CONTROL, Evidence, History, Plan, PlannedLook
 from prompt_worker.experiments.judging.rollout import Canary, judge_canary
 from prompt_worker.experiments.judging.validity import ratio_p_value
-from prompt_worker.experiments.judging.verdict import UNTRUSTED, Verdict, adjust, is_planned_size, judge
+from prompt_worker.experiments.judging.verdict import (
+    UNTRUSTED,
+    Verdict,
+    adjust,
+    is_planned_size,
+    judge,
+    judge_rollout,
+)
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +58,12 @@ def take_look(plan: Plan, evidence: Evidence, history: History) -> Look:
         if arm != CONTROL
     ]
     adjust(comparisons)
-    canary = judge_canary(evidence) if plan.kind == "rollout" else None
-    verdict = judge(plan, evidence, history, comparisons, ratio_p=ratio_p, canary=canary)
+    canary = None
+    if plan.kind == "rollout":
+        canary = judge_canary(evidence)
+        verdict = judge_rollout(plan, evidence, history, canary, ratio_p=ratio_p)
+    else:
+        verdict = judge(plan, evidence, history, comparisons, ratio_p=ratio_p)
     if verdict.name in UNTRUSTED:
         comparisons = []
     return Look(

@@ -14,17 +14,36 @@ CONCENTRATION = 10.0
 
 
 class Canary(msgspec.Struct, frozen=True):
-    """The canary has `share` of all units, and `failing_share` of those with a failure; `p_value` holds at any look."""
+    """Units with the canary, and of them with a failure; those of the control; `p_value` holds at any look."""
 
     units: int
     failing: int
-    share: float
-    failing_share: float
+    other_units: int
+    other_failing: int
     p_value: float
+
+    @property
+    def share(self) -> float:
+        """Of all units, the canary's part."""
+        return self.units / (self.units + self.other_units)
+
+    @property
+    def failing_share(self) -> float:
+        """Of the units with a failure, the canary's part."""
+        return self.failing / (self.failing + self.other_failing)
 
     @property
     def is_harmful(self) -> bool:
         return self.failing_share > self.share and self.p_value <= LEVEL
+
+    @property
+    def why(self) -> str:
+        """The numbers, for people."""
+        return (
+            f"{self.failing} of {self.units} units failed with the canary, and {self.other_failing} of "
+            f"{self.other_units} without: {self.share:.0%} of the units have {self.failing_share:.0%} of the failing "
+            f"ones, p {self.p_value:.2g}"
+        )
 
 
 def judge_canary(evidence: Evidence) -> Canary | None:
@@ -37,4 +56,4 @@ def judge_canary(evidence: Evidence) -> Canary | None:
     if not units or not others or not failing + failing_others:
         return None
     p_value = sample_ratio.p_value([failing_others, failing], [others, units], CONCENTRATION)
-    return Canary(units, failing, units / (units + others), failing / (failing + failing_others), p_value)
+    return Canary(units, failing, others, failing_others, p_value)

@@ -8,7 +8,7 @@ import msgspec
 
 from prompt_worker.experiments.judging.comparison import Comparison
 from prompt_worker.experiments.judging.evidence import Evidence, History, Plan
-from prompt_worker.experiments.judging.rollout import Canary
+from prompt_worker.experiments.judging.rollout import CANARY, Canary
 from prompt_worker.experiments.judging.validity import RATIO_LEVEL, is_in_two_arms, mislabelled_arms
 from prompt_worker.experiments.statistics import split
 from prompt_worker.experiments.statistics.multiple import holm
@@ -41,13 +41,12 @@ def judge(
     comparisons: list[Comparison],
     *,
     ratio_p: float,
-    canary: Canary | None = None,
 ) -> Verdict:
     """`comparisons`: of every variant by every metric of the plan, adjusted; `ratio_p`: of the sample ratio."""
     untrusted = _untrusted(evidence, ratio_p)
     if untrusted is not None:
         return untrusted
-    harm = _harm(plan, comparisons, canary)
+    harm = _harm(plan, comparisons)
     if harm is not None:
         return harm
     winner = _winner(plan, evidence, comparisons)
@@ -59,6 +58,24 @@ def judge(
     if not done:
         return Verdict("stopped", "it was stopped before its planned size, and found nothing until then")
     return _undecided(plan, comparisons)
+
+
+def judge_rollout(
+    plan: Plan, evidence: Evidence, history: History, canary: Canary | None, *, ratio_p: float
+) -> Verdict:
+    """By the units that fail alone, and harm before all else: going back costs little, and needs no proof."""
+    if history.harm is not None:
+        return Verdict("harmful", history.harm, CANARY)
+    if canary is not None and canary.is_harmful:
+        return Verdict("harmful", canary.why, CANARY)
+    untrusted = _untrusted(evidence, ratio_p)
+    if untrusted is not None:
+        return untrusted
+    name: Name = "collecting" if plan.is_running else "stopped"
+    if not evidence.all_units:
+        return Verdict(name, "no unit was seen at this step")
+    found = canary.why if canary is not None else f"no failure in {evidence.all_units} units"
+    return Verdict(name, f"no harm is found: {found}")
 
 
 def adjust(comparisons: list[Comparison]) -> None:
@@ -92,10 +109,7 @@ def _untrusted(evidence: Evidence, ratio_p: float) -> Verdict | None:
     return None
 
 
-def _harm(plan: Plan, comparisons: list[Comparison], canary: Canary | None) -> Verdict | None:
-    if canary is not None and canary.is_harmful:
-        why = f"the canary has {canary.share:.0%} of the units and {canary.failing_share:.0%} of those that failed"
-        return Verdict("harmful", why, "canary")
+def _harm(plan: Plan, comparisons: list[Comparison]) -> Verdict | None:
     level = split.early_level(plan.alpha)
     for metric in plan.metrics:
         found = [each for each in comparisons if each.metric == metric and each.early is not None]
@@ -106,7 +120,7 @@ def _harm(plan: Plan, comparisons: list[Comparison], canary: Canary | None) -> V
 
 
 def _winner(plan: Plan, evidence: Evidence, comparisons: list[Comparison]) -> Verdict | None:
-    if days_running(plan, evidence) < DAYS or plan.kind != "test":
+    if days_running(plan, evidence) < DAYS:
         return None
     enough = {arm for arm, units in evidence.units.items() if units >= LEAST_FOR_WINNER}
     worse = {

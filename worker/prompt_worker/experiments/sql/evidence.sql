@@ -59,4 +59,4 @@ SELECT 'phase', u.arm, p.phase::text, count(*), NULL, NULL, NULL, NULL, NULL
 FROM units u JOIN generate_series(1, %(phases)s) p (phase) ON u.phases >> (p.phase - 1) & 1 = 1
 GROUP BY u.arm, p.phase
 UNION ALL
-SELECT 'failing', u.arm, NULL, count(*), NULL, NULL, NULL, NULL, NULL FROM units u WHERE u.failures > 0 GROUP BY u.arm
+SELECT 'failing', u.arm, NULL, count(*), NULL, NULL, NULL, NULL, NULL FROM units u WHERE {failing} GROUP BY u.arm

@@ -1,7 +1,8 @@
 SELECT jsonb_build_object(
     'id', e.id, 'name', e.name, 'template_name', e.template_name, 'status', e.status, 'kind', e.kind, 'arms', e.arms,
     'unit_kind', e.unit_kind, 'environment', e.environment, 'primary_metric', e.primary_metric,
-    'protected_metrics', e.protected_metrics, 'minimum_sample_size', coalesce(e.minimum_sample_size, 1000),
+    'protected_metrics', e.protected_metrics, 'auto_rollback', e.auto_rollback,
+    'counts_violations', e.counts_violations, 'steps', e.steps, 'minimum_sample_size', coalesce(e.minimum_sample_size, 1000),
     'confidence_level', coalesce(e.confidence_level, 0.95),
     'target_improvement_percentage', e.target_improvement_percentage,
     'actual_start_date', e.actual_start_date, 'actual_end_date', e.actual_end_date, 'verdict', e.verdict,

@@ -28,7 +28,9 @@ Counter = Literal[
     "refused_requests",
     "settle_errors",
     "prompts_served",
+    "enrolments",
     "registry_requests",
+    "harmful_rollouts",
 ]
 Histogram = Literal["batch_size", "handling", "write", "end_to_end"]
 Gauge = Literal[
@@ -75,7 +77,15 @@ ABOUT: dict[Metric, About] = {
     "prompts_served": About(
         "prompts that a service was given, by where they came from", "{prompt}", ("source",)
     ),
+    "enrolments": About(
+        "prompts of an experiment or rollout that a service was given, by what became of the unit",
+        "{prompt}",
+        ("outcome",),
+    ),
     "registry_requests": About("requests for the registry, by their answer", "{request}", ("status",)),
+    "harmful_rollouts": About(
+        "rollouts that were found to do harm, by what was done", "{rollout}", ("outcome",)
+    ),
     "batch_size": About("messages of a batch, by why it was flushed", "{message}", ("reason",)),
     "handling": About("a batch, from collected to committed, retries included", "s", ("subscription",)),
     "write": About("a transaction, from its first statement to its commit", "s"),

@@ -106,6 +106,7 @@ class Document(Struct, frozen=True, kw_only=True):
     made_at: datetime
     names: dict[str, Name] = field(default_factory=dict)
     versions: list[Version] = field(default_factory=list)
+    # Each an `Experiment`, read by `read_experiments`.
     experiments: list[Raw] = field(default_factory=list)
 
     @property

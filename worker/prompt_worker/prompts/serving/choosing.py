@@ -13,6 +13,7 @@ from prompt_worker.prompts.errors import (
     short,
 )
 from prompt_worker.prompts.prompt import Prompt, read_ref
+from prompt_worker.prompts.serving.enrolling import Enrolling
 from prompt_worker.prompts.snapshot.entry import Entry
 from prompt_worker.prompts.snapshot.snapshot import Snapshot
 
@@ -26,11 +27,16 @@ class View:
     A service that has no registry at all is `offline`: its built-in prompts take nobody's place.
     """
 
-    __slots__ = ("_by_name", "builtin", "live", "offline")
+    __slots__ = ("_by_name", "_enrolling", "builtin", "live", "offline")
 
     def __init__(self, builtin: Snapshot, live: Snapshot | None, *, offline: bool) -> None:
         self.builtin, self.live, self.offline = builtin, live, offline
         self._by_name = self._plain()
+        self._enrolling = {
+            name: Enrolling(entry.experiment, entry.active, live)
+            for name, entry in (live.entries.items() if live is not None else ())
+            if live is not None and entry.experiment is not None and entry.active is not None
+        }
 
     def get(self, name: str) -> Prompt | None:
         """What the name alone means; None where that takes a choice."""
@@ -44,13 +50,18 @@ class View:
         name: str,
         *,
         unit: str | None = None,
+        session_id: str | None = None,
+        environment: str | None = None,
         context: Mapping[str, Any] | None = None,
         language: str | None = None,
         version: int | None = None,
         label: str | Sequence[str] | None = None,
         ref: str | None = None,
     ) -> Prompt:
-        """Blocked, ref, version, label, rules, production, built-in: the first that applies."""
+        """Blocked, ref, version, label, rules, experiment or rollout, production, built-in: the first that applies.
+
+        An experiment that names an environment runs in this `environment` alone.
+        """
         entry = self._entry(name)
         if entry is not None and entry.blocked is not None:
             raise PromptBlockedError(f"{short(name)} is blocked: {short(entry.blocked)}")
@@ -65,7 +76,11 @@ class View:
             for rule in entry.rules:
                 if rule.condition.holds(known):
                     return self.live.prompt(rule.target, language, f"rule:{rule.number}")
-        return self._production(name, entry, unit, language)
+        if entry is not None and entry.experiment is not None:
+            enrolling = self._enrolling.get(name)
+            if enrolling is not None and enrolling.environment in (None, environment):
+                return enrolling.prompt(unit, session_id, language)
+        return self._production(name, entry, language)
 
     def _plain(self) -> dict[str, Prompt]:
         plain = {}
@@ -120,7 +135,7 @@ class View:
         broken = False
         for each in chain:
             if each == PRODUCTION:
-                return self._production(name, entry, None, language)
+                return self._production(name, entry, language)
             if (target := entry.labels.get(each)) is not None:
                 return self.live.prompt(target, language, f"label:{each}")
             broken = broken or each in entry.labels
@@ -130,7 +145,7 @@ class View:
             f"{short(name)} has no label {', '.join(map(short, chain))}: prompts show lists those it has"
         )
 
-    def _production(self, name: str, entry: Entry | None, unit: str | None, language: str | None) -> Prompt:
+    def _production(self, name: str, entry: Entry | None, language: str | None) -> Prompt:
         if self.live is not None and entry is not None and entry.active is not None:
             return self.live.prompt(entry.active, language, PRODUCTION)
         return self._builtin(name, language, self._reason(name))

@@ -18,6 +18,7 @@ from prompt_worker.prompts.registry.document import (
     Version,
     check_order,
 )
+from prompt_worker.prompts.registry.experiment import read_experiments
 from prompt_worker.prompts.registry.last_good import LastGood
 from prompt_worker.prompts.registry.refresher import Refresher
 from prompt_worker.prompts.registry.sources.source import Fetched, Source
@@ -137,10 +138,12 @@ class Following:
         previous: Snapshot | None,
         sha256: str | None = None,
     ) -> None:
+        experiments = read_experiments(document.experiments)
         snapshot = Snapshot.build(
-            versions(document),
+            versions(document, experiments),
             previous=previous,
             names=document.names,
+            experiments=experiments,
             contracts=self._contracts,
             origin=Origin(source, document.revision, freshness),
             compiling=self._compiling(),

@@ -22,6 +22,8 @@ class Serving(Protocol):
 
 # Prompts that were handed out, by where they came from; of all services that ever were, as a counter never falls.
 SERVED = {"live": 0, "disk": 0, "builtin": 0}
+# Prompts that were handed out where an experiment or a rollout runs, by what became of the unit.
+ENROLLED = {"arm": 0, "outside": 0, "no_unit": 0}
 _services: weakref.WeakSet[Serving] = weakref.WeakSet()
 _registering = threading.Lock()
 
@@ -45,6 +47,8 @@ def _register() -> None:
         return
     for source in SERVED:
         telemetry.watch("prompts_served", partial(SERVED.__getitem__, source), source=source)
+    for outcome in ENROLLED:
+        telemetry.watch("enrolments", partial(ENROLLED.__getitem__, outcome), outcome=outcome)
     telemetry.watch("prompt_registry_age", registry_age)
     telemetry.watch("prompts_quarantined", quarantined)
 

@@ -6,7 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from prompt_worker.event.execution import ExecutionEvent
+from prompt_worker.event.unit import recorded_unit
 from prompt_worker.prompts.prompt import Prompt, Rendered
+from prompt_worker.prompts.serving.enrolling import as_unit
 
 # Characters of `selection` in an event; a label alone may have as many.
 _LONGEST_SELECTION = 50
@@ -17,7 +19,7 @@ class Run:
 
     __slots__ = ("event", "prompt", "rendered")
 
-    def __init__(self, prompt: Prompt, rendered: Rendered, fields: dict[str, Any]) -> None:
+    def __init__(self, prompt: Prompt, rendered: Rendered, unit: Any, fields: dict[str, Any]) -> None:
         self.prompt = prompt
         self.rendered = rendered
         self.event = ExecutionEvent(
@@ -27,7 +29,7 @@ class Run:
             ab_test_group=prompt.group,
             rendered_prompt=rendered.text,
             input_variables=rendered.variables,
-            **{**_served(prompt), "status": "success", **fields},
+            **{**_served(prompt), **_enrolled(prompt, unit, fields), "status": "success", **fields},
         )
 
     @property
@@ -70,10 +72,22 @@ class Run:
                 setattr(self.event, name, value)
 
 
+def _enrolled(prompt: Prompt, unit: Any, fields: dict[str, Any]) -> dict[str, Any]:
+    """Of an experiment or rollout on the prompt, by which phase and unit it assigned."""
+    enrolment = prompt.enrolment
+    if enrolment is None:
+        return {}
+    given = as_unit(unit if enrolment.unit_kind == "user" else fields.get("session_id"))
+    return {
+        "experiment_id": enrolment.experiment_id,
+        "experiment_phase": enrolment.phase,
+        "assignment_unit": recorded_unit(given) if given else None,
+    }
+
+
 def _served(prompt: Prompt) -> dict[str, Any]:
     """What the event says of how the prompt was chosen and where it came from."""
     return {
-        "experiment_id": prompt.experiment_id,
         "prompt_source": prompt.source,
         "selection": prompt.reason[:_LONGEST_SELECTION],
         "registry_revision": prompt.revision,

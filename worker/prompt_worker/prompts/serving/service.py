@@ -20,7 +20,7 @@ from prompt_worker.prompts.serving.gauges import SERVED
 from prompt_worker.prompts.serving.guard import Guard
 from prompt_worker.prompts.serving.health import Health
 from prompt_worker.prompts.serving.run import Run
-from prompt_worker.prompts.serving.settings import read_last_good, read_source
+from prompt_worker.prompts.serving.settings import read_environment, read_last_good, read_source
 from prompt_worker.prompts.snapshot.snapshot import Snapshot
 from prompt_worker.publishing.publisher import Publisher
 from prompt_worker.publishing.timing import timed
@@ -37,7 +37,8 @@ class PromptTemplateService:
     `builtin` is a folder of `*.prompt` files with their `prompts.lock`; they are served where the registry has nothing
     to serve. `registry` is its address, by default PROMPT_REGISTRY or DATABASE_URL; `last_good` the folder where the
     last good prompts are kept, by default PROMPT_LAST_GOOD. `publisher` records what `run` executes; without one
-    nothing is recorded. `guardrails` are those of `guard=`, by default the ones that a new database has.
+    nothing is recorded. `guardrails` are those of `guard=`, by default the ones that a new database has. `environment`
+    is where it runs, such as `production`, by default PROMPT_WORKER_ENVIRONMENT: for experiments and events.
 
     Raises `FolderError` for a folder that cannot be read, `SettingsError` for an address that cannot be one and
     `GuardrailConfigError`; never because a registry is unavailable. A single prompt that cannot be used is left out and
@@ -52,8 +53,10 @@ class PromptTemplateService:
         registry: str | Registry | None = None,
         last_good: str | os.PathLike[str] | None = None,
         guardrails: Sequence[Guardrail] | None = None,
+        environment: str | None = None,
     ) -> None:
         self._publisher = publisher
+        self._environment = read_environment(environment)
         self._guard = Guard(guardrails)
         self._builtin = _builtin_snapshot(builtin)
         source = read_source(registry)
@@ -99,6 +102,7 @@ class PromptTemplateService:
         name: str,
         *,
         unit: str | None = None,
+        session_id: str | None = None,
         context: Mapping[str, Any] | None = None,
         language: str | None = None,
         version: int | None = None,
@@ -108,8 +112,9 @@ class PromptTemplateService:
         """The prompt of `name` to be sent now; no I/O.
 
         The first of these decides: `ref`, the very one that an earlier prompt had; `version`; `label`, or the first of
-        several that the name has; the rules of the name for this `context`; the active version; the built-in one.
-        `language` (BCP 47) falls back from de-AT to de to the version's own text.
+        several that the name has; the rules of the name for this `context`; an experiment or rollout on the name; the
+        active version; the built-in one. `language` (BCP 47) falls back from de-AT to de to the version's own text.
+        An experiment assigns by `unit`, the user, or by `session_id`, as its owner decided: pass both.
 
         Raises `PromptBlockedError` for a name that an owner has blocked, `UnknownPromptError`, `VersionGoneError` for
         a version that is not there, and `PromptReferenceError`.
@@ -124,6 +129,8 @@ class PromptTemplateService:
             prompt = view.choose(
                 name,
                 unit=unit,
+                session_id=session_id,
+                environment=self._environment,
                 context=context,
                 language=language,
                 version=version,
@@ -151,14 +158,27 @@ class PromptTemplateService:
         """Gets and renders a prompt, times the block, and publishes its execution when the block ends.
 
         An exception of the block, also a cancelled task, makes it a `failure` and is raised on. `fields` are other
-        fields of `ExecutionEvent`, such as `user_id` and `session_id`. Raises what `get` and `render` raise, before the
-        block begins and with nothing recorded, as no model was called. With `guard`, guardrails check the rendered
+        fields of `ExecutionEvent`: an experiment assigns by `session_id`, or by `unit` and where that is not given by
+        `user_id`; `environment` is the service's where it is not given. Raises what `get` and `render` raise, before
+        the block begins and with nothing recorded, as no model was called. With `guard`, guardrails check the rendered
         prompt first: what they block is recorded as `blocked` and raises `PromptBlockedError`.
         """
-        prompt = self.get(
-            name, unit=unit, context=context, language=language, version=version, label=label, ref=ref
-        )
-        run = Run(prompt, prompt.render(variables), fields)
+        if unit is None:
+            unit = fields.get("user_id")
+        choice: dict[str, Any] = {
+            "unit": unit,
+            "session_id": fields.get("session_id"),
+            "context": context,
+            "language": language,
+            "version": version,
+            "label": label,
+            "ref": ref,
+        }
+        if fields.setdefault("environment", self._environment) == self._environment:
+            prompt = self.get(name, **choice)
+        else:
+            prompt = self._get_in(fields["environment"], name, choice)
+        run = Run(prompt, prompt.render(variables), unit, fields)
         with timed(run.event, self._record):
             if guard:
                 self._guard.check(run.event, prompt.text_, self._category(name))
@@ -227,6 +247,14 @@ class PromptTemplateService:
     def _quarantined(self, view: View) -> dict[str, str]:
         live = view.live.quarantined if view.live is not None else {}
         return {**self._builtin.quarantined, **live}
+
+    def _get_in(self, environment: str | None, name: str, choice: Mapping[str, Any]) -> Prompt:
+        """As `get`, of a call that is of another environment than the service."""
+        if self._following is not None:
+            self._following.refresher.ensure()
+        prompt = self._view.choose(name, environment=environment, **choice)
+        SERVED[prompt.source] += 1
+        return prompt
 
     def _category(self, name: str) -> str | None:
         live = self._view.live

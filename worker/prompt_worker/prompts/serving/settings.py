@@ -9,12 +9,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, field
 
+from prompt_worker.platform.failures import SettingsError
 from prompt_worker.platform.settings import read
 from prompt_worker.prompts.registry.last_good import LastGood, default_folder
 from prompt_worker.prompts.registry.sources.opening import open_source
 from prompt_worker.prompts.registry.sources.source import Source
 
 REGISTRY, DATABASE = "PROMPT_REGISTRY", "DATABASE_URL"
+# Characters, as an event can have.
+LONGEST_ENVIRONMENT = 50
 
 
 class PromptSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +38,13 @@ class PromptSettings(msgspec.Struct, frozen=True, kw_only=True):
             description="the audience of the Google ID token that an `https` registry is sent; `none`: no token",
         ),
     ] = field(name="PROMPT_REGISTRY_AUDIENCE", default=None)
+    environment: Annotated[
+        Annotated[str, Meta(max_length=LONGEST_ENVIRONMENT)] | None,
+        Meta(
+            description="the environment that the service runs in, such as `production`: the `environment` of events "
+            "that have none, and where an experiment runs that names one",
+        ),
+    ] = field(name="PROMPT_WORKER_ENVIRONMENT", default=None)
     last_good: Annotated[
         str | None,
         Meta(
@@ -43,6 +53,15 @@ class PromptSettings(msgspec.Struct, frozen=True, kw_only=True):
             "`none`: no file",
         ),
     ] = field(name="PROMPT_LAST_GOOD", default=None)
+
+
+def read_environment(given: str | None) -> str | None:
+    """Raises `SettingsError`."""
+    if given is None:
+        return read(PromptSettings).environment
+    if len(given) > LONGEST_ENVIRONMENT:
+        raise SettingsError(f"environment=: more than {LONGEST_ENVIRONMENT} characters")
+    return given or None
 
 
 def read_source(given: str | Source | None) -> Source | None:

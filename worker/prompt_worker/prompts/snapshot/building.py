@@ -8,8 +8,10 @@ from typing import Protocol
 
 from prompt_worker.prompts.errors import TemplateFaultError
 from prompt_worker.prompts.registry.document import DocumentError, Name
+from prompt_worker.prompts.registry.experiment import Experiments
 from prompt_worker.prompts.snapshot import contract
 from prompt_worker.prompts.snapshot.entry import Entry, RuleTarget
+from prompt_worker.prompts.snapshot.experiments import Tested
 from prompt_worker.prompts.snapshot.resolving import Key, Resolver
 from prompt_worker.prompts.snapshot.rules import Condition, condition
 from prompt_worker.prompts.variables import Declared
@@ -41,7 +43,9 @@ class Building:
         previous: Before | None,
         names: Mapping[str, Name],
         contracts: Mapping[str, Declared],
+        *,
         compiling: Compiling,
+        experiments: Experiments,
     ) -> None:
         self._found: dict[Key, Given] = {}
         for each in stored:
@@ -58,15 +62,22 @@ class Building:
         self.versions: dict[Key, CompiledVersion | LaterVersion] = {}
         self.quarantined: dict[str, str] = {}
         self._rules = {name: self._rules_of(name) for name in names}
+        self._tested = Tested(experiments, self._found, self._active)
 
-    def all_names(self) -> Iterable[str]:
+    def entries(self) -> dict[str, Entry]:
+        """Of all names."""
+        entries = {name: self._entry(name) for name in self._all_names()}
+        self.quarantined.update(self._tested.quarantined)
+        return entries
+
+    def _all_names(self) -> Iterable[str]:
         before = self._previous.entries if self._previous is not None else {}
         kept = self.quarantined.keys() & before.keys()
         return dict.fromkeys([*self._names, *(name for name, _ in self._found), *sorted(kept)])
 
     def versions_of_all(self) -> None:
         """Compiles those that are served; those that are only known wait until somebody asks."""
-        served = {*self._active.items()}
+        served = {*self._active.items(), *self._tested.versions()}
         for name, about in self._names.items():
             served |= {(name, version) for version in about.labels.values()}
             served |= {(name, version) for _, _, version in self._rules[name] or () if version is not None}
@@ -124,7 +135,7 @@ class Building:
         found = self.versions.get((name, version))
         return found if isinstance(found, CompiledVersion) else None
 
-    def entry(self, name: str) -> Entry:
+    def _entry(self, name: str) -> Entry:
         before = self._previous.entries.get(name) if self._previous is not None else None
         about = self._names.get(name) or Name()
         version = self._active.get(name)
@@ -140,6 +151,7 @@ class Building:
             has_active=version is not None or name in self.quarantined,
             labels={label: self._label(name, label, at, before) for label, at in about.labels.items()},
             rules=tuple(self._rule_targets(name, before)),
+            experiment=self._tested.running(name, self._target) if active is not None else None,
         )
 
     def _label(self, name: str, label: str, version: int, before: Entry | None) -> CompiledVersion | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from prompt_worker.prompts.snapshot.experiments import Running
 from prompt_worker.prompts.snapshot.rules import Condition
 from prompt_worker.prompts.version import CompiledVersion
 
@@ -28,6 +29,8 @@ class Entry(NamedTuple):
     has_active: bool = False
     labels: Mapping[str, CompiledVersion | None] = MappingProxyType({})
     rules: tuple[RuleTarget, ...] = ()
+    # In place of the active version.
+    experiment: Running | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -35,5 +38,6 @@ class Entry(NamedTuple):
         return (
             self.active is not None
             and self.blocked is None
+            and self.experiment is None
             and all(rule.condition.tests for rule in self.rules)
         )

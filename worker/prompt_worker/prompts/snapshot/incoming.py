@@ -8,6 +8,7 @@ from uuid import UUID
 from prompt_worker.prompts.content import make_content
 from prompt_worker.prompts.errors import Fault, TemplateFaultError
 from prompt_worker.prompts.registry.document import Document, DocumentError, Version
+from prompt_worker.prompts.registry.experiment import Experiments
 from prompt_worker.prompts.version import Stored
 
 
@@ -16,12 +17,13 @@ class Unread:
 
     __slots__ = ("_given", "_read", "group", "is_active", "name", "template_id", "version")
 
-    def __init__(self, given: Version) -> None:
+    def __init__(self, given: Version, *, is_tested: bool = False) -> None:
         self.name: str = given.name
         self.version: int = given.version
         self.is_active: bool = given.is_active
         self.template_id: UUID | None = given.template_id
-        self.group: str | None = given.group
+        # Where an experiment assigns, nothing else does.
+        self.group: str | None = None if is_tested else given.group
         self._given = given
         self._read: Stored | None = None
 
@@ -57,5 +59,6 @@ class Unread:
         return self._read
 
 
-def versions(document: Document) -> Iterator[Unread]:
-    return map(Unread, document.versions)
+def versions(document: Document, experiments: Experiments) -> Iterator[Unread]:
+    """All of the document; `experiments` are its own."""
+    return (Unread(each, is_tested=each.name in experiments.by_name) for each in document.versions)

@@ -13,8 +13,9 @@ from prompt_worker.prompts.errors import (
     VersionGoneError,
     short,
 )
-from prompt_worker.prompts.prompt import Prompt, Source
+from prompt_worker.prompts.prompt import Enrolment, Prompt, Source
 from prompt_worker.prompts.registry.document import Name
+from prompt_worker.prompts.registry.experiment import Experiments
 from prompt_worker.prompts.snapshot.building import Building, Compiling, key_of
 from prompt_worker.prompts.snapshot.entry import Entry
 from prompt_worker.prompts.snapshot.resolving import Key, Resolver
@@ -45,7 +46,7 @@ class Snapshot:
         self.quarantined: Mapping[str, str] = MappingProxyType(dict(quarantined))
         self.origin = origin
         # One object for each choice that was made, as services compare and cache them.
-        self._made: dict[tuple[CompiledVersion, str | None, str], Prompt] = {}
+        self._made: dict[tuple[CompiledVersion, str | None, str, Enrolment | None], Prompt] = {}
 
     @classmethod
     def build(
@@ -55,6 +56,7 @@ class Snapshot:
         previous: Snapshot | None = None,
         refused: Mapping[str, str] = _NOTHING,
         names: Mapping[str, Name] = _NO_NAMES,
+        experiments: Experiments = Experiments(),  # noqa: B008 - immutable
         contracts: Mapping[str, Declared] = _NO_CONTRACTS,
         origin: Origin = Origin(),  # noqa: B008 - immutable
         compiling: Compiling | None = None,
@@ -64,10 +66,12 @@ class Snapshot:
         A prompt whose version cannot be served keeps the one of `previous`. `refused`: names that the source could not
         give, with the reason; they are quarantined too. `contracts`: the variables that built-in prompts declare.
         """
-        building = Building(stored, previous, names, contracts, compiling or Compiling())
+        building = Building(
+            stored, previous, names, contracts, compiling=compiling or Compiling(), experiments=experiments
+        )
         building.quarantined.update(refused)
         building.versions_of_all()
-        entries = {name: building.entry(name) for name in building.all_names()}
+        entries = building.entries()
         return cls(building.versions, entries, building.quarantined, origin)
 
     def served_as(self, origin: Origin) -> Self:
@@ -105,12 +109,18 @@ class Snapshot:
             return self.prompt(self._active(name), language, "production")
         return self.prompt(self.version(name, version), language, "pinned")
 
-    def prompt(self, compiled: CompiledVersion, language: str | None, reason: str) -> Prompt:
+    def prompt(
+        self,
+        compiled: CompiledVersion,
+        language: str | None,
+        reason: str,
+        enrolment: Enrolment | None = None,
+    ) -> Prompt:
         """`language` falls back from de-AT to de to the version's own text."""
-        key = compiled, compiled.language(language), reason
+        key = compiled, compiled.language(language), reason, enrolment
         made = self._made.get(key)
         if made is None:
-            made = self._made.setdefault(key, compiled.prompt(key[1], self.origin, reason))
+            made = self._made.setdefault(key, compiled.prompt(key[1], self.origin, reason, enrolment))
         return made
 
     def version(self, name: str, version: int) -> CompiledVersion:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from prompt_worker.commands.command import Commands, add_command, count
 from prompt_worker.commands.prompts.acting import EXTRA, actor_of, add_actor, version_number
 from prompt_worker.commands.prompts.releases.waiting import add_waiting, wait_for
+
+if TYPE_CHECKING:
+    from prompt_worker.experiments.rollouts.starting import Terms
 
 
 def add(commands: Commands) -> None:
@@ -15,6 +19,7 @@ def add(commands: Commands) -> None:
         "activate",
         _activate,
         "try a version on what its prompt was really given, and put it in production if nothing fails",
+        details="With --canary for a part of the users first: 'prompts rollout' then takes it further, or back.",
         extra=EXTRA,
     )
     add = activate.add_argument
@@ -37,21 +42,83 @@ def add(commands: Commands) -> None:
     )
     add_actor(activate)
     add_waiting(activate)
+    _add_rollout(activate)
+
+
+def _add_rollout(activate: argparse.ArgumentParser) -> None:
+    add = activate.add_argument_group("a guarded rollout").add_argument
+    add(
+        "--canary",
+        type=_percent,
+        metavar="PERCENT",
+        help="begin with this part of the users; the version in production stays for the others",
+    )
+    add("--steps", type=_percents, metavar="P,P,…", help="of users, such as 10,50,100 (the default)")
+    add(
+        "--auto-rollback",
+        action="store_true",
+        help="take it back without asking when it fails for more users than its share",
+    )
+    add("--count-violations", action="store_true", help="what a guardrail finds is a failure, too")
+    add(
+        "--unit",
+        choices=("user", "session"),
+        default="user",
+        help="who keeps a version while it goes on (default: user)",
+    )
+
+
+def _percent(text: str) -> float:
+    try:
+        return float(text.removesuffix("%"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: expected a percentage, such as 10") from None
+
+
+def _percents(text: str) -> list[float]:
+    return [_percent(each) for each in text.split(",")]
 
 
 def _activate(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
     from prompt_worker.commands.prompts.reports.gate import print_examined
     from prompt_worker.commands.prompts.reports.release import print_activated
+    from prompt_worker.commands.prompts.reports.rollout import print_stepped
+    from prompt_worker.experiments.rollouts.starting import start_rollout
     from prompt_worker.prompts.authoring.releases.activating import activate
     from prompt_worker.prompts.authoring.releases.gate.examining import examine
 
+    terms = _terms(options)
     session = open_session("prompts")
     examined = examine(session, options.name, options.version, inputs=min(options.inputs, 1000))
     print_examined(examined, as_json=options.json)
     if options.dry_run:
         return 0 if examined.passed else 1
     actor = actor_of(options, break_glass=options.break_glass)
+    if terms is not None:
+        print_stepped(
+            start_rollout(session, actor, examined, terms, force=options.force), as_json=options.json
+        )
+        return 0
     activated = activate(session, actor, examined, force=options.force)
     print_activated(activated, as_json=options.json)
     return wait_for(session, activated, options)
+
+
+def _terms(options: argparse.Namespace) -> Terms | None:
+    """Of a rollout, if one is asked for."""
+    from prompt_worker.experiments.rollouts.starting import Terms
+    from prompt_worker.experiments.rollouts.steps import TermsError, steps_from
+
+    if options.canary is None and options.steps is None:
+        if options.auto_rollback or options.count_violations:
+            raise TermsError("--auto-rollback and --count-violations are of a rollout: add --canary 10")
+        return None
+    if options.wait:
+        raise TermsError("--wait is for a version that everybody gets: leave it out with --canary")
+    return Terms(
+        steps=steps_from(options.canary, options.steps),
+        unit_kind=options.unit,
+        auto_rollback=options.auto_rollback,
+        counts_violations=options.count_violations,
+    )

@@ -21,7 +21,8 @@ def add(commands: Commands) -> None:
     )
     add = explain.add_argument
     add("name", metavar="NAME", help="the prompt's name, such as tutor/hints")
-    add("--unit", metavar="UNIT", help="of an experiment, such as a user's id")
+    add("--unit", metavar="UNIT", help="of an experiment, such as the id of a user or of a session")
+    add("--environment", metavar="NAME", help="that of the service (default: where the experiment runs)")
     add(
         "--context",
         action="append",
@@ -67,6 +68,7 @@ def _explain(options: argparse.Namespace) -> int:
 
     asked = Asked(
         unit=options.unit,
+        environment=options.environment,
         context=dict(options.context),
         language=options.language,
         version=options.version,

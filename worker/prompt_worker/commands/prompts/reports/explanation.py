@@ -9,7 +9,9 @@ from rich.text import Text
 
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.printable import printable, printable_time
+from prompt_worker.commands.prompts.reports.rollout import shown_beside
 from prompt_worker.prompts.authoring.reading.explaining import Asked, Explained
+from prompt_worker.prompts.authoring.reading.running import Enrolled
 
 
 def print_explained(explained: Explained, asked: Asked) -> None:
@@ -44,6 +46,10 @@ def _considered(explained: Explained, asked: Asked) -> Iterator[str]:
         yield f"rule {number}: {printable(json.dumps(rule, ensure_ascii=False))}{chosen}"
     if not state.rules:
         yield "rules: none"
+    if explained.enrolled is not None:
+        yield from _enrolled(explained.enrolled)
+    if explained.rollout is not None:
+        yield f"rolled out: {shown_beside(explained.rollout)}"
     yield f"in production: {'none' if state.production is None else f'version {state.production}'}{_by(explained)}"
     if explained.version is not None and explained.version in state.edited:
         yield "the content of this version was changed in place since: 'prompt-worker prompts history' says when"
@@ -51,6 +57,19 @@ def _considered(explained: Explained, asked: Asked) -> Iterator[str]:
         yield f"the history begins at {printable_time(explained.begins)}: what was changed before it is not known"
     for what, why in explained.quarantined.items():
         yield f"cannot be served: {printable(what)}, {printable(why)}"
+
+
+def _enrolled(enrolled: Enrolled) -> Iterator[str]:
+    kind = "rollout" if enrolled.kind == "rollout" else "experiment"
+    where = f" in {printable(enrolled.environment)}" if enrolled.environment else ""
+    what = f"{kind} {printable(enrolled.name)}, phase {enrolled.phase}, by {enrolled.unit_kind}{where}"
+    if enrolled.unit is None:
+        yield f"{what}: no unit, so in none of its arms"
+    else:
+        arm = "outside of its arms" if enrolled.arm is None else f"arm {printable(enrolled.arm)}"
+        yield f"{what}: {printable(enrolled.unit)} is in bucket {enrolled.bucket}, {arm}"
+    if not enrolled.is_certain:
+        yield "whether it was paused then, only a login with the role prompt_text_reader may read"
 
 
 def _by(explained: Explained) -> str:

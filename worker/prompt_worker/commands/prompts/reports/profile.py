@@ -13,6 +13,7 @@ from rich.text import Text
 
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.printable import printable, printable_lines, printable_time
+from prompt_worker.commands.prompts.reports.rollout import shown_beside
 from prompt_worker.prompts.authoring.reading.profile import Profile
 from prompt_worker.prompts.authoring.stored import Head
 
@@ -61,6 +62,8 @@ def _facts(profile: Profile) -> Iterator[tuple[str, Any, str]]:
     yield "state", state, "green" if version.is_production else "dim"
     if listed.blocked is not None:
         yield "blocked", listed.blocked, "bold red"
+    if profile.rollout is not None:
+        yield "rollout", shown_beside(profile.rollout), "bold red" if profile.rollout.is_bad else "yellow"
     labels = [label for label, number in sorted(listed.labels.items()) if number == version.version]
     approved = {
         each.reviewer
@@ -118,6 +121,11 @@ def _print_versions(console: Console, profile: Profile) -> None:
         marks = [
             *(["production"] if head.is_production else []),
             *([head.group] if head.group else []),
+            *(
+                [f"canary {profile.rollout.percent:g} %"]
+                if profile.rollout and profile.rollout.canary.version == head.version
+                else []
+            ),
             *labels,
         ]
         line = f"{head.version:>6}  {_when(head)}  {head.sha256[:12]}  {printable(head.author)}  {', '.join(marks)}"

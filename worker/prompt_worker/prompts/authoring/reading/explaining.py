@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 from psycopg2.extensions import cursor
@@ -13,6 +14,8 @@ from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.prompts.authoring.acting import reading
 from prompt_worker.prompts.authoring.checks.checking import references
+from prompt_worker.prompts.authoring.reading.rollout import Rollout, running_rollout
+from prompt_worker.prompts.authoring.reading.running import Enrolled, Found, read_running
 from prompt_worker.prompts.authoring.reading.state import State, read_state
 from prompt_worker.prompts.authoring.stored import missing, read_heads, read_versions
 from prompt_worker.prompts.errors import PromptError, UnknownPromptError
@@ -28,9 +31,13 @@ _BUILTIN = "a service serves its built-in prompt, or an error where it has none"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a service passes to `get` beside the name."""
+    """What a service passes to `get` beside the name.
+
+    `unit`: a user or a session, as an experiment assigns by. `environment`: of the service, None: of the experiment.
+    """
 
     unit: str | None = None
+    environment: str | None = None
     context: Mapping[str, Any] = {}
     language: str | None = None
     version: int | None = None
@@ -48,7 +55,9 @@ class Released(msgspec.Struct, frozen=True):
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
     """`version` is None where no live version is served; `problem` says why. `quarantined`: what could not be compiled.
 
-    `released` is of the version in production, where the history reaches back so far: to `begins`.
+    `released` is of the version in production, where the history reaches back so far: to `begins`. `enrolled`: in the
+    experiment or rollout that was on the prompt, whether or not it decided. `rollout`: the one that is running; None
+    where another moment is asked for.
     """
 
     name: str
@@ -61,7 +70,20 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     released: Released | None
     begins: datetime | None
+    enrolled: Enrolled | None
+    rollout: Rollout | None
     quarantined: dict[str, str]
+
+
+class _Known(NamedTuple):
+    """What the database says of a name at one moment."""
+
+    state: State
+    stored: list[Stored]
+    released: Released | None
+    begins: datetime | None
+    running: Found
+    rollout: Rollout | None
 
 
 def explain(session: Session, name: str, asked: Asked, *, at: datetime | None = None) -> Explained:
@@ -70,18 +92,12 @@ def explain(session: Session, name: str, asked: Asked, *, at: datetime | None = 
     Raises `UnknownPromptError`, `NotAllowedError`, `DeploymentError`.
     """
 
-    def read(cursor: cursor) -> tuple[dict[str, State], list[Stored], Released | None, datetime | None]:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        if not read_heads(cursor, name):
-            raise missing(name, 0, [])
-        states, stored = _reachable(cursor, name, at)
-        cursor.execute(_BEGINS)
-        ((begins,),) = cursor.fetchall()
-        return states, stored, _released(cursor, name, states[name].production, at), begins
-
-    states, stored, released, begins = reading(session, read)
-    state = states[name]
-    live = Snapshot.build(stored, names={name: _about(state)}, origin=Origin("live"))
+    known = reading(session, partial(_read, name, at))
+    state, running = known.state, known.running
+    live = Snapshot.build(
+        known.stored, names={name: _about(state)}, experiments=running.experiments, origin=Origin("live")
+    )
+    experiment = running.of(name)
     explained = Explained(
         name=name,
         at=at,
@@ -91,8 +107,10 @@ def explain(session: Session, name: str, asked: Asked, *, at: datetime | None = 
         sha256=None,
         problem=None,
         state=state,
-        released=released,
-        begins=begins,
+        released=known.released,
+        begins=known.begins,
+        enrolled=running.enrolled(name, asked.unit),
+        rollout=known.rollout,
         quarantined=dict(live.quarantined),
     )
     view = View(_EMPTY, live, offline=False)
@@ -100,6 +118,8 @@ def explain(session: Session, name: str, asked: Asked, *, at: datetime | None = 
         prompt = view.choose(
             name,
             unit=asked.unit,
+            session_id=asked.unit,
+            environment=asked.environment or (experiment.environment if experiment is not None else None),
             context=asked.context,
             language=asked.language,
             version=asked.version,
@@ -118,6 +138,24 @@ def explain(session: Session, name: str, asked: Asked, *, at: datetime | None = 
     )
 
 
+def _read(name: str, at: datetime | None, cursor: cursor) -> _Known:
+    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    if not read_heads(cursor, name):
+        raise missing(name, 0, [])
+    running = read_running(cursor, name, at)
+    states, stored = _reachable(cursor, name, at, running)
+    cursor.execute(_BEGINS)
+    ((begins,),) = cursor.fetchall()
+    return _Known(
+        state=states[name],
+        stored=stored,
+        released=_released(cursor, name, states[name].production, at),
+        begins=begins,
+        running=running,
+        rollout=running_rollout(cursor, name) if at is None else None,
+    )
+
+
 def _problem(error: PromptError, state: State, *, labelled: bool) -> str:
     if not isinstance(error, UnknownPromptError) or labelled:
         return str(error)
@@ -132,8 +170,12 @@ def _about(state: State) -> Name:
     )
 
 
-def _reachable(cursor: cursor, name: str, at: datetime | None) -> tuple[dict[str, State], list[Stored]]:
+def _reachable(
+    cursor: cursor, name: str, at: datetime | None, running: Found
+) -> tuple[dict[str, State], list[Stored]]:
     """The versions of the name, and of all that they include, each with what was in production then."""
+    experiment = running.of(name)
+    arms = set(experiment.arms.values()) if experiment is not None else set()
     states: dict[str, State] = {}
     stored: list[Stored] = []
     waiting = [name]
@@ -144,7 +186,8 @@ def _reachable(cursor: cursor, name: str, at: datetime | None) -> tuple[dict[str
         states[fragment] = state = read_state(cursor, fragment, at)
         for version in read_versions(cursor, fragment):
             later = at is not None and version.created_at is not None and version.created_at > at
-            if version.content is None or version.group is not None or later:
+            grouped = version.group is not None and version.id not in arms
+            if version.content is None or grouped or later:
                 continue
             stored.append(version.as_stored(is_active=version.version == state.production))
             waiting += [reference.partition("@")[0] for reference in references(version.content)]

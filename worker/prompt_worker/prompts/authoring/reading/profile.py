@@ -14,6 +14,7 @@ from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.prompts.authoring.acting import reading
 from prompt_worker.prompts.authoring.checks.checking import references
 from prompt_worker.prompts.authoring.reading.listing import Listed, read_listed
+from prompt_worker.prompts.authoring.reading.rollout import Rollout, running_rollout
 from prompt_worker.prompts.authoring.stored import (
     Head,
     Version,
@@ -39,7 +40,7 @@ class Review(msgspec.Struct, frozen=True):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """`included_by`: the prompts in production that include this name."""
+    """`included_by`: the prompts in production that include this name. `rollout`: the one that is running."""
 
     version: Version
     listed: Listed
@@ -48,6 +49,7 @@ class Profile(msgspec.Struct, frozen=True):
     approvals_needed: int
     includes: list[str]
     included_by: list[str]
+    rollout: Rollout | None
 
 
 def profile(session: Session, name: str, version: int | None = None) -> Profile:
@@ -72,7 +74,16 @@ def _read(name: str, number: int | None, cursor: cursor) -> Profile:
         if each.content is not None and references(each.content) & {name, version.ref}
     ]
     includes = sorted(references(version.content)) if version.content is not None else []
-    return Profile(version, listed, read_heads(cursor, name), reviews, needed, includes, included_by)
+    return Profile(
+        version=version,
+        listed=listed,
+        versions=read_heads(cursor, name),
+        reviews=reviews,
+        approvals_needed=needed,
+        includes=includes,
+        included_by=included_by,
+        rollout=running_rollout(cursor, name),
+    )
 
 
 def two_versions(

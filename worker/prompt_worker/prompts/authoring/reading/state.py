@@ -46,12 +46,18 @@ def read_state(cursor: cursor, name: str, at: datetime | None = None) -> State:
     state = State(production, labels, blocked, rules)
     if at is None:
         return state
-    cursor.execute(_MAY_READ)
-    ((may_read,),) = cursor.fetchall()
+    may_read = may_read_changes(cursor)
     cursor.execute(_IN_FULL if may_read else _CHANGES, {"name": name, "at": at})
     for row in cursor:
         take_back(state, Change(*row))
     return state
+
+
+def may_read_changes(cursor: cursor) -> bool:
+    """Whether the login may read from what to what something was changed."""
+    cursor.execute(_MAY_READ)
+    ((may_read,),) = cursor.fetchall()
+    return bool(may_read)
 
 
 def take_back(state: State, change: Change) -> None:

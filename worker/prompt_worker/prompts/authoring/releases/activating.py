@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from psycopg2.extensions import cursor
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.prompts.authoring.acting import APPROVER, Actor, changing
+from prompt_worker.prompts.authoring.reading.rollout import running_rollout
 from prompt_worker.prompts.authoring.refusals import ReleaseError
 from prompt_worker.prompts.authoring.releases.gate.examining import Examined
 from prompt_worker.prompts.authoring.stored import Head, Version, find_version, read_heads
@@ -39,12 +40,34 @@ class Activated(msgspec.Struct, frozen=True):
     revision: int
 
 
-def activate(session: Session, actor: Actor, examined: Examined, *, force: bool = False) -> Activated:
+def activate(
+    session: Session,
+    actor: Actor,
+    examined: Examined,
+    *,
+    force: bool = False,
+    then: Callable[[cursor], None] = lambda _: None,
+) -> Activated:
     """Only as it was examined: a content or a fragment that changed since is refused.
 
-    `force` activates what did not pass, for the actor's reason. Raises `ReleaseError`, `NotApprovedError`,
-    `NotAllowedError`, `DeploymentError`.
+    `force` activates what did not pass, for the actor's reason; `then` is part of the transaction. Raises
+    `ReleaseError`, also while a rollout of the name is running, `NotApprovedError`, `NotAllowedError`,
+    `DeploymentError`.
     """
+    version = examined.version
+    actor = releasing(actor, examined, force=force)
+
+    def change(cursor: cursor) -> Activated:
+        activated = _activate(cursor, version, examined.included, actor.name)
+        then(cursor)
+        _check_no_rollout(cursor, version.name)
+        return activated
+
+    return changing(session, actor, APPROVER, change)
+
+
+def releasing(actor: Actor, examined: Examined, *, force: bool) -> Actor:
+    """The actor, with what was forced in the reason. Raises `ReleaseError` for what did not pass and is not forced."""
     version = examined.version
     if not examined.passed:
         if not force:
@@ -54,9 +77,7 @@ def activate(session: Session, actor: Actor, examined: Examined, *, force: bool 
         actor = replace(actor, reason=f"{actor.reason} (forced: {_what_failed(examined)})")
     if actor.break_glass and not (actor.reason or "").strip():
         raise ReleaseError(f"{short(version.ref)} was not activated: without approvals it needs a reason")
-    return changing(
-        session, actor, APPROVER, lambda cursor: _activate(cursor, version, examined.included, actor.name)
-    )
+    return actor
 
 
 def _activate(cursor: cursor, version: Version, included: Mapping[str, str], by: str) -> Activated:
@@ -69,7 +90,7 @@ def _activate(cursor: cursor, version: Version, included: Mapping[str, str], by:
         if cursor.rowcount != 1:
             raise _why_not(cursor, version)
         # From here on no other release commits before this one.
-        _check_included(cursor, version, included)
+        check_included(cursor, version, included)
     cursor.execute(_SINCE, (version.name, version.version))
     ((at, revision),) = cursor.fetchall()
     return Activated(version.name, version.version, before, at, revision)
@@ -90,7 +111,8 @@ def _why_not(cursor: cursor, version: Version) -> ReleaseError:
     )
 
 
-def _check_included(cursor: cursor, version: Version, included: Mapping[str, str]) -> None:
+def check_included(cursor: cursor, version: Version, included: Mapping[str, str]) -> None:
+    """Raises `ReleaseError` where a fragment is another one than when the version was examined."""
     for reference, sha256 in included.items():
         pinned = _PINNED.fullmatch(reference)
         heads = read_heads(cursor, pinned["name"] if pinned else reference)
@@ -104,6 +126,17 @@ def _check_included(cursor: cursor, version: Version, included: Mapping[str, str
                 f"{short(version.ref)} was not activated: {short(reference)}, which it includes, changed since it was "
                 "examined; run it again"
             )
+
+
+def _check_no_rollout(cursor: cursor, name: str) -> None:
+    """Units of a rollout get its two versions, whatever is activated."""
+    rollout = running_rollout(cursor, name)
+    if rollout is not None:
+        raise ReleaseError(
+            f"a rollout of {short(name)}, version {rollout.canary.version} for {rollout.percent:g} % of the "
+            f"{rollout.unit_kind}s, is {rollout.status}: 'prompt-worker prompts rollout abort {short(name)}' sends all "
+            f"back to version {rollout.control.version}, 'rollout advance' goes on"
+        )
 
 
 def _what_failed(examined: Examined) -> str:

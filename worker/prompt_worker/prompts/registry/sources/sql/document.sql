@@ -1,7 +1,11 @@
 -- The registry's document, as prompts/registry/document.py reads it. Both sides of a change are never in one: run it in
 -- one REPEATABLE READ transaction with the revision.
 WITH numbered AS (
-    SELECT *, row_number() OVER (PARTITION BY name ORDER BY version DESC) AS age
+    SELECT *, row_number() OVER (PARTITION BY name ORDER BY version DESC) AS age,
+           -- In production is one: of versions that are active in groups of a test, as before, that of its control.
+           is_active AND row_number() OVER (
+               PARTITION BY name, is_active
+               ORDER BY ab_test_group IS NULL DESC, ab_test_group = 'control' DESC, version DESC) = 1 AS is_production
     FROM prompt_templates
     -- An event has a version from 1.
     WHERE version >= 1
@@ -22,8 +26,34 @@ included AS (
     FROM texts, regexp_matches(part, '\minclude\s+\\?["'']([^"''\\]+)@([1-9][0-9]{0,8})\\?["'']', 'g') AS found
     WHERE part LIKE '%include%@%'
 ),
+-- Those that run, and of each name the last one, whose versions conversations may still have a ref of.
 tested AS (
-    SELECT unnest(control_template_id || variant_template_ids) AS id FROM ab_test_experiments WHERE status = 'running'
+    SELECT unnest(control_template_id || variant_template_ids) AS id
+    FROM (
+        SELECT control_template_id, variant_template_ids, status,
+               row_number() OVER (PARTITION BY template_name ORDER BY actual_end_date DESC NULLS FIRST, id) AS place
+        FROM ab_test_experiments WHERE status <> 'draft'
+    ) started
+    WHERE status IN ('active', 'paused') OR place = 1
+),
+running AS (
+    SELECT e.name, e.id, json_build_object(
+        'name', e.name,
+        'experiment_id', e.id,
+        'template_name', e.template_name,
+        'kind', e.kind,
+        'unit_kind', e.unit_kind,
+        'environment', e.environment,
+        'phase', p.phase,
+        'seed', p.seed,
+        'ranges', p.ranges,
+        'arms', e.arms) AS part
+    FROM ab_test_experiments e
+    LEFT JOIN LATERAL (
+        SELECT * FROM ab_test_phases p
+        WHERE p.experiment_id = e.id AND p.ended_at IS NULL ORDER BY p.phase DESC LIMIT 1
+    ) p ON true
+    WHERE e.status = 'active' AND e.arms IS NOT NULL
 ),
 chosen AS (
     SELECT * FROM numbered each
@@ -63,7 +93,7 @@ SELECT json_build_object(
             'name', name,
             'version', version,
             'template_id', id,
-            'is_active', coalesce(is_active, false),
+            'is_active', coalesce(is_production, false),
             'group', ab_test_group,
             'content_sha256', content_sha256,
             'content', json_build_object(
@@ -75,6 +105,6 @@ SELECT json_build_object(
                 'translations', coalesce(by_language, '{}'))) ORDER BY name, version), '[]')
         FROM chosen LEFT JOIN translated ON template_id = id
     ),
-    'experiments', '[]'::json
+    'experiments', (SELECT coalesce(json_agg(part ORDER BY name, id), '[]') FROM running)
 )::text
 FROM prompt_registry

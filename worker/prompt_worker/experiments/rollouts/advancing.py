@@ -1,0 +1,98 @@
+"""The next step of a rollout, and its last, which activates the version. A person takes each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import msgspec
+from psycopg2.extensions import cursor
+
+from prompt_worker.experiments.allocation import stepped
+from prompt_worker.experiments.judging.rollout import CANARY
+from prompt_worker.experiments.rollouts.reading import expected_rollout
+from prompt_worker.experiments.rollouts.steps import WHOLE, as_json
+from prompt_worker.platform.postgres.session import Session
+from prompt_worker.prompts.authoring.acting import APPROVER, Actor, changing
+from prompt_worker.prompts.authoring.reading.rollout import Rollout
+from prompt_worker.prompts.authoring.refusals import ReleaseError
+from prompt_worker.prompts.authoring.releases.activating import Activated, activate
+from prompt_worker.prompts.authoring.releases.gate.examining import Examined
+from prompt_worker.prompts.errors import short
+
+_STEP = "SELECT step_prompt_rollout(%(id)s, %(phase)s, %(percent)s, %(ranges)s)"
+_END = "SELECT end_prompt_rollout(%(id)s, true)"
+
+
+def is_last(rollout: Rollout) -> bool:
+    """Whether the next step is the activation."""
+    return rollout.next_step in (WHOLE, None)
+
+
+def check(rollout: Rollout, actor: Actor, *, force: bool = False) -> Actor:
+    """Whether the next step may be taken: the actor, with what was forced in the reason.
+
+    `force`: in spite of harm, or where nobody has looked; it needs a reason. Raises `ReleaseError`.
+    """
+    name = short(rollout.name)
+    if rollout.status != "active":
+        raise ReleaseError(
+            f"the rollout of {name} is {rollout.status}: 'prompt-worker experiments resume {rollout.experiment}' first"
+        )
+    problem = _problem(rollout)
+    if problem is None:
+        return actor
+    if not force:
+        raise ReleaseError(
+            f"the rollout of {name} was not advanced: {problem}. 'prompt-worker prompts rollout abort {name}' takes it "
+            "back; --force with --reason goes on"
+        )
+    if not (actor.reason or "").strip():
+        raise ReleaseError(f"the rollout of {name} was not advanced: forcing it needs a reason")
+    return replace(actor, reason=f"{actor.reason} (forced: {problem})")
+
+
+def step(session: Session, actor: Actor, rollout: Rollout) -> Rollout:
+    """To the next step that is not the last. The canary keeps its units, and gets more from the control.
+
+    Raises `ReleaseError`, also where the rollout is at another step by now, `NotApprovedError`, `NotAllowedError`,
+    `DeploymentError`.
+    """
+    percent = rollout.next_step or WHOLE
+
+    def change(cursor: cursor) -> Rollout:
+        cursor.execute(
+            _STEP,
+            {
+                "id": str(rollout.id),
+                "phase": rollout.phase,
+                "percent": json.dumps(as_json(percent)),
+                "ranges": msgspec.json.encode(stepped(rollout.ranges, CANARY, percent)).decode(),
+            },
+        )
+        return expected_rollout(cursor, rollout.name)
+
+    return changing(session, actor, APPROVER, change)
+
+
+def finish(
+    session: Session, actor: Actor, rollout: Rollout, examined: Examined, *, force: bool = False
+) -> Activated:
+    """The version is activated and the rollout ends, both or neither. Raises what `step` and `activate` raise."""
+    return activate(
+        session,
+        actor,
+        examined,
+        force=force,
+        then=lambda cursor: cursor.execute(_END, {"id": str(rollout.id)}),
+    )
+
+
+def _problem(rollout: Rollout) -> str | None:
+    if rollout.is_bad:
+        return f"it is {rollout.verdict}: {rollout.reason}"
+    if rollout.looked_at is None:
+        return "nobody has looked at this step: is 'prompt-worker run experiments' running?"
+    if not rollout.canary.units:
+        return "no unit was seen with the canary at this step"
+    return None
