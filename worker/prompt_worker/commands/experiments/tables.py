@@ -24,7 +24,7 @@ TOO_FEW = "too few"
 
 def print_created(name: str, created: Created, *, as_json: bool) -> None:
     if as_json:
-        _print_json(created)
+        print_json(created)
         return
     when = (
         f"{created.days:,.1f} days at {created.units_a_day:,.0f} units a day"
@@ -38,7 +38,7 @@ def print_created(name: str, created: Created, *, as_json: bool) -> None:
 
 def print_status(experiment: Experiment, *, as_json: bool) -> None:
     if as_json:
-        _print_json(experiment)
+        print_json(experiment)
         return
     accepted = (
         f", {experiment.winner_variant} was accepted by {experiment.winner_declared_by}"
@@ -51,14 +51,14 @@ def print_status(experiment: Experiment, *, as_json: bool) -> None:
 def print_list(found: Iterable[Experiment], *, as_json: bool) -> None:
     if as_json:
         for experiment in found:
-            _print_json(experiment)
+            print_json(experiment)
         return
     columns = ("name", "prompt", "status", "verdict", "metric", "why")
     rows = [
         (each.name, each.template_name, each.status, each.verdict, each.primary_metric, each.verdict_reason)
         for each in found
     ]
-    _print_table(columns, rows, styled=3)
+    print_table(columns, rows, styled=3)
 
 
 def print_looked(looked: Looked, *, as_json: bool) -> int:
@@ -81,7 +81,7 @@ def print_looked(looked: Looked, *, as_json: bool) -> int:
 
 def print_shown(shown: Shown, *, as_json: bool) -> None:
     if as_json:
-        _print_json(shown)
+        print_json(shown)
         return
     experiment, numbers = shown.experiment, shown.numbers
     print_status(experiment, as_json=False)
@@ -91,7 +91,7 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
     print(printable(f"{numbers['verdict']['name']}: {numbers['verdict']['why']}"))
     evidence = numbers["evidence"]
     columns = ("arm", "metric", "control", "arm's", "difference", "interval", "p", "units")
-    _print_table(columns, [_comparison(each, evidence) for each in numbers["comparisons"]])
+    print_table(columns, [_comparison(each, evidence) for each in numbers["comparisons"]])
     counts = ", ".join(
         f"{arm} {units} units, {evidence['rows'][arm]} calls" for arm, units in evidence["units"].items()
     )
@@ -106,7 +106,7 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
 def print_looks(experiment: Experiment, looks: Sequence[StoredLook], *, as_json: bool) -> None:
     if as_json:
         for each in looks:
-            _print_json(each)
+            print_json(each)
         return
     console = open_console(wrap=True)
     if console.is_terminal:
@@ -128,7 +128,7 @@ def print_looks(experiment: Experiment, looks: Sequence[StoredLook], *, as_json:
         )
         for each in shown
     ]
-    _print_table(columns, rows, styled=2)
+    print_table(columns, rows, styled=2)
 
 
 def _comparison(each: dict[str, Any], evidence: dict[str, Any]) -> tuple[object, ...]:
@@ -149,7 +149,7 @@ def _number(value: float | None) -> str:
     return TOO_FEW if value is None else f"{value:.4g}"
 
 
-def _print_table(
+def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, styled: int | None = None
 ) -> None:
     console = open_console(wrap=True)
@@ -168,7 +168,7 @@ def _print_table(
     console.print(table)
 
 
-def _print_json(value: object) -> None:
+def print_json(value: object) -> None:
     print(_json(value))
 
 
