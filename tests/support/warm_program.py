@@ -17,6 +17,7 @@ import prompt_worker.consuming.pull.run
 import prompt_worker.consuming.push.serve
 import prompt_worker.deadletters.store
 import prompt_worker.executions.writer
+import prompt_worker.experiments.evaluator
 import prompt_worker.guardrails.recording.handler
 import prompt_worker.prompts.endpoint.app
 import prompt_worker.prompts.serving.service

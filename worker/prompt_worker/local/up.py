@@ -83,7 +83,7 @@ def _up(
     os.environ.setdefault("PROMPT_WORKER_HMAC_KEY", secrets.token_hex(32))
     workers = [
         services.enter_context(WorkerProcess(consumer, console.print))
-        for consumer in ("executions", "guardrails", "dead-letters", "feedback")
+        for consumer in ("executions", "guardrails", "dead-letters", "feedback", "experiments")
     ]
     services.callback(console.print, "stopping workers, Pub/Sub and PostgreSQL")
     for worker in workers:

@@ -26,7 +26,7 @@ TOO_FEW = "too few"
 
 def print_created(name: str, created: Created, *, as_json: bool) -> None:
     if as_json:
-        _print_json(created)
+        print_json(created)
         return
     when = (
         f"{created.days:,.1f} days at {created.units_a_day:,.0f} units a day"
@@ -40,7 +40,7 @@ def print_created(name: str, created: Created, *, as_json: bool) -> None:
 
 def print_status(experiment: Experiment, *, as_json: bool) -> None:
     if as_json:
-        _print_json(experiment)
+        print_json(experiment)
         return
     accepted = (
         f", {experiment.winner_variant} was accepted by {experiment.winner_declared_by}"
@@ -64,7 +64,7 @@ def print_reweighed(experiment: Experiment, *, as_json: bool) -> None:
 def print_list(found: Iterable[Experiment], *, as_json: bool) -> None:
     if as_json:
         for experiment in found:
-            _print_json(experiment)
+            print_json(experiment)
         return
     columns = ("name", "prompt", "status", "verdict", "metric", "kind", "why")
     rows = [
@@ -79,7 +79,7 @@ def print_list(found: Iterable[Experiment], *, as_json: bool) -> None:
         )
         for each in found
     ]
-    _print_table(columns, rows, styled=3)
+    print_table(columns, rows, styled=3)
 
 
 def _kind(experiment: Experiment) -> str:
@@ -111,7 +111,7 @@ def print_looked(looked: Looked, harm: Harm | None, *, as_json: bool) -> int:
 
 def print_shown(shown: Shown, *, as_json: bool) -> None:
     if as_json:
-        _print_json(shown)
+        print_json(shown)
         return
     experiment, numbers = shown.experiment, shown.numbers
     print_status(experiment, as_json=False)
@@ -126,7 +126,7 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
         failing = [(arm, evidence["units"][arm], evidence["failing"].get(arm, 0)) for arm in experiment.arms]
         _print_table(("arm", "units", "failing units"), failing)
     columns = ("arm", "metric", "control", "arm's", "difference", "interval", "p", "units")
-    _print_table(columns, [_comparison(each, evidence) for each in numbers["comparisons"]])
+    print_table(columns, [_comparison(each, evidence) for each in numbers["comparisons"]])
     counts = ", ".join(
         f"{arm} {units} units, {evidence['rows'][arm]} calls" for arm, units in evidence["units"].items()
     )
@@ -154,7 +154,7 @@ def _print_rollout(experiment: Experiment) -> None:
 def print_looks(experiment: Experiment, looks: Sequence[StoredLook], *, as_json: bool) -> None:
     if as_json:
         for each in looks:
-            _print_json(each)
+            print_json(each)
         return
     console = open_console(wrap=True)
     if console.is_terminal:
@@ -176,7 +176,7 @@ def print_looks(experiment: Experiment, looks: Sequence[StoredLook], *, as_json:
         )
         for each in shown
     ]
-    _print_table(columns, rows, styled=2)
+    print_table(columns, rows, styled=2)
 
 
 def _comparison(each: dict[str, Any], evidence: dict[str, Any]) -> tuple[object, ...]:
@@ -197,7 +197,7 @@ def _number(value: float | None) -> str:
     return TOO_FEW if value is None else f"{value:.4g}"
 
 
-def _print_table(
+def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, styled: int | None = None
 ) -> None:
     console = open_console(wrap=True)
@@ -216,7 +216,7 @@ def _print_table(
     console.print(table)
 
 
-def _print_json(value: object) -> None:
+def print_json(value: object) -> None:
     print(_json(value))
 
 

@@ -7,6 +7,7 @@ next completes what another left, and of two only one does it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import msgspec
 from psycopg2.extensions import cursor
@@ -31,11 +32,11 @@ class Harm(msgspec.Struct, frozen=True):
 def look_and_guard(session: Session, name: str) -> tuple[Looked, Harm | None]:
     """Looks once, and acts on what it found. Raises `NoSuchExperimentError`, `DeploymentError`."""
     looked = look_at(session, name)
-    return looked, guard(session, looked)
+    return looked, guard(session.run, looked)
 
 
-def guard(session: Session, looked: Looked) -> Harm | None:
-    """None where the rollout does no harm, or another evaluator has taken it back. Raises `DeploymentError`."""
+def guard(run: Callable[[Callable[[cursor], bool]], bool], looked: Looked) -> Harm | None:
+    """None where the rollout does no harm, or another evaluator has taken it back; `run` is one transaction."""
     experiment, look = looked.experiment, looked.look
     if (
         look is None
@@ -46,7 +47,7 @@ def guard(session: Session, looked: Looked) -> Harm | None:
         return None
     if not experiment.auto_rollback:
         return Harm(look.verdict.why, rolled_back=False)
-    done = session.run(lambda cursor: _roll_back(cursor, str(experiment.id)))
+    done = run(lambda cursor: _roll_back(cursor, str(experiment.id)))
     return Harm(look.verdict.why, rolled_back=True) if done else None
 
 
