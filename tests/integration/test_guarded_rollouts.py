@@ -159,7 +159,8 @@ class Watching:
         self._database, self._caplog = database, caplog
 
     def count(self, metric: str, **labels: str) -> None:
-        self.counted.append((metric, labels["outcome"]))
+        if metric == "harmful_rollouts":
+            self.counted.append((metric, labels["outcome"]))
 
     def __call__(self) -> Any:
         """The line of the log."""

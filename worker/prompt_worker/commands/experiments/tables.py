@@ -52,7 +52,7 @@ def print_status(experiment: Experiment, *, as_json: bool) -> None:
 
 def print_reweighed(experiment: Experiment, *, as_json: bool) -> None:
     if as_json:
-        _print_json(experiment)
+        print_json(experiment)
         return
     before, now = experiment.phases[-2:]
     members = "each unit keeps its arm" if now.seed == before.seed else "all units are assigned again"
@@ -124,7 +124,7 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
     evidence = numbers["evidence"]
     if experiment.kind == "rollout":
         failing = [(arm, evidence["units"][arm], evidence["failing"].get(arm, 0)) for arm in experiment.arms]
-        _print_table(("arm", "units", "failing units"), failing)
+        print_table(("arm", "units", "failing units"), failing)
     columns = ("arm", "metric", "control", "arm's", "difference", "interval", "p", "units")
     print_table(columns, [_comparison(each, evidence) for each in numbers["comparisons"]])
     counts = ", ".join(
