@@ -12,6 +12,8 @@ locals {
     doctor-executions   = { args = ["doctor", "executions"], account = "executions" }
     doctor-guardrails   = { args = ["doctor", "guardrails"], account = "guardrails" }
     doctor-dead-letters = { args = ["doctor", "dead-letters"], account = "dead-letters" }
+    # After each release, or by the schedule in export.tf.
+    registry-export = { args = ["registry", "export", "gs://${var.project}-prompt-registry/registry.json"], account = "registry" }
     # A dry run. To send: --args=dead-letters,replay,--yes,--by=NAME
     replay = { args = ["dead-letters", "replay"], account = "operator" }
   }

@@ -48,6 +48,7 @@ ROLES = (
     "prompt_editor",
     "prompt_approver",
     "prompt_text_reader",
+    "prompt_case_editor",
     "prompt_identity_provider",
 )
 OFFLINE = {
@@ -105,6 +106,10 @@ ON_THE_DATABASE = {
     "prompts activate": ["prompts", "activate", ODD, "1", "--wait"],
     "prompts activate --json": ["prompts", "activate", ODD, "1", "--json", "--dry-run"],
     "prompts label": ["prompts", "label", ODD, "beta", "1"],
+    "prompts rules": ["prompts", "rules", ODD],
+    "prompts rules --add": ["prompts", "rules", ODD, "--add", "--when", f"key={ODD}", "--version", "1"],
+    "prompts cases": ["prompts", "cases", ODD],
+    "prompts cases --add": ["prompts", "cases", ODD, "--add", "export.json", "--note", ODD],
     "prompts block": ["prompts", "block", ODD, "--reason", ODD],
     "prompts unblock": ["prompts", "unblock", ODD],
     "prompts history": ["prompts", "history", ODD],

@@ -20,7 +20,7 @@ WITH contract_tables AS (
     SELECT oid, rolname FROM pg_roles
     WHERE rolname IN ('prompt_reader', 'prompt_execution_worker', 'prompt_guardrail_worker', 'prompt_operator',
                       'prompt_dead_letter_worker', 'prompt_viewer', 'prompt_editor', 'prompt_approver',
-                      'prompt_text_reader', 'prompt_identity_provider', 'prompt_experiment_worker')
+                      'prompt_text_reader', 'prompt_identity_provider', 'prompt_experiment_worker', 'prompt_case_editor')
 )
 SELECT 'column' AS kind,
        relname || '.' || attname AS name,
@@ -77,7 +77,8 @@ WHERE pronamespace = 'public'::regnamespace
                   'prompt_approvals_needed', 'prompt_release', 'prompt_release_of', 'prompt_is_released',
                   'breaks_prompt_glass', 'require_approvals', 'prompt_frozen_because', 'refuse_frozen_prompt',
                   'stamp_prompt_review', 'record_prompt_review', 'record_prompt_policy', 'stamp_prompt_case',
-                  'prompt_template_record', 'record_template_change')
+                  'prompt_template_record', 'record_template_change', 'mask_json', 'masked_prompt_inputs',
+                  'masked_prompt_cases', 'refuse_truncation')
 UNION ALL
 -- Months come and go: what is compared is that each has what its table has.
 SELECT 'partitions', relname, coalesce(string_agg(found.partition || ' lacks ' || found.lacking, ', ' ORDER BY 1),

@@ -24,6 +24,7 @@ from prompt_worker.prompts.authoring.stored import (
 
 _REVIEWS = statement(__name__, "reviews")
 _NEEDED = statement(__name__, "approvals_needed")
+_RULES = "SELECT rules FROM prompt_names WHERE name = %s"
 
 
 class Review(msgspec.Struct, frozen=True):
@@ -39,7 +40,7 @@ class Review(msgspec.Struct, frozen=True):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """`included_by`: the prompts in production that include this name."""
+    """`included_by`: the prompts in production that include this name. `rules` are its name's, in their order."""
 
     version: Version
     listed: Listed
@@ -48,6 +49,7 @@ class Profile(msgspec.Struct, frozen=True):
     approvals_needed: int
     includes: list[str]
     included_by: list[str]
+    rules: list[Any]
 
 
 def profile(session: Session, name: str, version: int | None = None) -> Profile:
@@ -72,7 +74,21 @@ def _read(name: str, number: int | None, cursor: cursor) -> Profile:
         if each.content is not None and references(each.content) & {name, version.ref}
     ]
     includes = sorted(references(version.content)) if version.content is not None else []
-    return Profile(version, listed, read_heads(cursor, name), reviews, needed, includes, included_by)
+    return Profile(
+        version,
+        listed,
+        read_heads(cursor, name),
+        reviews,
+        needed,
+        includes,
+        included_by,
+        _rules(cursor, name),
+    )
+
+
+def _rules(cursor: cursor, name: str) -> list[Any]:
+    cursor.execute(_RULES, (name,))
+    return [rule for (rules,) in cursor for rule in rules]
 
 
 def two_versions(
