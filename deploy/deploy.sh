@@ -9,6 +9,6 @@ done
 for service in push-executions push-guardrails push-feedback registry; do
     gcloud run services update "prompt-worker-$service" --region="$REGION" --image="$image"
 done
-for job in partitions doctor doctor-executions doctor-guardrails doctor-feedback doctor-dead-letters replay; do
+for job in partitions doctor doctor-executions doctor-guardrails doctor-feedback doctor-dead-letters registry-export replay; do
     gcloud run jobs update "prompt-worker-$job" --region="$REGION" --image="$image"
 done

@@ -13,6 +13,8 @@ locals {
     doctor-guardrails   = { args = ["doctor", "guardrails"], account = "guardrails" }
     doctor-feedback     = { args = ["doctor", "feedback"], account = "feedback" }
     doctor-dead-letters = { args = ["doctor", "dead-letters"], account = "dead-letters" }
+    # After each release, or by the schedule in export.tf.
+    registry-export = { args = ["registry", "export", "gs://${var.project}-prompt-registry/registry.json"], account = "registry" }
     # A dry run. To send: --args=dead-letters,replay,--yes,--by=NAME
     replay = { args = ["dead-letters", "replay"], account = "operator" }
   }

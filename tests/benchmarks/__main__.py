@@ -19,6 +19,7 @@ from time import monotonic
 from rich.console import Console
 
 from tests.benchmarks import (
+    client_caches,
     contention,
     conversion,
     cpu,
@@ -61,6 +62,7 @@ PARTS = (
     "latency",
     "publisher",
     "prompts",
+    "prompt-clients",
     "guardrails",
     "large-events",
     "push",
@@ -130,10 +132,7 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
     if "publisher" in only:
         report("the publisher")
         yield publishing.measure(database, options.calls)
-    if "prompts" in only:
-        report("prompts")
-        yield from prompting.measure()
-        yield from prompt_service.measure(database)
+    yield from of_prompts(database, only, report)
     if "guardrails" in only:
         yield from guarding.measure(running, database, options.events, report)
     if "large-events" in only:
@@ -167,6 +166,15 @@ def on_stage(stage: Stage, only: set[str], turns: int) -> Iterator[Row]:
         yield partition_cost.measure(stage, turns)
     if "statistics" in only:
         yield statistics_cost.measure(stage, turns)
+
+
+def of_prompts(database: Database, only: set[str], report: Report) -> Iterator[Row]:
+    if "prompts" in only:
+        report("prompts")
+        yield from prompting.measure()
+        yield from prompt_service.measure(database)
+    if "prompt-clients" in only:
+        yield from client_caches.measure(report)
 
 
 def of_large_sizes(

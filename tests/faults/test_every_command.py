@@ -49,6 +49,7 @@ ROLES = (
     "prompt_editor",
     "prompt_approver",
     "prompt_text_reader",
+    "prompt_case_editor",
     "prompt_identity_provider",
 )
 OFFLINE = {
@@ -110,6 +111,10 @@ ON_THE_DATABASE = {
     "prompts rollout advance": ["prompts", "rollout", "advance", ODD, "--force", "--reason", ODD],
     "prompts rollout abort": ["prompts", "rollout", "abort", ODD, "--json"],
     "prompts label": ["prompts", "label", ODD, "beta", "1"],
+    "prompts rules": ["prompts", "rules", ODD],
+    "prompts rules --add": ["prompts", "rules", ODD, "--add", "--when", f"key={ODD}", "--version", "1"],
+    "prompts cases": ["prompts", "cases", ODD],
+    "prompts cases --add": ["prompts", "cases", ODD, "--add", "export.json", "--note", ODD],
     "prompts block": ["prompts", "block", ODD, "--reason", ODD],
     "prompts unblock": ["prompts", "unblock", ODD],
     "prompts history": ["prompts", "history", ODD],

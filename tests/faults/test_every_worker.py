@@ -15,7 +15,7 @@ from prompt_worker.local.servers.server import free_port
 from tests.support.events import bodies, body
 from tests.support.feedback import feedback_body
 from tests.support.forking import Forked, Forks
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import Pipeline, wait_until
 from tests.support.probing import probe
 from tests.support.pushing import EXECUTIONS, envelope, post_all
 
@@ -71,6 +71,13 @@ class Workers:
 
         threading.Thread(target=push, daemon=True).start()
         return started
+
+    def registry(self, what: str, settings: dict[str, str], **streams: str) -> tuple[Forked, int]:
+        """The endpoint of prompts, and its port."""
+        port = free_port()
+        given = self._environment | settings
+        given |= {"PORT": str(port), "PROMPT_WORKER_REGISTRY_WITHOUT_TOKEN": "true"}
+        return self._forks.start(f"serve registry, {what}", ["serve", "registry"], given, **streams), port
 
     def all(self, what: str, **settings: str) -> list[Forked]:
         return [*(self.run(worker, what, settings) for worker in NEEDED), self.serve(what, settings)]
@@ -150,6 +157,34 @@ def test_workers_end_alike_whatever_surrounds_them(pipeline: Pipeline, workers: 
     for worker in started:
         assert worker.wait() == 69, (worker.name, worker.said)
         assert "Traceback" not in worker.said
+
+
+def test_registry_endpoint_waits_for_what_its_database_lacks(
+    pipeline: Pipeline, workers: Workers, empty_database: str
+) -> None:
+    """It may be granted, migrated or started meanwhile: services go on with what they have."""
+    lacking = {
+        "prompt_reader": as_role(pipeline, "prompt_nobody"),
+        "Run prompt-worker migrate": {"DATABASE_URL": empty_database},
+        "the database is unavailable": {"DATABASE_URL": f"postgresql://somebody@{DOWN}/nothing"},
+    }
+    started = {says: workers.registry(says, settings)[0] for says, settings in lacking.items()}
+    for says, endpoint in started.items():
+        endpoint.terminate(lambda endpoint, says=says: says in endpoint.said)
+    for says, endpoint in started.items():
+        assert (endpoint.wait(), says in endpoint.said) == (0, True), (endpoint.name, endpoint.said)
+        assert "Traceback" not in endpoint.said
+
+
+def test_registry_endpoint_serves_and_ends_alike_whatever_surrounds_it(workers: Workers) -> None:
+    started = [workers.registry(what, {}, **streams) for what, streams in SURROUNDINGS.items()]
+    started.append(workers.registry("no name", NAMELESS))
+    for endpoint, port in started:
+        wait_until(lambda port=port: probe(port, "/v1/registry")[0] == 200, 20, lambda: endpoint.said)  # noqa: B023
+        endpoint.terminate(lambda _: True)
+    for endpoint, _ in started:
+        assert endpoint.wait() == 0, (endpoint.name, endpoint.said)
+        assert "Traceback" not in endpoint.said
 
 
 def test_up_ends_as_its_shell_expects() -> None:

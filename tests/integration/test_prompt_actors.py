@@ -18,7 +18,7 @@ LAST = "SELECT who, login FROM prompt_history ORDER BY id DESC LIMIT 1"
 
 
 def test_login_is_the_actor_whatever_it_says(engine: Engine) -> None:
-    with logins(engine, ann="prompt_editor") as (ann,):
+    with logins(engine, ann="prompt_editor, prompt_case_editor") as (ann,):
         assert ann.rows(WRITE) == [(ann.name,)]
         assert rows(engine, LAST) == [(ann.name, ann.name)]
         for spoofed in (
@@ -85,8 +85,14 @@ MAY = {
         "DELETE FROM prompt_translations",
         "INSERT INTO prompt_labels (name, label, template_id) "
         "SELECT name, 'staging', id FROM prompt_templates WHERE name = 'hints' LIMIT 1",
-        "INSERT INTO prompt_cases (name, input_variables, note) VALUES ('hints', '{}', 'x')",
-        "SELECT * FROM prompt_cases",
+        "SELECT id, note, language, execution_id FROM prompt_cases",
+        "SELECT * FROM masked_prompt_cases('hints')",
+    ],
+    "prompt_case_editor": [
+        "INSERT INTO prompt_cases (name, input_variables, language, note) VALUES ('hints', '{}', 'de', 'x')",
+        "SELECT id, name, note FROM prompt_cases",
+        "SELECT * FROM masked_prompt_cases('hints')",
+        "DELETE FROM prompt_cases",
     ],
     "prompt_approver": [
         "INSERT INTO prompt_reviews (template_id, content_sha256, verdict, comment) "
@@ -140,6 +146,16 @@ MAY_NOT = {
         "INSERT INTO prompt_policies VALUES ('c', 0)",
         "SELECT rendered_prompt FROM prompt_executions",
         "SELECT before FROM prompt_history",
+        "SELECT input_variables FROM prompt_cases",
+        "INSERT INTO prompt_cases (name, input_variables) VALUES ('hints', '{}')",
+        "DELETE FROM prompt_cases",
+    ],
+    "prompt_case_editor": [
+        WRITE,
+        "SELECT input_variables FROM prompt_cases",
+        "UPDATE prompt_cases SET note = 'x'",
+        "INSERT INTO prompt_cases (name, input_variables, created_by) VALUES ('hints', '{}', 'somebody')",
+        "SELECT input_variables FROM prompt_executions",
     ],
     "prompt_approver": [
         WRITE,

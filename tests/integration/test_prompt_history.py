@@ -75,6 +75,22 @@ def test_history_is_only_ever_added_to(engine: Engine, change: str) -> None:
     assert sqlstate(refused.value) == "PW004"
 
 
+def test_what_the_history_is_of_is_not_emptied_at_once(engine: Engine) -> None:
+    """TRUNCATE fires no trigger of a row: nobody could say what was there, nor would any service be told."""
+    create(engine, is_active=True)
+    before = scalar(engine, "SELECT count(*) FROM prompt_templates")
+    for table in (
+        "prompt_templates", "prompt_translations", "prompt_labels", "prompt_names", "prompt_template_names",
+        "prompt_policies", "prompt_registry", "prompt_reviews", "prompt_history", "prompt_guardrails",
+        "ab_test_experiments", "ab_test_phases", "ab_test_looks",
+    ):  # fmt: skip
+        with pytest.raises(DBAPIError) as refused:
+            rows(engine, f"TRUNCATE {table} CASCADE")
+        assert sqlstate(refused.value) == "PW004", table
+    assert scalar(engine, "SELECT count(*) FROM prompt_templates") == before
+    assert chain_fault(engine) is None
+
+
 def test_chain_is_whole_whoever_wrote_at_once(engine: Engine, template: tuple[UUID, str]) -> None:
     drafts = [create(engine, f"prompt {number}") for number in range(4)]
 

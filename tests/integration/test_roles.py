@@ -23,6 +23,7 @@ PROMPT_ROLES = (
     "prompt_editor",
     "prompt_approver",
     "prompt_text_reader",
+    "prompt_case_editor",
     "prompt_identity_provider",
 )
 NEW_EXECUTION = (

@@ -258,6 +258,45 @@ def test_sigterm_answers_those_who_wait_and_ends_with_0(registry: Registry) -> N
     assert seconds < STOP_SECONDS
 
 
+def test_reader_of_a_label_sees_its_versions_as_production(pipeline: Pipeline, signer: Signer) -> None:
+    """Beside one that sees everything, each with an ETag of its own; a change wakes both."""
+    everyone = "other@p.iam.gserviceaccount.com"
+    change(pipeline)
+    pipeline.query(
+        "INSERT INTO prompt_labels (name, label, template_id) SELECT name, 'staging', id FROM prompt_templates "
+        "WHERE name = 'nlu_topic_extraction' AND version = 2"
+    )
+    readers = f"{everyone}, {ACCOUNT}=staging"
+    with Registry(pipeline, signer, PROMPT_WORKER_REGISTRY_READERS=readers) as registry:
+        narrow, wide = registry.get(), request(registry.port, PATH, signer.bearer(email=everyone))
+        document = decode(narrow.body)
+        assert [(each.name, each.version, each.is_active) for each in document.versions] == [
+            ("nlu_topic_extraction", 2, True)
+        ]
+        assert len(decode(wide.body).versions) == 4
+        assert narrow.headers["etag"] != wide.headers["etag"]
+        assert registry.get(if_none_match=narrow.headers["etag"]).status == 304
+        assert registry.get(if_none_match=wide.headers["etag"]).status == 200
+        position = narrow.headers["prompt-registry-revision"]
+        assert position == wide.headers["prompt-registry-revision"]
+        heard: list[Reply] = []
+        waiting = threading.Thread(target=lambda: heard.append(registry.get(f"?after={position}&wait=20")))
+        waiting.start()
+        pipeline.query(
+            "UPDATE prompt_labels SET template_id = (SELECT id FROM prompt_templates "
+            "WHERE name = 'nlu_topic_extraction' AND version = 1)"
+        )
+        waiting.join(15)
+        (news,) = heard
+        after = decode(registry.get().body)
+        assert [each.version for each in after.versions] == [1]
+        assert json.loads(news.body)["sha256"] == after.sha256()
+    refused = Registry(pipeline, signer, PROMPT_WORKER_REGISTRY_READERS=f"{ACCOUNT}=3")
+    with refused.process as process:
+        assert process.wait() == 78
+        assert f"{ACCOUNT}=3 names no label" in process.ending["message"]
+
+
 def test_missing_registry_settings_are_named_all_at_once(pipeline: Pipeline) -> None:
     with pipeline.command("serve", "registry", DATABASE_URL="", PORT="none") as process:
         assert process.wait() == 78

@@ -124,7 +124,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
             yield from ((where, found) for block in blocks(path) for found in prompt_worker_commands(block))
         else:
             for line in re.findall(
-                r"^\s*(?:.*(?:\||&&|run:|=\S+)\s+)?prompt-worker ([a-z].*)$", joined, re.MULTILINE
+                r"^\s*(?:.*(?:\||&&|run:|=\S+)[ \t]+)?prompt-worker ([a-z].*)$", joined, re.MULTILINE
             ):
                 yield where, re.split(r"\s+[#|>&]|\s{2,}|;", line)[0].split()
         for line in re.findall(r"--args=(\S+)", joined):

@@ -17,7 +17,7 @@ _FENCED = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE
 )
 _INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+")
-_COMMAND = re.compile(r"^\s*(?:\$ |.*(?:\||&&|=\S+)\s+)?prompt-worker ([a-z].*)$", re.MULTILINE)
+_COMMAND = re.compile(r"^\s*(?:\$ |.*(?:\||&&|=\S+)[ \t]+)?prompt-worker ([a-z].*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

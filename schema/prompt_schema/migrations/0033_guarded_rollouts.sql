@@ -204,34 +204,6 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- An arm of an experiment that has started stays as it was examined, also before it is first executed.
-CREATE OR REPLACE FUNCTION public.prompt_frozen_because(template uuid) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT CASE
-        WHEN t.is_active THEN 'is active'
-        WHEN EXISTS (SELECT FROM public.prompt_labels l WHERE l.template_id = t.id) THEN 'has a label'
-        WHEN EXISTS (
-            SELECT FROM public.prompt_reviews r
-            WHERE r.template_id = t.id AND r.content_sha256 = t.content_sha256 AND r.verdict = 'approved'
-              AND NOT EXISTS (SELECT FROM public.prompt_reviews later
-                              WHERE later.template_id = t.id AND later.content_sha256 = r.content_sha256
-                                AND later.reviewer = r.reviewer AND later.id > r.id AND later.verdict = 'rejected'))
-            THEN 'is approved'
-        WHEN EXISTS (SELECT FROM public.prompt_executions e WHERE e.template_id = t.id) THEN 'was executed'
-        WHEN EXISTS (
-            SELECT FROM public.ab_test_experiments e
-            JOIN public.ab_test_phases p ON p.experiment_id = e.id AND p.phase = 1
-            CROSS JOIN LATERAL jsonb_each_text(e.arms) a
-            WHERE a.value = t.id::text) THEN 'is an arm of an experiment'
-        WHEN t.deactivated_at IS NOT NULL OR EXISTS (
-            SELECT FROM public.prompt_history h
-            WHERE h.subject = t.name AND h.version = t.version AND h.action IN ('activated', 'labelled'))
-            THEN 'was served'
-    END
-    FROM public.prompt_templates t WHERE t.id = $1
-$$;
-
 REVOKE EXECUTE ON FUNCTION public.start_prompt_rollout, public.step_prompt_rollout, public.end_prompt_rollout,
     public.roll_back_prompt_rollout, public.record_rollout_step, public.record_rollout_status,
     public.require_approvals_of_arms FROM PUBLIC;

@@ -10,7 +10,7 @@ from prompt_schema.takeover.shape import Shape, query
 ROLES = (
     "prompt_reader", "prompt_execution_worker", "prompt_guardrail_worker", "prompt_operator",
     "prompt_dead_letter_worker", "prompt_viewer", "prompt_editor", "prompt_approver", "prompt_text_reader",
-    "prompt_identity_provider",
+    "prompt_identity_provider", "prompt_experiment_worker", "prompt_case_editor",
 )  # fmt: skip
 _KINDS = {"p": "a partitioned table", "v": "a view", "m": "a materialized view", "f": "a foreign table"}
 

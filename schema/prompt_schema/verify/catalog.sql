@@ -21,7 +21,7 @@ WITH contract_tables AS (
     WHERE rolname IN ('prompt_reader', 'prompt_execution_worker', 'prompt_guardrail_worker', 'prompt_operator',
                       'prompt_dead_letter_worker', 'prompt_viewer', 'prompt_editor', 'prompt_approver',
                       'prompt_text_reader', 'prompt_identity_provider', 'prompt_experiment_worker',
-                      'prompt_feedback_worker')
+                      'prompt_feedback_worker', 'prompt_case_editor')
 )
 SELECT 'column' AS kind,
        relname || '.' || attname AS name,
@@ -81,7 +81,8 @@ WHERE pronamespace = 'public'::regnamespace
                   'prompt_template_record', 'record_template_change', 'require_prompt_release',
                   'start_prompt_rollout', 'step_prompt_rollout', 'end_prompt_rollout', 'roll_back_prompt_rollout',
                   'rollout_allocation', 'begin_rollout_step', 'record_rollout_change', 'record_rollout_step',
-                  'record_rollout_status', 'require_approvals_of_arms')
+                  'record_rollout_status', 'require_approvals_of_arms', 'mask_json', 'masked_prompt_inputs',
+                  'masked_prompt_cases', 'refuse_truncation')
 UNION ALL
 -- Months come and go: what is compared is that each has what its table has.
 SELECT 'partitions', relname, coalesce(string_agg(found.partition || ' lacks ' || found.lacking, ', ' ORDER BY 1),

@@ -92,10 +92,16 @@ OTHERS: Rights = {
             "var.project",
         ),
     },
-    # It starts one job, each month.
+    # It starts two jobs, each by its schedule.
     "google_service_account.scheduler": {
-        ("roles/run.invoker", 'google_cloud_run_v2_job.job["partitions"].name')
+        ("roles/run.invoker", 'google_cloud_run_v2_job.job["partitions"].name'),
+        ("roles/run.invoker", 'google_cloud_run_v2_job.job["registry-export"].name'),
     },
+    # The registry as an object: the job writes it, and whom the tfvars file names reads it.
+    'google_service_account.runs["registry"]': {
+        ("roles/storage.objectUser", "google_storage_bucket.registry.name"),
+    },
+    "serviceAccount:${each.key}": {("roles/storage.objectViewer", "google_storage_bucket.registry.name")},
     "local.pubsub_agent": {
         ("roles/pubsub.publisher", "google_pubsub_topic.dead_letters.name"),
         (

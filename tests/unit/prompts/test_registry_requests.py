@@ -345,7 +345,29 @@ def test_readers_are_a_list_and_settings_are_checked() -> None:
         "a@p.iam.gserviceaccount.com",
         "b@p.iam.gserviceaccount.com",
     ]
+    labelled = given | {
+        "PROMPT_WORKER_REGISTRY_READERS": "a@p.example.com, b@p.example.com=staging c@p.example.com=beta+production"
+    }
+    settings = read(ReaderSettings, labelled)
+    assert settings.accounts == ["a@p.example.com", "b@p.example.com", "c@p.example.com"]
+    assert settings.narrowed == {"b@p.example.com": ("staging",), "c@p.example.com": ("beta", "production")}
+    assert not [*settings.problems()]
     with pytest.raises(SettingsError, match="READERS is not set"):
         read(ReaderSettings, {"PROMPT_WORKER_REGISTRY_AUDIENCE": "x"})
     with pytest.raises(SettingsError, match="CLIENTS"):
         read(EndpointSettings, {"PROMPT_WORKER_REGISTRY_CLIENTS": "0"})
+
+
+@pytest.mark.parametrize(
+    ("readers", "problem"),
+    [
+        ("a@p.example.com=", "a@p.example.com= names no label"),
+        ("a@p.example.com=3", "a@p.example.com=3 names no label"),
+        ("a@p.example.com=latest", "names no label"),
+        ("a@p.example.com=beta+", "names no label"),
+        ("a@p.example.com=beta, a@p.example.com", "gives a@p.example.com different labels"),
+    ],
+)
+def test_reader_of_no_label_is_refused(readers: str, problem: str) -> None:
+    (found,) = ReaderSettings(audience="x", readers=readers).problems()
+    assert problem in found

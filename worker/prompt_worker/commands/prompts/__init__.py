@@ -5,6 +5,7 @@ from prompt_worker.commands.prompts.folder import check, export, plan, pull, pus
 from prompt_worker.commands.prompts.releases import (
     activate,
     block,
+    cases,
     epoch,
     explain,
     history,
@@ -13,6 +14,7 @@ from prompt_worker.commands.prompts.releases import (
     review,
     rollback,
     rollout,
+    rules,
 )
 from prompt_worker.commands.prompts.versions import create, diff, edit, listing, render, show
 
@@ -20,7 +22,7 @@ from prompt_worker.commands.prompts.versions import create, diff, edit, listing,
 def add(commands: Commands) -> None:
     group = add_group(commands, "prompts", "prompts: write, check, approve and release them")
     for command in (
-        check, render, listing, show, diff, create, edit, plan, push, pull, review, activate, rollout, rollback, label,
-        block, history, explain, export, policy, epoch,
+        check, render, listing, show, diff, create, edit, plan, push, pull, review, cases, activate, rollout, rollback,
+        label, rules, block, history, explain, export, policy, epoch,
     ):  # fmt: skip
         command.add(group)

@@ -12,12 +12,15 @@ UNKNOWN = Answer(401, b"missing or invalid token\n", ((b"www-authenticate", b"Be
 
 async def require_sender(
     tokens: Tokens | None, authorization: bytes, *, wrong: Answer, no_keys: Answer
-) -> None:
-    """Without `tokens` anybody is welcome. `wrong`: of an account that may not. Raises `RefusedError`."""
+) -> str:
+    """The account that sent it; without `tokens` anybody is welcome, and has no name.
+
+    `wrong`: the answer to an account that may not. Raises `RefusedError`.
+    """
     if tokens is None:
-        return
+        return ""
     try:
-        await tokens.check(authorization)
+        return await tokens.check(authorization)
     except UnknownSenderError as error:
         raise RefusedError(UNKNOWN, str(error)) from None
     except WrongSenderError as error:

@@ -42,6 +42,13 @@ class Advice(NamedTuple):
     other_account: str
 
 
+class Accepted(NamedTuple):
+    """Whose token, and until when it is valid, in Unix seconds."""
+
+    account: str
+    until: float
+
+
 class Tokens:
     """Accepts those made for `audience` by one of `accounts`, their e-mails; remembers them until they expire."""
 
@@ -52,20 +59,22 @@ class Tokens:
         self._audience = audience
         self._accounts = frozenset(accounts)
         self._advice = advice
-        # Until when each is valid, in Unix seconds.
-        self._accepted: dict[bytes, float] = {}
+        self._accepted: dict[bytes, Accepted] = {}
 
-    async def check(self, authorization: bytes) -> None:
-        """Checks the value of the header, empty where there is none.
+    async def check(self, authorization: bytes) -> str:
+        """The account that the header's value is a token of; the value is empty where there is none.
 
         Raises `UnknownSenderError`, `WrongSenderError`, `KeysUnavailableError`.
         """
-        if self._accepted.get(authorization, 0.0) > time.time():
-            return
+        known = self._accepted.get(authorization)
+        if known is not None and known.until > time.time():
+            return known.account
         claims = await self._verify(self._token(authorization))
-        if claims.get("email") not in self._accounts or claims.get("email_verified") is not True:
+        account = claims.get("email")
+        if account not in self._accounts or claims.get("email_verified") is not True:
             raise WrongSenderError(self._advice.other_account)
-        self._remember(authorization, float(claims["exp"]) + LEEWAY_SECONDS)
+        self._remember(authorization, Accepted(str(account), float(claims["exp"]) + LEEWAY_SECONDS))
+        return str(account)
 
     async def _verify(self, token: str) -> dict[str, Any]:
         try:
@@ -85,10 +94,10 @@ class Tokens:
             # The error's text may quote the token.
             raise UnknownSenderError(self._explain(error)) from None
 
-    def _remember(self, authorization: bytes, until: float) -> None:
+    def _remember(self, authorization: bytes, accepted: Accepted) -> None:
         if len(self._accepted) >= KEPT:
             del self._accepted[next(iter(self._accepted))]
-        self._accepted[authorization] = until
+        self._accepted[authorization] = accepted
 
     def _token(self, authorization: bytes) -> str:
         scheme, _, token = authorization.decode("latin-1").partition(" ")

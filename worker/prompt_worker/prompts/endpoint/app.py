@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from prompt_worker.platform import telemetry
 from prompt_worker.platform.process.pages import Pages
 from prompt_worker.platform.web.answers import Answer, Receive, Scope, Send
@@ -14,13 +17,21 @@ from prompt_worker.prompts.endpoint.query import BadQueryError, read_query
 from prompt_worker.prompts.endpoint.shelf import Shelf
 
 PATH = "/v1/registry"
+_NOBODY: Mapping[str, Shelf] = MappingProxyType({})
 
 
 class App:
-    """Without `tokens` anyone may read, as beside the emulator."""
+    """Without `tokens` anyone may read, as beside the emulator. `narrowed`: accounts that have a shelf of their own."""
 
-    def __init__(self, shelf: Shelf, tokens: Tokens | None, pages: Pages) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        tokens: Tokens | None,
+        pages: Pages,
+        narrowed: Mapping[str, Shelf] = _NOBODY,
+    ) -> None:
         self._shelf = shelf
+        self._narrowed = narrowed
         self._tokens = tokens
         self._pages = PageAnswers(pages)
         self._refusals = Refusals("requests for the registry", _count)
@@ -47,7 +58,7 @@ class App:
         if scope["method"] not in ("GET", "HEAD"):
             raise RefusedError(answers.NOT_ALLOWED, "neither GET nor HEAD")
         headers = _joined(scope["headers"])
-        await require_sender(
+        account = await require_sender(
             self._tokens,
             headers.get(b"authorization", b""),
             wrong=answers.WRONG_READER,
@@ -57,14 +68,15 @@ class App:
             after = read_query(scope["query_string"])
         except BadQueryError as error:
             raise RefusedError(answers.bad_query(str(error)), str(error)) from None
-        edition = self._shelf.edition
+        shelf = self._narrowed.get(account, self._shelf)
+        edition = shelf.edition
         if edition is None:
             raise RefusedError(answers.NOT_READ, "the registry could not be read yet: see the log before")
         if after is None:
-            return answers.document_answer(edition, self._shelf.age_seconds, headers)
-        if after.wait == 0 or self._shelf.is_news(after):
-            return answers.revision_answer(edition, self._shelf.age_seconds)
-        await self._shelf.hold(after, receive, send)
+            return answers.document_answer(edition, shelf.age_seconds, headers)
+        if after.wait == 0 or shelf.is_news(after):
+            return answers.revision_answer(edition, shelf.age_seconds)
+        await shelf.hold(after, receive, send)
         return None
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from prompt_worker.prompts.endpoint.edition import Edition
+from prompt_worker.prompts.endpoint.narrowing import Labels, narrowed
 from prompt_worker.prompts.registry.document import Position, check_order
 from prompt_worker.prompts.registry.sources.source import Fetched
 
@@ -14,13 +16,23 @@ log = logging.getLogger(__name__)
 
 # Between two lines about the same trouble.
 QUIET_SECONDS = 60.0
+_NOBODY: Mapping[Labels, Callable[[Edition], object]] = MappingProxyType({})
 
 
 class Editions:
-    """A `Sink`: calls `replace` with each edition, and `checked` whenever the database had no later one."""
+    """A `Sink`: calls `replace` with each edition, and `checked` whenever the database had no later one.
 
-    def __init__(self, *, replace: Callable[[Edition], object], checked: Callable[[], object]) -> None:
-        self._replace, self._checked = replace, checked
+    `narrowed`: whom to call with the edition of these labels, before all others get theirs.
+    """
+
+    def __init__(
+        self,
+        *,
+        replace: Callable[[Edition], object],
+        checked: Callable[[], object],
+        narrowed: Mapping[Labels, Callable[[Edition], object]] = _NOBODY,
+    ) -> None:
+        self._replace, self._checked, self._narrowed = replace, checked, narrowed
         self._position: Position | None = None
         self._etag = b""
         self._trouble: str | None = None
@@ -37,6 +49,8 @@ class Editions:
         edition = Edition.of(document)
         if edition.etag != self._etag:
             self._etag = edition.etag
+            for labels, replace in self._narrowed.items():
+                replace(Edition.of(narrowed(document, labels)))
             self._replace(edition)
             log.info(
                 "registry %s: %d prompts, %d versions, %d bytes, %d compressed",

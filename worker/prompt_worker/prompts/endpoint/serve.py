@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 import uvloop
@@ -23,6 +24,7 @@ from prompt_worker.platform.web.tokens import Advice, Tokens
 from prompt_worker.prompts.endpoint.app import App
 from prompt_worker.prompts.endpoint.edition import Edition
 from prompt_worker.prompts.endpoint.editions import Editions
+from prompt_worker.prompts.endpoint.narrowing import Labels
 from prompt_worker.prompts.endpoint.settings import EndpointSettings, ReaderSettings
 from prompt_worker.prompts.endpoint.shelf import Shelf
 from prompt_worker.prompts.registry.refresher import Refresher
@@ -57,6 +59,8 @@ def serve() -> None:
     allow_files(settings.clients + OTHER_FILES)
     loop = uvloop.new_event_loop()
     shelf = Shelf()
+    views = {labels: Shelf() for labels in readers.narrowed.values()} if readers is not None else {}
+    shelves = [shelf, *views.values()]
     asked = threading.Event()
     with ExitStack() as opened:
         source = DatabaseSource(database.url, "DATABASE_URL")
@@ -67,23 +71,33 @@ def serve() -> None:
             pages |= metrics
         else:
             opened.enter_context(serving(metrics_listener(exported, metrics)))
-        telemetry.watch("registry_clients", lambda: len(shelf))
+        telemetry.watch("registry_clients", lambda: sum(map(len, shelves)))
         telemetry.watch("prompt_registry_age", lambda: shelf.age_seconds)
 
-        def replace(edition: Edition) -> None:
-            loop.call_soon_threadsafe(shelf.replace, edition)
+        def replacing(shelf: Shelf) -> Callable[[Edition], object]:
+            return lambda edition: loop.call_soon_threadsafe(shelf.replace, edition)
 
         def checked() -> None:
-            shelf.checked_at = time.monotonic()
+            for each in shelves:
+                each.checked_at = time.monotonic()
 
-        following = Refresher(source, Editions(replace=replace, checked=checked))
-        app = App(shelf, _tokens(readers), pages)
-        server = Server(app, listening, loop, beside=shelf.answer_overdue, connections=settings.clients)
+        async def answer_overdue() -> None:
+            await asyncio.gather(*(each.answer_overdue() for each in shelves))
+
+        editions = Editions(
+            replace=replacing(shelf),
+            checked=checked,
+            narrowed={labels: replacing(each) for labels, each in views.items()},
+        )
+        following = Refresher(source, editions)
+        app = App(shelf, _tokens(readers), pages, _shelves(readers, views))
+        server = Server(app, listening, loop, beside=answer_overdue, connections=settings.clients)
         heap.settle()
 
         def end() -> None:
             server.end()
-            loop.call_soon_threadsafe(shelf.close)
+            for each in shelves:
+                loop.call_soon_threadsafe(each.close)
 
         run_until_signal(lambda: _run(server, following, asked, end), asked)
         if server.failure:
@@ -108,12 +122,20 @@ def _problem(shelf: Shelf) -> str | None:
 
 def _read_readers(environment: Environment, settings: EndpointSettings) -> ReaderSettings | None:
     if not settings.without_token:
-        return environment.read(ReaderSettings)
+        readers = environment.read(ReaderSettings)
+        for problem in readers.problems():
+            environment.complain(problem)
+        return readers
     if not settings.emulator_host:
         environment.complain(
             "PROMPT_WORKER_REGISTRY_WITHOUT_TOKEN is for tests beside the emulator, and PUBSUB_EMULATOR_HOST is not set"
         )
     return None
+
+
+def _shelves(readers: ReaderSettings | None, views: Mapping[Labels, Shelf]) -> dict[str, Shelf]:
+    """By account: of those that are restricted to labels."""
+    return {} if readers is None else {account: views[each] for account, each in readers.narrowed.items()}
 
 
 def _tokens(readers: ReaderSettings | None) -> Tokens | None:

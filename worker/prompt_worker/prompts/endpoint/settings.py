@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, field
 
 from prompt_worker.platform.settings.environment import Port, Positive
+from prompt_worker.prompts.authoring.naming import BadNameError, checked_label
+from prompt_worker.prompts.endpoint.narrowing import PRODUCTION, Labels
 
 
 class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +49,12 @@ class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = field(name="PROMPT_WORKER_REGISTRY_AUDIENCE")
     readers: Annotated[
         str,
-        Meta(pattern=".@.", description="the service accounts that may read, separated by commas or spaces"),
+        Meta(
+            pattern=".@.",
+            description="the service accounts that may read, separated by commas or spaces. `ACCOUNT=LABEL` reads of "
+            "each name only the version with that label, as if it was in production; `ACCOUNT=LABEL+production` the "
+            "active one of names without the label",
+        ),
     ] = field(name="PROMPT_WORKER_REGISTRY_READERS")
     keys_url: Annotated[
         str,
@@ -58,4 +66,37 @@ class ReaderSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def accounts(self) -> list[str]:
-        return [account for account in re.split(r"[\s,]+", self.readers) if account]
+        return [account for account, _ in self._named()]
+
+    @property
+    def narrowed(self) -> dict[str, Labels]:
+        """The labels of each account that is restricted to some."""
+        return {account: tuple(labels.split("+")) for account, labels in self._named() if labels is not None}
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with the readers, each on a line."""
+        seen: dict[str, str | None] = {}
+        for account, labels in self._named():
+            if account in seen and seen[account] != labels:
+                yield f"PROMPT_WORKER_REGISTRY_READERS gives {account} different labels"
+            seen[account] = labels
+            if labels is not None and not all(map(_is_label, labels.split("+"))):
+                yield (
+                    f"PROMPT_WORKER_REGISTRY_READERS: {account}={labels} names no label: give one such as staging, "
+                    "or staging+production"
+                )
+
+    def _named(self) -> Iterator[tuple[str, str | None]]:
+        """Each account, with what is behind its sign of equality, if there is one."""
+        # Not there at all: that is reported already.
+        for each in re.split(r"[\s,]+", self.readers or ""):
+            account, sign, labels = each.partition("=")
+            if account:
+                yield account, labels if sign else None
+
+
+def _is_label(text: str) -> bool:
+    try:
+        return text == PRODUCTION or bool(checked_label(text))
+    except BadNameError:
+        return False

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from datetime import datetime
-from typing import Any
 
 from prompt_worker.commands.command import Commands, add_command
 from prompt_worker.commands.prompts.acting import EXTRA, version_number
+from prompt_worker.commands.prompts.context import context_entry
 
 
 def add(commands: Commands) -> None:
@@ -27,7 +26,7 @@ def add(commands: Commands) -> None:
         "--context",
         action="append",
         default=[],
-        type=_context,
+        type=context_entry,
         metavar="KEY=VALUE",
         help="what rules ask for: JSON, or else a text; repeatable",
     )
@@ -47,16 +46,6 @@ def _when(text: str) -> datetime:
     from prompt_worker.commands.dead_letters.filters import parse_when
 
     return parse_when(text)
-
-
-def _context(text: str) -> tuple[str, Any]:
-    key, sign, value = text.partition("=")
-    if not (key and sign):
-        raise argparse.ArgumentTypeError(f"{text}: expected KEY=VALUE")
-    try:
-        return key, json.loads(value)
-    except (ValueError, RecursionError):
-        return key, value
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from rich.text import Text
@@ -10,6 +9,7 @@ from rich.text import Text
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.printable import printable, printable_time
 from prompt_worker.commands.prompts.reports.rollout import shown_beside
+from prompt_worker.commands.prompts.reports.rules import rule_lines
 from prompt_worker.prompts.authoring.reading.explaining import Asked, Explained
 from prompt_worker.prompts.authoring.reading.running import Enrolled
 
@@ -41,9 +41,9 @@ def _considered(explained: Explained, asked: Asked) -> Iterator[str]:
         yield f"asked for: label {printable(asked.label)}"
     labels = ", ".join(f"{printable(label)} {version}" for label, version in sorted(state.labels.items()))
     yield f"labels: {labels or 'none'}"
-    for number, rule in enumerate(state.rules, 1):
+    for number, line in rule_lines(state.rules):
         chosen = " (it holds)" if explained.selection == f"rule:{number}" else ""
-        yield f"rule {number}: {printable(json.dumps(rule, ensure_ascii=False))}{chosen}"
+        yield f"rule {number}: {line}{chosen}"
     if not state.rules:
         yield "rules: none"
     if explained.enrolled is not None:

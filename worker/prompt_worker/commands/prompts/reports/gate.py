@@ -29,6 +29,7 @@ def print_examined(examined: Examined, *, as_json: bool) -> None:
 
 def _print_gate(console: Console, gate: Gate) -> None:
     name = f"{printable(gate.name)}@{gate.version}"
+    _print_cases(console, name, gate)
     if not gate.executions:
         console.print(f"{name}: no execution yet to try it on")
         return
@@ -62,6 +63,18 @@ def _print_gate(console: Console, gate: Gate) -> None:
             console.print(
                 f"    and {len(one.lines) - _LINES:,} lines more: --json has all of them", style="dim"
             )
+
+
+def _print_cases(console: Console, name: str, gate: Gate) -> None:
+    if not gate.cases:
+        return
+    number = len(gate.failed_cases)
+    failed = Text(f"{number:,} fail", "bold red" if number else "green")
+    plural = "s" * (gate.cases != 1)
+    console.print(Text.assemble((f"{name}: ", "bold"), f"over {gate.cases:,} saved case{plural} ", failed))
+    for each in gate.failed_cases:
+        note = f" ({printable(each.note)})" if each.note else ""
+        console.print(Text(f"  case {each.id}{note}: {printable(each.message)}", "red"))
 
 
 def _longer(spread: Spread) -> str:

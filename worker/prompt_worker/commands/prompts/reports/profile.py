@@ -14,6 +14,7 @@ from rich.text import Text
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.printable import printable, printable_lines, printable_time
 from prompt_worker.commands.prompts.reports.rollout import shown_beside
+from prompt_worker.commands.prompts.reports.rules import rule_lines
 from prompt_worker.prompts.authoring.reading.profile import Profile
 from prompt_worker.prompts.authoring.stored import Head
 
@@ -85,6 +86,8 @@ def _facts(profile: Profile) -> Iterator[tuple[str, Any, str]]:
         else None,
     }
     yield from ((name, value, "") for name, value in facts.items() if value)
+    for number, line in rule_lines(profile.rules):
+        yield f"rule {number}", line, ""
 
 
 def _texts(profile: Profile) -> Iterator[tuple[str, str]]:

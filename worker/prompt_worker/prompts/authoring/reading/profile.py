@@ -25,6 +25,7 @@ from prompt_worker.prompts.authoring.stored import (
 
 _REVIEWS = statement(__name__, "reviews")
 _NEEDED = statement(__name__, "approvals_needed")
+_RULES = "SELECT rules FROM prompt_names WHERE name = %s"
 
 
 class Review(msgspec.Struct, frozen=True):
@@ -40,7 +41,10 @@ class Review(msgspec.Struct, frozen=True):
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """`included_by`: the prompts in production that include this name. `rollout`: the one that is running."""
+    """`included_by`: the prompts in production that include this name. `rules` are its name's, in their order.
+
+    `rollout`: the one that is running.
+    """
 
     version: Version
     listed: Listed
@@ -50,6 +54,7 @@ class Profile(msgspec.Struct, frozen=True):
     includes: list[str]
     included_by: list[str]
     rollout: Rollout | None
+    rules: list[Any]
 
 
 def profile(session: Session, name: str, version: int | None = None) -> Profile:
@@ -83,7 +88,13 @@ def _read(name: str, number: int | None, cursor: cursor) -> Profile:
         includes=includes,
         included_by=included_by,
         rollout=running_rollout(cursor, name),
+        rules=_rules(cursor, name),
     )
+
+
+def _rules(cursor: cursor, name: str) -> list[Any]:
+    cursor.execute(_RULES, (name,))
+    return [rule for (rules,) in cursor for rule in rules]
 
 
 def two_versions(

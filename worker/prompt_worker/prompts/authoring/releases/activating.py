@@ -144,4 +144,7 @@ def _what_failed(examined: Examined) -> str:
     parts = [f"{short(each.name)}@{each.version} cannot be served" for each in examined.faults[:3]]
     if examined.failures:
         parts.append(f"{examined.failures:,} of {executions:,} real inputs cannot be rendered")
+    if examined.failed_cases:
+        cases = sum(each.cases for each in examined.gates)
+        parts.append(f"{examined.failed_cases:,} of {cases:,} saved cases cannot be rendered")
     return "; ".join(parts)

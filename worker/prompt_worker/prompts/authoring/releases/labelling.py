@@ -8,6 +8,8 @@ from psycopg2.extensions import cursor
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.prompts.authoring.acting import APPROVER, Actor, changing
 from prompt_worker.prompts.authoring.naming import checked_label
+from prompt_worker.prompts.authoring.refusals import ReleaseError
+from prompt_worker.prompts.authoring.releases.ruling import rules_of
 from prompt_worker.prompts.authoring.stored import find_version
 from prompt_worker.prompts.errors import UnknownPromptError, short
 
@@ -34,7 +36,8 @@ class Labelled(msgspec.Struct, frozen=True):
 def move_label(session: Session, actor: Actor, name: str, label: str, version: int | None) -> Labelled:
     """To `version`; None removes it: services that ask for it get an error from then on.
 
-    Raises `BadNameError`, `UnknownPromptError`, `VersionGoneError`, `NotAllowedError`, `DeploymentError`.
+    Raises `BadNameError`, `UnknownPromptError`, `VersionGoneError`, `ReleaseError` for one that a rule serves,
+    `NotAllowedError`, `DeploymentError`.
     """
     checked_label(label)
 
@@ -46,9 +49,18 @@ def move_label(session: Session, actor: Actor, name: str, label: str, version: i
         if version is None:
             if before is None:
                 raise UnknownPromptError(f"{short(name)} has no label {label}")
+            _check_unused(cursor, name, label)
             cursor.execute(_REMOVE, (name, label))
         elif before != version:
             cursor.execute(_SET, (name, label, str(wanted.id)))
         return Labelled(name, label, before, version)
 
     return changing(session, actor, APPROVER, move)
+
+
+def _check_unused(cursor: cursor, name: str, label: str) -> None:
+    for number, rule in enumerate(rules_of(cursor, name), 1):
+        if isinstance(rule, dict) and rule.get("label") == label:
+            raise ReleaseError(
+                f"label {label} of {short(name)} is what rule {number} serves: change the rules first"
+            )

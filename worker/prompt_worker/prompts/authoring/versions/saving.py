@@ -17,6 +17,7 @@ from prompt_worker.prompts.authoring.checks.checking import Checked, check_versi
 from prompt_worker.prompts.authoring.checks.surroundings import read_surroundings
 from prompt_worker.prompts.authoring.naming import checked_name
 from prompt_worker.prompts.authoring.refusals import ReleaseError
+from prompt_worker.prompts.authoring.storable import has_nul
 from prompt_worker.prompts.authoring.stored import Head, read_heads
 from prompt_worker.prompts.authoring.versions.planning import Candidate, Planned, plan
 from prompt_worker.prompts.content import Content
@@ -60,7 +61,7 @@ def propose(session: Session, candidates: Sequence[Candidate]) -> Proposal:
     Raises `BadNameError`, `UnstorableError`, `NotAllowedError`, `DeploymentError`.
     """
     for each in candidates:
-        if _has_nul([each.description, each.category, msgspec.to_builtins(each.content)]):
+        if has_nul([each.description, each.category, msgspec.to_builtins(each.content)]):
             raise UnstorableError(
                 f"{short(each.name)} holds a NUL character, which the database cannot store"
             )
@@ -131,15 +132,6 @@ def _columns(planned: Planned, by: str) -> dict[str, Any]:
         "output_schema": None if content.output_schema is None else _json(content.output_schema),
         "by": by,
     }
-
-
-def _has_nul(value: Any) -> bool:
-    """Anywhere in it, also in the name of a field."""
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(map(_has_nul, (*value, *value.values())))
-    return isinstance(value, list | tuple) and any(map(_has_nul, value))
 
 
 def _json(value: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 import msgspec
+from psycopg2.extensions import cursor
 
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.prompts.authoring.acting import APPROVER, reading
@@ -15,6 +16,7 @@ from prompt_worker.prompts.authoring.releases.gate.gate import Gate
 from prompt_worker.prompts.authoring.releases.gate.inputs import Executed, Inputs, read_inputs
 from prompt_worker.prompts.authoring.releases.gate.noticing import Guards, find_guards
 from prompt_worker.prompts.authoring.releases.reviewing import read_candidate
+from prompt_worker.prompts.authoring.releases.saved_cases import Case, read_cases
 from prompt_worker.prompts.authoring.stored import Version
 from prompt_worker.prompts.version import Stored
 
@@ -41,8 +43,12 @@ class Examined(msgspec.Struct, frozen=True):
         return sum(each.failures for each in self.gates)
 
     @property
+    def failed_cases(self) -> int:
+        return sum(len(each.failed_cases) for each in self.gates)
+
+    @property
     def passed(self) -> bool:
-        return not self.faults and not self.failures
+        return not self.faults and all(each.passed for each in self.gates)
 
     @property
     def included(self) -> Mapping[str, str]:
@@ -51,8 +57,9 @@ class Examined(msgspec.Struct, frozen=True):
 
 
 def examine(session: Session, name: str, version: int, *, inputs: int = INPUTS) -> Examined:
-    """Compiles the version and all that includes it, and renders them over the last `inputs` executions of each.
+    """Compiles the version and all that includes it; renders them over saved cases and the last `inputs` executions.
 
+    0 inputs: it is only compiled.
     Changes nothing. Raises `UnknownPromptError`, `VersionGoneError`, `UnreadableError`, `ConfinedError`,
     `NotAllowedError`, `DeploymentError`.
     """
@@ -67,7 +74,9 @@ def examine(session: Session, name: str, version: int, *, inputs: int = INPUTS) 
     gates = []
     for each in [each for each in checked if each.error is None][: _GATES + 1]:
         given = reading(session, partial(read_inputs, each.name, inputs), role=APPROVER)
-        gates.append(examination.gate(each, given, found.category if each.because is None else None))
+        cases = reading(session, partial(_cases, each.name), role=APPROVER)
+        category = found.category if each.because is None else None
+        gates.append(examination.gate(each, given, cases, category))
     return Examined(found, checked, gates)
 
 
@@ -83,6 +92,10 @@ def _overlaid(candidate: Stored, others: Sequence[Stored]) -> list[Stored]:
     ]
 
 
+def _cases(name: str, cursor: cursor) -> list[Case]:
+    return read_cases(cursor, name)
+
+
 class _Examination(msgspec.Struct, kw_only=True):
     """`others`: what is compiled with the version now; `overlaid`: what would be."""
 
@@ -90,12 +103,13 @@ class _Examination(msgspec.Struct, kw_only=True):
     overlaid: Sequence[Stored]
     guards: Guards
 
-    def gate(self, checked: Checked, inputs: Inputs, category: str | None) -> Gate:
+    def gate(self, checked: Checked, inputs: Inputs, cases: list[Case], category: str | None) -> Gate:
         target = next(
             each for each in self.overlaid if (each.name, each.version) == (checked.name, checked.version)
         )
         executed = inputs.executed if inputs.shown else self._as_now(target, inputs.executed)
-        steps = gate.renderings(target, self.overlaid, executed)
+        all_steps = gate.renderings(target, self.overlaid, [*executed, *cases])
+        steps, of_cases = all_steps[: len(executed)], all_steps[len(executed) :]
         rendered = list(gate.texts(executed, steps))
         noticed, unchecked = self.guards.notice(target, category, rendered) if inputs.shown else ([], _MASKED)
         return Gate(
@@ -111,6 +125,8 @@ class _Examination(msgspec.Struct, kw_only=True):
             noticed=noticed,
             shown=inputs.shown,
             unchecked=unchecked,
+            cases=len(cases),
+            failed_cases=gate.failed_cases(cases, of_cases),
         )
 
     def _as_now(self, target: Stored, executed: list[Executed]) -> list[Executed]:

@@ -13,6 +13,7 @@ from prompt_worker.prompts.authoring.checks.child import Input, Job, Key, Step
 from prompt_worker.prompts.authoring.checks.confined import confined
 from prompt_worker.prompts.authoring.releases.gate.difference import text_difference
 from prompt_worker.prompts.authoring.releases.gate.inputs import Executed
+from prompt_worker.prompts.authoring.releases.saved_cases import Case
 from prompt_worker.prompts.version import Stored
 
 # Of differences and failures that a report holds; the others are counted.
@@ -27,6 +28,14 @@ class Failed(msgspec.Struct, frozen=True):
     message: str
     number: int
     example: UUID
+
+
+class FailedCase(msgspec.Struct, frozen=True):
+    """A saved input that the version cannot be rendered with, by its number, and what was noted of it."""
+
+    id: int
+    note: str | None
+    message: str
 
 
 class Differing(msgspec.Struct, frozen=True):
@@ -63,6 +72,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """What was found of one content, by its hash and those of all that it includes.
 
     `shown`: whether it is of what users wrote, and not of its shape alone. `unchecked`: why no guardrail was asked.
+    `cases`: how many saved inputs it was rendered with.
     """
 
     name: str
@@ -77,6 +87,8 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     noticed: list[Noticed]
     shown: bool
     unchecked: str | None = None
+    cases: int = 0
+    failed_cases: list[FailedCase] = []
 
     @property
     def failures(self) -> int:
@@ -84,7 +96,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def passed(self) -> bool:
-        return not self.failed
+        return not self.failed and not self.failed_cases
 
 
 class Texts(msgspec.Struct, frozen=True):
@@ -95,7 +107,9 @@ class Texts(msgspec.Struct, frozen=True):
     after: str
 
 
-def renderings(candidate: Stored, versions: Iterable[Stored], executed: Sequence[Executed]) -> list[Step]:
+def renderings(
+    candidate: Stored, versions: Iterable[Stored], executed: Sequence[Executed | Case]
+) -> list[Step]:
     """What rendering over each of them gives, in their order. `versions` has the candidate, and what it includes.
 
     Raises `ConfinedError`.
@@ -114,6 +128,15 @@ def failures(executed: Sequence[Executed], steps: Sequence[Step]) -> list[Failed
             numbers[step.message] += 1
             examples.setdefault(step.message, each.id)
     return [Failed(message, number, examples[message]) for message, number in numbers.most_common()]
+
+
+def failed_cases(cases: Sequence[Case], steps: Sequence[Step]) -> list[FailedCase]:
+    """In the order in which they were saved."""
+    return [
+        FailedCase(each.id, each.note, step.message)
+        for each, step in zip(cases, steps, strict=True)
+        if step.message is not None
+    ]
 
 
 def texts(executed: Sequence[Executed], steps: Sequence[Step]) -> Iterator[Texts]:

@@ -1,0 +1,113 @@
+-- Saved inputs get a right of their own, what a rule serves is frozen, and nobody empties a table whose changes are recorded.
+
+-- Nothing that somebody else put into schema public is taken for an operator or a function of ours.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- As in 0009: another of the cluster's databases may have made it, or be making it right now.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'prompt_case_editor') THEN
+        CREATE ROLE prompt_case_editor NOLOGIN;
+    END IF;
+EXCEPTION
+    WHEN duplicate_object OR unique_violation THEN
+        NULL;
+    WHEN insufficient_privilege THEN
+        RAISE EXCEPTION 'role prompt_case_editor is missing, and % may not create roles', current_user
+            USING ERRCODE = 'insufficient_privilege', HINT = format(
+                'As an administrator run: ALTER ROLE %I CREATEROLE; or: CREATE ROLE prompt_case_editor NOLOGIN; '
+                'then migrate again.', current_user);
+END $$;
+
+-- `execution_id`: what it was taken from, so that whoever erases executions finds it.
+ALTER TABLE public.prompt_cases
+    ADD COLUMN language varchar(35),
+    ADD COLUMN execution_id uuid,
+    ADD CONSTRAINT prompt_cases_input_variables_check CHECK (jsonb_typeof(input_variables) = 'object');
+CREATE INDEX idx_prompt_cases_execution ON public.prompt_cases (execution_id) WHERE execution_id IS NOT NULL;
+
+-- What users wrote is kept here for longer than executions are: whoever writes prompts neither reads nor saves it by that.
+REVOKE SELECT, INSERT, DELETE ON public.prompt_cases FROM prompt_editor;
+REVOKE INSERT (name, input_variables, note) ON public.prompt_cases FROM prompt_editor;
+GRANT SELECT (id, name, language, execution_id, note, created_by, created_at) ON public.prompt_cases
+    TO prompt_viewer, prompt_editor, prompt_approver, prompt_operator, prompt_case_editor;
+GRANT INSERT (name, input_variables, language, execution_id, note), DELETE ON public.prompt_cases TO prompt_case_editor;
+GRANT SELECT ON public.prompt_templates TO prompt_case_editor;
+GRANT SELECT ON public.schema_migrations TO prompt_case_editor;
+GRANT USAGE ON SCHEMA public TO prompt_case_editor;
+
+-- The saved inputs of a prompt without what users wrote, in their order.
+CREATE FUNCTION public.masked_prompt_cases(prompt text)
+RETURNS TABLE (id bigint, note text, input_variables jsonb, language varchar)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT c.id, c.note, public.mask_json(c.input_variables), c.language
+    FROM public.prompt_cases c WHERE c.name = prompt ORDER BY c.id
+$$;
+REVOKE EXECUTE ON FUNCTION public.masked_prompt_cases FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION public.masked_prompt_cases
+    TO prompt_viewer, prompt_editor, prompt_approver, prompt_case_editor;
+
+-- Why the content of a version may not change any more; null where it may.
+CREATE OR REPLACE FUNCTION public.prompt_frozen_because(template uuid) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE
+        WHEN t.is_active THEN 'is active'
+        WHEN EXISTS (SELECT FROM public.prompt_labels l WHERE l.template_id = t.id) THEN 'has a label'
+        WHEN EXISTS (
+            SELECT FROM public.prompt_names n CROSS JOIN LATERAL jsonb_array_elements(n.rules) rule
+            WHERE n.name = t.name AND rule -> 'version' = to_jsonb(t.version)) THEN 'is served by a rule'
+        WHEN EXISTS (
+            SELECT FROM public.prompt_reviews r
+            WHERE r.template_id = t.id AND r.content_sha256 = t.content_sha256 AND r.verdict = 'approved'
+              AND NOT EXISTS (SELECT FROM public.prompt_reviews later
+                              WHERE later.template_id = t.id AND later.content_sha256 = r.content_sha256
+                                AND later.reviewer = r.reviewer AND later.id > r.id AND later.verdict = 'rejected'))
+            THEN 'is approved'
+        WHEN EXISTS (SELECT FROM public.prompt_executions e WHERE e.template_id = t.id) THEN 'was executed'
+        -- Also before it is first executed: of one that has started.
+        WHEN EXISTS (
+            SELECT FROM public.ab_test_experiments e
+            JOIN public.ab_test_phases p ON p.experiment_id = e.id AND p.phase = 1
+            CROSS JOIN LATERAL jsonb_each_text(e.arms) a
+            WHERE a.value = t.id::text) THEN 'is an arm of an experiment'
+        WHEN t.deactivated_at IS NOT NULL OR EXISTS (
+            SELECT FROM public.prompt_history h
+            WHERE h.subject = t.name AND h.version = t.version AND h.action IN ('activated', 'labelled'))
+            OR EXISTS (
+            SELECT FROM public.prompt_history h CROSS JOIN LATERAL jsonb_array_elements(h.before -> 'rules') rule
+            WHERE h.subject = t.name AND h.action = 'rules' AND rule -> 'version' = to_jsonb(t.version))
+            THEN 'was served'
+    END
+    FROM public.prompt_templates t WHERE t.id = $1
+$$;
+
+-- TRUNCATE fires no trigger of a row: nobody could say later what was there, and services would be told of nothing.
+CREATE FUNCTION public.refuse_truncation() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION '% is not emptied at once: the history has each of its rows', TG_TABLE_NAME
+        USING ERRCODE = 'PW004', HINT = 'DELETE the rows.';
+END $$;
+REVOKE EXECUTE ON FUNCTION public.refuse_truncation FROM PUBLIC;
+
+CREATE TRIGGER trigger_refuse_truncating_templates
+    BEFORE TRUNCATE ON public.prompt_templates FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_truncation();
+CREATE TRIGGER trigger_refuse_truncating_translations
+    BEFORE TRUNCATE ON public.prompt_translations FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_truncation();
+CREATE TRIGGER trigger_refuse_truncating_labels
+    BEFORE TRUNCATE ON public.prompt_labels FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_truncation();
+CREATE TRIGGER trigger_refuse_truncating_names
+    BEFORE TRUNCATE ON public.prompt_names FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_truncation();
+CREATE TRIGGER trigger_refuse_truncating_former_names
+    BEFORE TRUNCATE ON public.prompt_template_names FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_truncation();
+CREATE TRIGGER trigger_refuse_truncating_policies
+    BEFORE TRUNCATE ON public.prompt_policies FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_truncation();
+CREATE TRIGGER trigger_refuse_truncating_registry
+    BEFORE TRUNCATE ON public.prompt_registry FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_truncation();
+CREATE TRIGGER trigger_refuse_truncating_experiments
+    BEFORE TRUNCATE ON public.ab_test_experiments FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_truncation();
+CREATE TRIGGER trigger_refuse_truncating_guardrails
+    BEFORE TRUNCATE ON public.prompt_guardrails FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_truncation();
