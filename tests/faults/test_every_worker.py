@@ -21,12 +21,13 @@ from tests.support.pushing import EXECUTIONS, envelope, post_all
 pytestmark = pytest.mark.embedded_only
 
 DOWN = "127.0.0.1:1"
-# By worker: the role that it needs. An operator may store dead letters too.
-NEEDED = {
+# By worker: the role that it needs. An operator may store dead letters and look at experiments too.
+PULLING = {
     "executions": {"prompt_execution_worker"},
     "guardrails": {"prompt_guardrail_worker"},
     "dead-letters": {"prompt_dead_letter_worker", "prompt_operator"},
 }
+NEEDED = PULLING | {"experiments": {"prompt_experiment_worker", "prompt_operator"}}
 ROLES = {"prompt_nobody", "prompt_reader", "prompt_operator"}.union(*NEEDED.values())
 # What surrounds a process without being its business.
 SURROUNDINGS: dict[str, dict[str, str]] = {
@@ -134,7 +135,7 @@ def test_workers_wait_for_a_database_that_is_down(workers: Workers) -> None:
 
 
 def test_workers_wait_for_a_broker_that_is_down(workers: Workers) -> None:
-    started = [workers.run(worker, "broker down", {"PUBSUB_EMULATOR_HOST": DOWN}) for worker in NEEDED]
+    started = [workers.run(worker, "broker down", {"PUBSUB_EMULATOR_HOST": DOWN}) for worker in PULLING]
     check_stopped(started, "UNAVAILABLE")
 
 

@@ -21,7 +21,8 @@ from tests.support.worker_process import PATIENCE
 PROGRAM = """
 import io, json, os, sys
 import prompt_worker.consuming.pull.run, prompt_worker.consuming.push.serve, prompt_worker.deadletters.store
-import prompt_worker.executions.writer, prompt_worker.guardrails.recording.handler
+import prompt_worker.executions.writer, prompt_worker.experiments.evaluator
+import prompt_worker.guardrails.recording.handler
 from prompt_worker.commands.cli import main
 
 while line := sys.stdin.readline():

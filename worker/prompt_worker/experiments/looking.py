@@ -17,11 +17,11 @@ from prompt_worker.experiments.judging.evidence import CONTROL, History, Planned
 from prompt_worker.experiments.judging.look import Look, take_look
 from prompt_worker.experiments.judging.verdict import UNTRUSTED
 from prompt_worker.experiments.reading import read_evidence
-from prompt_worker.experiments.stored import Experiment, experiments, find_experiment
+from prompt_worker.experiments.stored import RUNNING, Experiment, experiments, find_experiment
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
-_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('look at experiment ' || %(id)s, 0))"
+_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('look at experiment ' || %(name)s, 0))"
 _HISTORY = statement(__name__, "history")
 _STORE = statement(__name__, "store_look")
 _UPDATE = statement(__name__, "update_experiment")
@@ -33,27 +33,59 @@ _PROPOSE = statement(__name__, "propose_winner")
 
 
 class Looked(msgspec.Struct, frozen=True):
-    """`look` is None where another evaluator looks at it now; `is_new`: it saw something that the last one did not."""
+    """`look` is None where another evaluator looks at it now; `is_new`: it saw something that the last one did not.
+
+    `experiment` is as it was before the look.
+    """
 
     experiment: Experiment
     look: Look | None
     is_new: bool = False
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether the verdict is another one than before, whoever looked then: true for one look of any number."""
+        return self.look is not None and self.look.verdict.name != self.experiment.verdict
+
+    @property
+    def canary(self) -> dict[str, Any] | None:
+        """Of a rollout: the numbers that it is judged by."""
+        canary = None if self.look is None else self.look.canary
+        return None if canary is None else msgspec.structs.asdict(canary)
+
+    @property
+    def advice(self) -> str | None:
+        """What a person has to do, as nothing else does it."""
+        experiment = self.experiment
+        is_harm = self.look is not None and self.look.verdict.name == "harmful"
+        if not is_harm or experiment.kind != "rollout" or experiment.status not in RUNNING:
+            return None
+        if experiment.auto_rollback:
+            return None
+        return f"take it back with 'prompt-worker prompts rollout abort {experiment.template_name}'"
+
 
 def running_experiments(session: Session) -> list[str]:
     """Names of those that an evaluator looks at. Raises `DeploymentError`."""
-    return [experiment.name for experiment in session.run(lambda cursor: experiments(cursor, running=True))]
+    return session.run(running_in)
+
+
+def running_in(cursor: cursor) -> list[str]:
+    """`running_experiments` in a transaction of the caller's. Raises `psycopg2.Error`."""
+    return [experiment.name for experiment in experiments(cursor, running=True)]
 
 
 def look_at(session: Session, name: str) -> Looked:
     """Looks once, and stores the look if it saw anything new. Raises `NoSuchExperimentError`, `DeploymentError`."""
-    return session.run(lambda cursor: _look_at(cursor, name))
+    return session.run(lambda cursor: look_in(cursor, name))
 
 
-def _look_at(cursor: cursor, name: str) -> Looked:
-    experiment = find_experiment(cursor, name)
-    cursor.execute(_LOCK, {"id": str(experiment.id)})
+def look_in(cursor: cursor, name: str) -> Looked:
+    """`look_at` in a transaction of the caller's. Raises `NoSuchExperimentError`, `psycopg2.Error`."""
+    cursor.execute(_LOCK, {"name": name})
     ((alone,),) = cursor.fetchall()
+    # Read after the lock is held: another evaluator may have ended its look just before.
+    experiment = find_experiment(cursor, name)
     if not alone or not experiment.arms or experiment.actual_start_date is None:
         return Looked(experiment, None)
     # The server's clock, as that of the rule which rows count.

@@ -1,14 +1,20 @@
-"""Reads what the rows of an experiment say: sums in PostgreSQL, from an index alone."""
+"""Reads what the rows of an experiment say: sums in PostgreSQL, from an index alone, all in one statement."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from psycopg2.extensions import cursor
 
+from prompt_worker.experiments.counting import (
+    METRICS,
+    MOMENTS,
+    QUANTILES,
+    REASONS,
+    evidence_statement,
+    mislabelled_arm,
+)
 from prompt_worker.experiments.errors import ExperimentError
 from prompt_worker.experiments.judging.evidence import Evidence, Measured, PhaseUnits
 from prompt_worker.experiments.judging.metrics import QUANTILE, find_metric
@@ -16,57 +22,19 @@ from prompt_worker.experiments.statistics import quantile
 from prompt_worker.experiments.statistics.moments import Moments
 from prompt_worker.experiments.statistics.normal import quantile as normal_quantile
 from prompt_worker.experiments.stored import Experiment
-from prompt_worker.platform.postgres.statements import statement
 
-_EVIDENCE = statement(__name__, "evidence")
-_QUANTILE = statement(__name__, "quantile")
-
-# A sum over the executions of a unit, by its name.
-_SUMS = {
-    "successes": "count(*) FILTER (WHERE x.status = 'success')",
-    "blocked": "count(*) FILTER (WHERE x.status = 'blocked' OR x.guardrail_action = 'block')",
-    "violations": "count(*) FILTER (WHERE x.guardrail_action IN ('warn', 'block'))",
-    "time_calls": "count(x.execution_time_ms)",
-    "time_ms": "coalesce(sum(x.execution_time_ms), 0)",
-    "token_calls": "count(x.token_count)",
-    "tokens": "coalesce(sum(x.token_count), 0)",
-    "cost_calls": "count(x.cost_usd)",
-    "cost": "coalesce(sum(x.cost_usd), 0)",
-}
-# N and S of each metric.
-_METRICS = {
-    "success_rate": ("calls", "successes"),
-    "failure_rate": ("calls", "failures"),
-    "blocked_rate": ("calls", "blocked"),
-    "violation_rate": ("calls", "violations"),
-    "execution_time_ms": ("time_calls", "time_ms"),
-    "token_count": ("token_calls", "tokens"),
-    "cost_usd": ("cost_calls", "cost"),
-    "cost_per_success": ("successes", "cost"),
-}
-# What makes a unit a failing one in a rollout.
-_FAILING = ("failures",)
-_FAILING_OR_FOUND = ("failures", "blocked", "violations")
-# Sums that are capped themselves, by those units that have any.
-_CAPPED = {"tokens": "token_calls", "cost": "cost_calls"}
-# See statistics/capping.py: a unit with more calls than the cap weighs as much as one at the cap.
-_CAP = (
-    "(SELECT u.{name} FROM units u WHERE u.{calls} > 0 ORDER BY u.{name} DESC "
-    "OFFSET (SELECT greatest(1, count(*) / 1000) FROM units u WHERE u.{calls} > 0) LIMIT 1)::float8 AS {name}"
-)
-
-_QUANTILES = ("execution_time_p95",)
-# Sums of many rows are made in memory, by hashing, by all processors; nothing is compiled.
-_SETTINGS = """
+# Sums of many rows are made in memory, by hashing; nothing is compiled. One process: others would make the sums of the
+# same units beside it, and add them up again.
+SETTINGS = """
     SET LOCAL work_mem = '128MB'; SET LOCAL enable_sort = off; SET LOCAL jit = off;
-    SET LOCAL parallel_tuple_cost = 0.001
+    SET LOCAL max_parallel_workers_per_gather = 0
 """
 
 
 def check_measurable(name: str) -> None:
     """Raises `ExperimentError` for a metric that is not known, or that no column of executions has."""
     metric = find_metric(name)
-    if metric.name not in _METRICS and metric.name not in _QUANTILES:
+    if metric.name not in METRICS and metric.name not in QUANTILES:
         raise ExperimentError(f"{name[:100]} cannot be measured yet: feedback is not recorded")
 
 
@@ -77,24 +45,22 @@ def read_evidence(cursor: cursor, experiment: Experiment, metrics: tuple[str, ..
         "id": str(experiment.id),
         "template_name": experiment.template_name,
         "environment": experiment.environment,
-        "arms": json.dumps({arm: str(template) for arm, template in experiment.arms.items()}),
         "started_at": experiment.actual_start_date or at,
         "ended_at": experiment.actual_end_date or "infinity",
         "span": span.phase if span else 1,
         "span_started_at": span.started_at if span else "-infinity",
         "phases": min(len(experiment.phases), 63),
+        "probability": QUANTILE,
+        "radius": normal_quantile(1 - quantile.LEVEL / 2),
     }
     for number, (arm, template) in enumerate(experiment.arms.items()):
         parameters |= {f"arm_{number}": arm, f"template_{number}": str(template)}
-    cursor.execute(_SETTINGS)
-    summed = [metric for metric in metrics if metric in _METRICS]
-    failing = _FAILING_OR_FOUND if experiment.counts_violations else _FAILING
-    cursor.execute(_statement(summed, len(experiment.arms), failing), parameters)
-    rows = cursor.fetchall()
-    found = _Found(experiment, rows)
-    for metric in metrics:
-        if metric in _QUANTILES:
-            found.measured[metric] = _quantiles(cursor, parameters)
+    cursor.execute(SETTINGS)
+    statement = evidence_statement(
+        metrics, len(experiment.arms), counts_violations=experiment.counts_violations
+    )
+    cursor.execute(statement, parameters)
+    found = _Found(experiment, metrics, cursor.fetchall())
     return Evidence(
         at=at,
         units=found.units,
@@ -116,7 +82,10 @@ def read_evidence(cursor: cursor, experiment: Experiment, metrics: tuple[str, ..
 class _Found:
     """The rows of the statement, by what each is about."""
 
-    def __init__(self, experiment: Experiment, rows: list[tuple[Any, ...]]) -> None:
+    def __init__(self, experiment: Experiment, metrics: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+        self._arms = list(experiment.arms)
+        self._ratios = [metric for metric in metrics if metric in METRICS]
+        self._quantiles = [metric for metric in metrics if metric in QUANTILES]
         self.units = dict.fromkeys(experiment.arms, 0)
         self.rows = dict.fromkeys(experiment.arms, 0)
         self.failing = dict.fromkeys(experiment.arms, 0)
@@ -128,71 +97,37 @@ class _Found:
         for what, *row in rows:
             getattr(self, f"_{what}")(*row)
 
-    def _arm(self, arm: str, _: None, units: int, calls: int, *__: None) -> None:
-        self.units[arm], self.rows[arm] = units, int(calls)
+    def _arm(
+        self, code: int, _: None, units: int, calls: int, failing: int, sums: list[float | None]
+    ) -> None:
+        arm = self._arms[code - 1]
+        self.units[arm], self.rows[arm], self.failing[arm] = units, int(calls), failing
+        for number, metric in enumerate(self._ratios):
+            count, *moments = sums[number * MOMENTS : (number + 1) * MOMENTS]
+            if count:
+                found = Measured(Moments(int(count), *(each or 0.0 for each in moments)))
+                self.measured.setdefault(metric, {})[arm] = found
 
-    def _metric(self, arm: str, name: str, units: int, *sums: float | None) -> None:
-        self.measured.setdefault(name, {})[arm] = Measured(
-            Moments(units, *(float(each or 0) for each in sums))
-        )
+    def _quantile(self, code: int, _: None, units: int, calls: int, __: None, sums: list[float]) -> None:
+        *moments, value, low, high = sums
+        arm = self._arms[code - 1]
+        for metric in self._quantiles:
+            variance = quantile.variance_between(low, high)
+            self.measured.setdefault(metric, {})[arm] = Measured(
+                Moments(units, float(calls), *moments), value, variance
+            )
 
-    def _excluded(self, arm: str, reason: str, _: int, calls: int, *__: None) -> None:
+    def _excluded(self, code: int, _: None, __: None, calls: int, *___: None) -> None:
+        arm = mislabelled_arm(code)
+        reason = REASONS[-code - 1] if arm is None else "mislabelled"
         self.excluded[reason] = self.excluded.get(reason, 0) + int(calls)
-        if reason == "mislabelled":
-            self.mislabelled[arm] = int(calls)
+        if arm is not None:
+            self.mislabelled[self._arms[arm]] = int(calls)
 
     def _in_two_arms(self, _: None, __: None, units: int, calls: int, *___: None) -> None:
         self.in_two_arms = units
         if units:
             self.excluded["in_two_arms"] = int(calls)
 
-    def _phase(self, arm: str, phase: str, units: int, *_: None) -> None:
-        self.by_phase.setdefault(int(phase), {})[arm] = units
-
-    def _failing(self, arm: str, _: None, units: int, *__: None) -> None:
-        self.failing[arm] = units
-
-
-def _template(arms: int) -> str:
-    """The template of a row's arm: constants are compared faster than JSON is read."""
-    return f"CASE x.ab_test_group {' '.join(f'WHEN %(arm_{n})s THEN %(template_{n})s::uuid' for n in range(arms))} END"
-
-
-def _statement(metrics: list[str], arms: int, failing: Sequence[str]) -> str:
-    """The statement with only those sums that the metrics need; all its parts are ours."""
-    used = sorted(
-        {*failing, *(name for metric in metrics for name in _METRICS[metric])} - {"calls", "failures"}
-    )
-    used = sorted({*used, *(_CAPPED[name] for name in used if name in _CAPPED)})
-    weights = {_METRICS[metric][0] for metric in metrics}
-    capped = {name: _CAPPED.get(name, name) for name in sorted({*used, "calls"} & {*weights, *_CAPPED})}
-    values = [_value(metric) for metric in metrics]
-    return _EVIDENCE.format(
-        sums="".join(f", {_SUMS[name]} AS {name}" for name in used),
-        template=_template(arms),
-        caps=", ".join(_CAP.format(name=name, calls=calls) for name, calls in capped.items()) or "1 AS none",
-        failing=" OR ".join(f"u.{name} > 0" for name in failing),
-        metrics=", ".join(values) or "(NULL, 0::float8, 0::float8, 0::float8)",
-    )
-
-
-def _value(metric: str) -> str:
-    n, s = _METRICS[metric]
-    total = f"least(u.{s}::float8, c.{s})" if s in _CAPPED else f"u.{s}::float8"
-    return f"('{metric}', u.{n}::float8, c.{n}, {total})"
-
-
-def _quantiles(cursor: cursor, parameters: dict[str, Any]) -> dict[str, Measured]:
-    cursor.execute("SET LOCAL enable_sort = on")
-    cursor.execute(
-        _QUANTILE,
-        {**parameters, "probability": QUANTILE, "radius": normal_quantile(1 - quantile.LEVEL / 2)},
-    )
-    return {
-        arm: Measured(
-            Moments(units, *map(float, sums)),
-            float(value),
-            quantile.variance_between(float(low), float(high)),
-        )
-        for arm, units, *sums, value, low, high in cursor.fetchall()
-    }
+    def _phase(self, code: int, phase: int, units: int, *_: None) -> None:
+        self.by_phase.setdefault(phase, {})[self._arms[code - 1]] = units

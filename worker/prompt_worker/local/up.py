@@ -83,7 +83,7 @@ def _up(
     os.environ.setdefault("PROMPT_WORKER_HMAC_KEY", secrets.token_hex(32))
     workers = [
         services.enter_context(WorkerProcess(consumer, console.print))
-        for consumer in ("executions", "guardrails", "dead-letters")
+        for consumer in ("executions", "guardrails", "dead-letters", "experiments")
     ]
     services.callback(console.print, "stopping workers, Pub/Sub and PostgreSQL")
     for worker in workers:
@@ -92,7 +92,7 @@ def _up(
         console.print(f"  export {name}={os.environ[name]}")
 
     exit_code = 0
-    view = View(console, run, *workers)
+    view = View(console, run, *workers[:3])
     if run:
         services.callback(run.stop)
         ledger = _follow(run, workers, engine, view, stop)

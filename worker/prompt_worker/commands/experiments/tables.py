@@ -16,7 +16,6 @@ from prompt_worker.experiments.creating import Created
 from prompt_worker.experiments.judging.rollout import CANARY
 from prompt_worker.experiments.listing import Shown, StoredLook
 from prompt_worker.experiments.looking import Looked
-from prompt_worker.experiments.rollouts.guarding import Harm, what_is_done
 from prompt_worker.experiments.stored import Experiment
 
 STYLES = {"winner": "bold green", "harmful": "bold red", "invalid": "bold red", "srm_failed": "bold red"}
@@ -26,7 +25,7 @@ TOO_FEW = "too few"
 
 def print_created(name: str, created: Created, *, as_json: bool) -> None:
     if as_json:
-        _print_json(created)
+        print_json(created)
         return
     when = (
         f"{created.days:,.1f} days at {created.units_a_day:,.0f} units a day"
@@ -40,7 +39,7 @@ def print_created(name: str, created: Created, *, as_json: bool) -> None:
 
 def print_status(experiment: Experiment, *, as_json: bool) -> None:
     if as_json:
-        _print_json(experiment)
+        print_json(experiment)
         return
     accepted = (
         f", {experiment.winner_variant} was accepted by {experiment.winner_declared_by}"
@@ -52,7 +51,7 @@ def print_status(experiment: Experiment, *, as_json: bool) -> None:
 
 def print_reweighed(experiment: Experiment, *, as_json: bool) -> None:
     if as_json:
-        _print_json(experiment)
+        print_json(experiment)
         return
     before, now = experiment.phases[-2:]
     members = "each unit keeps its arm" if now.seed == before.seed else "all units are assigned again"
@@ -64,7 +63,7 @@ def print_reweighed(experiment: Experiment, *, as_json: bool) -> None:
 def print_list(found: Iterable[Experiment], *, as_json: bool) -> None:
     if as_json:
         for experiment in found:
-            _print_json(experiment)
+            print_json(experiment)
         return
     columns = ("name", "prompt", "status", "verdict", "metric", "kind", "why")
     rows = [
@@ -79,7 +78,7 @@ def print_list(found: Iterable[Experiment], *, as_json: bool) -> None:
         )
         for each in found
     ]
-    _print_table(columns, rows, styled=3)
+    print_table(columns, rows, styled=3)
 
 
 def _kind(experiment: Experiment) -> str:
@@ -88,8 +87,8 @@ def _kind(experiment: Experiment) -> str:
     return f"rollout, {experiment.phases[-1].percent_of(CANARY):g} %"
 
 
-def print_looked(looked: Looked, harm: Harm | None, *, as_json: bool) -> int:
-    """The exit code. `harm`: what was done about it."""
+def print_looked(looked: Looked, rolled_back: bool, *, as_json: bool) -> int:
+    """The exit code."""
     name = looked.experiment.name
     if looked.look is None:
         print(
@@ -100,18 +99,20 @@ def print_looked(looked: Looked, harm: Harm | None, *, as_json: bool) -> int:
         return 0
     verdict = looked.look.verdict
     if as_json:
-        done = {} if harm is None else {"rolled_back": harm.rolled_back}
+        done = {"rolled_back": rolled_back} if looked.experiment.kind == "rollout" else {}
         print(_json({"name": name, "is_new": looked.is_new, **done, **msgspec.to_builtins(looked.look)}))
     else:
         print(printable(f"{name}: {verdict.name}: {verdict.why}"))
-        if harm is not None:
-            print(printable(f"{name}: {what_is_done(looked.experiment, harm)}"))
+        if rolled_back:
+            print(printable(f"{name}: rolled back, everybody gets the version in production"))
+        elif looked.advice is not None:
+            print(printable(f"{name}: {looked.advice}"))
     return 1 if verdict.name in BAD else 0
 
 
 def print_shown(shown: Shown, *, as_json: bool) -> None:
     if as_json:
-        _print_json(shown)
+        print_json(shown)
         return
     experiment, numbers = shown.experiment, shown.numbers
     print_status(experiment, as_json=False)
@@ -124,9 +125,9 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
     evidence = numbers["evidence"]
     if experiment.kind == "rollout":
         failing = [(arm, evidence["units"][arm], evidence["failing"].get(arm, 0)) for arm in experiment.arms]
-        _print_table(("arm", "units", "failing units"), failing)
+        print_table(("arm", "units", "failing units"), failing)
     columns = ("arm", "metric", "control", "arm's", "difference", "interval", "p", "units")
-    _print_table(columns, [_comparison(each, evidence) for each in numbers["comparisons"]])
+    print_table(columns, [_comparison(each, evidence) for each in numbers["comparisons"]])
     counts = ", ".join(
         f"{arm} {units} units, {evidence['rows'][arm]} calls" for arm, units in evidence["units"].items()
     )
@@ -154,7 +155,7 @@ def _print_rollout(experiment: Experiment) -> None:
 def print_looks(experiment: Experiment, looks: Sequence[StoredLook], *, as_json: bool) -> None:
     if as_json:
         for each in looks:
-            _print_json(each)
+            print_json(each)
         return
     console = open_console(wrap=True)
     if console.is_terminal:
@@ -176,7 +177,7 @@ def print_looks(experiment: Experiment, looks: Sequence[StoredLook], *, as_json:
         )
         for each in shown
     ]
-    _print_table(columns, rows, styled=2)
+    print_table(columns, rows, styled=2)
 
 
 def _comparison(each: dict[str, Any], evidence: dict[str, Any]) -> tuple[object, ...]:
@@ -197,7 +198,7 @@ def _number(value: float | None) -> str:
     return TOO_FEW if value is None else f"{value:.4g}"
 
 
-def _print_table(
+def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, styled: int | None = None
 ) -> None:
     console = open_console(wrap=True)
@@ -216,7 +217,7 @@ def _print_table(
     console.print(table)
 
 
-def _print_json(value: object) -> None:
+def print_json(value: object) -> None:
     print(_json(value))
 
 

@@ -30,9 +30,12 @@ Counter = Literal[
     "prompts_served",
     "enrolments",
     "registry_requests",
-    "harmful_rollouts",
+    "rollbacks",
+    "looks",
+    "look_errors",
+    "experiment_alerts",
 ]
-Histogram = Literal["batch_size", "handling", "write", "end_to_end"]
+Histogram = Literal["batch_size", "handling", "write", "end_to_end", "look"]
 Gauge = Literal[
     "oldest_in_hand",
     "messages_in_hand",
@@ -42,6 +45,8 @@ Gauge = Literal[
     "prompt_registry_age",
     "prompts_quarantined",
     "registry_clients",
+    "experiments",
+    "oldest_look",
 ]
 Metric = Counter | Histogram | Gauge
 
@@ -83,8 +88,11 @@ ABOUT: dict[Metric, About] = {
         ("outcome",),
     ),
     "registry_requests": About("requests for the registry, by their answer", "{request}", ("status",)),
-    "harmful_rollouts": About(
-        "rollouts that were found to do harm, by what was done", "{rollout}", ("outcome",)
+    "rollbacks": About("rollouts that were ended automatically, as they did harm", "{rollout}"),
+    "looks": About("looks at experiments, by their verdict", "{look}", ("verdict",)),
+    "look_errors": About("looks that failed", "{look}", ("error",)),
+    "experiment_alerts": About(
+        "experiments that became harmful, or whose arms cannot be compared", "{experiment}", ("verdict",)
     ),
     "batch_size": About("messages of a batch, by why it was flushed", "{message}", ("reason",)),
     "handling": About("a batch, from collected to committed, retries included", "s", ("subscription",)),
@@ -94,6 +102,7 @@ ABOUT: dict[Metric, About] = {
         "s",
         ("since", "subscription"),
     ),
+    "look": About("a look at an experiment, from its first statement to its commit", "s"),
     "oldest_in_hand": About(
         "since the oldest message that is being handled was published, of each batch's first and every 250th",
         "s",
@@ -106,6 +115,8 @@ ABOUT: dict[Metric, About] = {
     "prompt_registry_age": About("since the registry last said which prompts to serve", "s"),
     "prompts_quarantined": About("prompts that are not served as they are stored", "{prompt}"),
     "registry_clients": About("clients that wait for another revision of the registry", "{client}"),
+    "experiments": About("running experiments, by their last verdict", "{experiment}", ("verdict",)),
+    "oldest_look": About("since the running experiment that waits the longest was looked at", "s"),
 }
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 21_600)
@@ -114,6 +125,7 @@ _BUCKETS: dict[Histogram, Sequence[float]] = {
     "handling": _SECONDS,
     "write": _SECONDS,
     "end_to_end": _SECONDS,
+    "look": _SECONDS,
 }
 
 
