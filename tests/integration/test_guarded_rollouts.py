@@ -22,6 +22,7 @@ from prompt_worker.commands.cli import main
 from prompt_worker.experiments.evaluator import look_each_minute
 from prompt_worker.experiments.rollouts.guarding import look_and_guard
 from prompt_worker.platform import telemetry
+from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.postgres.session import Session
 from tests.support.authoring import Desk
@@ -388,6 +389,17 @@ def test_evaluator_may_end_nothing_but_harm_that_it_was_asked_to_end(
         assert rows(worker, roll_back) == [(None,)]
     finally:
         worker.dispose()
+
+
+def test_evaluator_that_may_not_roll_back_does_not_start(engine: Engine, database: str) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "REVOKE EXECUTE ON FUNCTION roll_back_prompt_rollout FROM prompt_experiment_worker"
+        )
+    worker = connect(f"{database}?options=-c%20role%3Dprompt_experiment_worker", application_name="test")
+    with pytest.raises(DeploymentError, match="insufficient privilege"):
+        look_each_minute(Session(worker), threading.Event())
+    worker.dispose()
 
 
 def test_approver_releases_and_viewer_only_looks(owner: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
