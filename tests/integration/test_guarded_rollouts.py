@@ -298,6 +298,14 @@ def test_what_cannot_be_rolled_out_is_refused(owner: Desk, engine: Engine) -> No
     refused('experiment "wording" is on "lesson" already', version=3)
 
 
+def test_prompts_that_include_a_canary_keep_what_is_in_production(desk: Desk) -> None:
+    desk.release("fragments/tone", "Be kind.")
+    desk.release("a", "{% include 'fragments/tone' %} one")
+    desk.create("fragments/tone", "Be brief.")
+    said = desk("activate", "fragments/tone", "2", "--canary", "10", "--inputs", "0")
+    assert "it is included by a: these have version 1 until the last step" in said
+
+
 def test_nothing_else_is_activated_during_a_rollout(owner: Desk) -> None:
     owner.query("UPDATE prompt_templates SET is_active = version = 3 WHERE name = %s", TEMPLATE)
     begin(owner)
