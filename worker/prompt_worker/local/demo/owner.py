@@ -40,6 +40,8 @@ def _candidate(before: Version, one: str, other: str) -> Candidate:
     content = before.readable()
     text = content.template_text
     changed = text.replace(one, other) if one in text else text.replace(other, one)
+    # Of a text that is somebody else's by now.
+    changed = changed if changed != text else f"{text}\n"
     return Candidate(
         name=before.name,
         content=msgspec.structs.replace(content, template_text=changed),
