@@ -72,7 +72,8 @@ def look_in(cursor: cursor, name: str) -> Looked:
     ((at,),) = cursor.fetchall()
     plan = experiment.plan
     history, last = _read_history(cursor, experiment)
-    look = take_look(plan, read_evidence(cursor, experiment, plan.metrics, at), history)
+    retries = "retried" in (last or {}).get("excluded", {})
+    look = take_look(plan, read_evidence(cursor, experiment, plan.metrics, at, retries=retries), history)
     is_new = last != _seen(look)
     if is_new:
         _store(cursor, experiment, look)
