@@ -93,7 +93,8 @@ def look_in(cursor: cursor, name: str) -> Looked:
     ((at,),) = cursor.fetchall()
     plan = experiment.plan
     history, last = _read_history(cursor, experiment)
-    look = take_look(plan, read_evidence(cursor, experiment, plan.metrics, at), history)
+    retries = "retried" in (last or {}).get("excluded", {})
+    look = take_look(plan, read_evidence(cursor, experiment, plan.metrics, at, retries=retries), history)
     is_new = last != _seen(look)
     if is_new:
         _store(cursor, experiment, look)
@@ -107,7 +108,8 @@ def _read_history(cursor: cursor, experiment: Experiment) -> tuple[History, dict
     cursor.execute(_HISTORY, {"id": str(experiment.id), "first": first})
     ((planned, planned_at, ratio_p, last),) = cursor.fetchall()
     found = msgspec.convert(planned, dict[str, PlannedLook]) if planned is not None else None
-    harm = _read_harm(cursor, experiment) if experiment.kind == "rollout" else None
+    is_rollout = experiment.kind == "rollout" and experiment.phases
+    harm = _read_harm(cursor, experiment) if is_rollout else None
     return History(found, planned_at, 1.0 if ratio_p is None else ratio_p, harm), last
 
 
