@@ -23,6 +23,7 @@ from tests.benchmarks import (
     contention,
     conversion,
     cpu,
+    experimenting,
     growth,
     guarding,
     large_events,
@@ -69,6 +70,7 @@ PARTS = (
     "registry",
     "replay",
     "dead-letters",
+    "experiments",
     "telemetry",
 )
 
@@ -137,6 +139,19 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
         yield from guarding.measure(running, database, options.events, report)
     if "large-events" in only:
         yield large_events.measure(database, report)
+    yield from of_commands(running, database, options, report)
+    if "telemetry" in only:
+        yield observing.measure(
+            running, database, min(options.events, OBSERVED_EVENTS), options.turns, report
+        )
+    yield from of_large_sizes(running, database, options, report)
+
+
+def of_commands(
+    running: Services, database: Database, options: argparse.Namespace, report: Report
+) -> Iterator[Row]:
+    """What answers requests, and what people run."""
+    only = set(options.only)
     if "push" in only:
         yield from pushing.measure(database, min(options.events, PUSHED_EVENTS), report)
     if "registry" in only:
@@ -145,11 +160,8 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
         yield from replaying.measure(database, report)
     if "dead-letters" in only:
         yield from storing.measure(running, database, min(options.events, DEAD_LETTERS), SUMMED_UP, report)
-    if "telemetry" in only:
-        yield observing.measure(
-            running, database, min(options.events, OBSERVED_EVENTS), options.turns, report
-        )
-    yield from of_large_sizes(running, database, options, report)
+    if "experiments" in only:
+        yield from experimenting.measure(running, report)
 
 
 def on_stage(stage: Stage, only: set[str], turns: int) -> Iterator[Row]:

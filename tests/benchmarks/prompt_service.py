@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from uuid import uuid4
@@ -18,6 +19,7 @@ from google.cloud.pubsub_v1 import PublisherClient
 
 from prompt_worker import PromptTemplateService, Publisher
 from prompt_worker.platform.pubsub.topology import Names
+from prompt_worker.prompts.assignment import Assignment, Range
 from prompt_worker.prompts.registry.sources.database import DatabaseSource
 from tests.benchmarks.prompt_loads import COLD, FOLDER, PROMPTS, SCRIPT, VARIABLES, Loads
 from tests.benchmarks.services import Database, VoidError
@@ -31,6 +33,7 @@ STARTS = 10
 RUNS, WARM_UP, PAUSE = 2_000, 200, 0.001
 RUN_GOAL = 120.0
 ROUNDS, CALLS, GET_GOAL = 50, 500, 3.0
+ASSIGNMENT_GOAL = 2.0
 CHANGES = 5
 NOTIFIED_GOAL, POLLED_GOAL = 1.0, 6.0
 COLD_GOAL, READERS_GOAL, LATE_GOAL, SWAP_GOAL, MEMORY_GOAL = 3.0, 1.0, 15.0, 50.0, 25.0
@@ -40,6 +43,7 @@ TURNS = 3
 def measure(database: Database) -> Iterator[Row]:
     yield hanging()
     yield getting()
+    yield assigning()
     yield running()
     yield following(database)
     yield cold()
@@ -98,6 +102,23 @@ def getting() -> Row:
         f"≤ {GET_GOAL:.0f} µs",
         max(found.values()) <= GET_GOAL,
         {f"get_{name.replace(' ', '_')}_us": each for name, each in found.items()},
+    )
+
+
+def assigning() -> Row:
+    """Without the prompt: a unit whose id is as services have them, and one whose id is hashed first."""
+    ranges = [Range(0, 5000, "control"), Range(5000, 10_000, "variant_a")]
+    assigned = Assignment(str(uuid4()), ranges)
+    short, long = (
+        median(_round(partial(assigned.arm_of, unit)) for _ in range(ROUNDS))
+        for unit in (str(uuid4()), "u" * 300)
+    )
+    return Row(
+        "a unit is assigned to an arm",
+        f"an id of 36 characters {short:.2f} µs, of 300 {long:.2f} µs",
+        f"≤ {ASSIGNMENT_GOAL:.0f} µs",
+        max(short, long) <= ASSIGNMENT_GOAL,
+        {"assignment_us": short, "assignment_long_us": long},
     )
 
 

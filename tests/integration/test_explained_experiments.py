@@ -67,6 +67,10 @@ def test_explain_says_what_a_unit_was_served_at_each_moment(desk: Desk) -> None:
     assert "chosen by production" in explained("running", "--unit", moved, "--environment", "staging")
     assert "chosen by pinned" in explained("running", "--unit", moved, "--version", "1")
     assert "chosen by production" in desk("explain", TEMPLATE, "--unit", moved)
+    [odd] = desk.objects(
+        "explain", TEMPLATE, "--at", moments["running"], "--unit", "\udcff", "--environment", "\udcff"
+    )
+    assert odd["enrolled"]["unit"] == "\ufffd"
 
 
 def test_explain_to_a_viewer_says_what_he_may_not_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

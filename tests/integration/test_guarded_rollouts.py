@@ -3,99 +3,25 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from time import monotonic, sleep
-from typing import Any
 
 import psycopg2
 import pytest
 from queries import rows, scalar
+from rolling_out import CANARY, begin, history, look, serve, with_versions
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from prompt_worker import PromptTemplateService
 from prompt_worker.commands.cli import main
-from prompt_worker.experiments.evaluator import look_each_minute
-from prompt_worker.experiments.rollouts.guarding import look_and_guard
-from prompt_worker.platform import telemetry
-from prompt_worker.platform.postgres.engine import connect
-from prompt_worker.platform.postgres.session import Session
 from tests.support.authoring import Desk
-from tests.support.experimenting import TEMPLATE, add_experiment, arm_of, execution, get_experiment, insert
-from tests.support.registry import soon
-from tests.support.worker_process import WorkerProcess
+from tests.support.experimenting import TEMPLATE, add_experiment, get_experiment
 
 pytestmark = pytest.mark.embedded_only
-
-CANARY = f"{TEMPLATE}@2"
-STATE = "SELECT status, verdict FROM ab_test_experiments WHERE name = 'lesson@2'"
 
 
 @pytest.fixture
 def owner(desk: Desk) -> Desk:
-    """With version 1 of the prompt in production, and versions 2 and 3."""
-    desk.query(
-        "INSERT INTO prompt_templates (name, version, template_text, is_active) "
-        "SELECT %s, n, 'text ' || n, n = 1 FROM generate_series(1, 3) n",
-        TEMPLATE,
-    )
-    return desk
-
-
-def begin(
-    owner: Desk, *, version: int = 2, auto: bool = False, violations: bool = False, name: str = TEMPLATE
-) -> None:
-    """As `activate --canary 10` does it, without examining the version first."""
-    owner.query(
-        "SELECT start_prompt_rollout(id, content_sha256, '[10, 50, 100]', %s, 'user', %s, %s) "
-        "FROM prompt_templates WHERE name = %s AND version = %s",
-        json.dumps([[0, 1000, "canary"], [1000, 10000, "control"]]),
-        auto,
-        violations,
-        name,
-        version,
-    )
-
-
-def serve(engine: Engine, failing: float, others: float = 0.02, *, units: int = 400, **columns: str) -> None:
-    """A call of each unit now: of those with the canary this part fails, and of the others that part."""
-    experiment = get_experiment(engine, CANARY)
-    now = scalar(engine, "SELECT clock_timestamp()").isoformat()
-    seen = {"canary": 0, "control": 0}
-    executed = []
-    for unit in (f"user-{n}" for n in range(units)):
-        arm = arm_of(experiment, unit) or ""
-        seen[arm] += 1
-        part = failing if arm == "canary" else others
-        fails = int(seen[arm] * part) > int((seen[arm] - 1) * part)
-        found = (columns or {"status": "failure"}) if fails else {}
-        executed.append(execution(experiment, unit, executed_at=now, **found))
-    insert(engine, executed)
-
-
-def look(database: str, capsys: pytest.CaptureFixture[str], code: int = 0) -> str:
-    """What `experiments look` prints as the evaluator's login."""
-    login = f"{database}?options=-c%20role%3Dprompt_experiment_worker"
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("DATABASE_URL", login)
-        assert main(["experiments", "look"]) == code
-    return capsys.readouterr().out
-
-
-def history(engine: Engine) -> list[tuple[str, int, str | None]]:
-    """Of the prompt's rollouts: action, version, reason."""
-    return [
-        (action, version, reason)
-        for action, version, reason in rows(
-            engine,
-            "SELECT action, version, reason FROM prompt_history WHERE kind = 'rollout' AND subject = :name ORDER BY id",
-            name=TEMPLATE,
-        )
-    ]
+    return with_versions(desk)
 
 
 def test_rollout_goes_from_the_canary_to_production(
@@ -145,111 +71,10 @@ def test_rollout_goes_from_the_canary_to_production(
         "rollout", "advance", TEMPLATE, code=66
     )
     # The next one has a name of its own, and the same version again too.
-    owner("rollback", TEMPLATE)
+    owner.query("UPDATE prompt_templates SET is_active = true WHERE name = %s AND version = 1", TEMPLATE)
     begin(owner)
     assert owner.objects("rollout", "show", TEMPLATE)[0]["experiment"] == "lesson@2 #2"
     assert "is whole" in owner("history", TEMPLATE)
-
-
-class Watching:
-    """An evaluator that runs until its first alarm, and a little longer: it is said once."""
-
-    def __init__(self, database: str, caplog: pytest.LogCaptureFixture) -> None:
-        self.counted: list[tuple[str, str]] = []
-        self._database, self._caplog = database, caplog
-
-    def count(self, metric: str, **labels: str) -> None:
-        if metric == "harmful_rollouts":
-            self.counted.append((metric, labels["outcome"]))
-
-    def __call__(self) -> Any:
-        """The line of the log."""
-        worker = connect(
-            f"{self._database}?options=-c%20role%3Dprompt_experiment_worker", application_name="test"
-        )
-        stop = threading.Event()
-        thread = threading.Thread(target=look_each_minute, args=(Session(worker), stop, 0.05))
-        with self._caplog.at_level(logging.ERROR):
-            thread.start()
-            until = monotonic() + 20
-            while not self.counted and monotonic() < until:
-                sleep(0.02)
-            sleep(0.2)
-            stop.set()
-            thread.join()
-        worker.dispose()
-        [record] = [each for each in self._caplog.records if each.fields["event"] == "harmful_rollout"]  # type: ignore[attr-defined]
-        return record
-
-
-@pytest.fixture
-def watch(database: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Watching:
-    watching = Watching(database, caplog)
-    monkeypatch.setattr(telemetry, "count", watching.count)
-    return watching
-
-
-def numbers_of(record: Any) -> str:
-    canary = record.fields["canary"]
-    return f"{canary['failing']} of {canary['units']} units failed with the canary"
-
-
-def test_bad_canary_is_rolled_back(owner: Desk, engine: Engine, watch: Watching) -> None:
-    begin(owner, auto=True)
-    serve(engine, failing=0.4)
-    revision = scalar(engine, "SELECT revision FROM prompt_registry")
-    record = watch()
-    assert watch.counted == [("harmful_rollouts", "rolled_back")]
-    assert numbers_of(record) in record.message
-    assert owner.production(TEMPLATE) == 1
-    assert rows(engine, STATE) == [("completed", "harmful")]
-    action, version, reason = history(engine)[-1]
-    assert (action, version) == ("rolled_back", 2)
-    assert str(reason).startswith(f"rolled back automatically: {numbers_of(record)}")
-    # Services hear of it.
-    assert scalar(engine, "SELECT revision FROM prompt_registry") == revision + 1
-    shown = owner("rollout", "show", TEMPLATE)
-    assert "the rollout of version 2 ended, all went back to version 1" in shown
-
-
-def test_bad_canary_stays_where_nobody_asked_to_roll_back(
-    owner: Desk, engine: Engine, watch: Watching
-) -> None:
-    begin(owner)
-    serve(engine, failing=0.4)
-    record = watch()
-    assert watch.counted == [("harmful_rollouts", "left")]
-    assert numbers_of(record) in record.message
-    assert "take it back with 'prompt-worker prompts rollout abort lesson'" in record.message
-    assert rows(engine, STATE) == [("active", "harmful")]
-    assert "it is harmful" in owner("rollout", "advance", TEMPLATE, code=1)
-    assert "needs a reason" in owner("rollout", "advance", TEMPLATE, "--force", code=1)
-    assert "all went back to version 1" in owner("rollout", "abort", TEMPLATE, "--reason", "it fails")
-    assert history(engine)[-1] == ("rolled_back", 2, "it fails")
-    assert rows(engine, STATE) == [("completed", "harmful")]
-
-
-def test_good_canary_stays_and_violations_count_where_asked(
-    owner: Desk, engine: Engine, database: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    begin(owner, auto=True)
-    serve(engine, failing=0.4, guardrail_action="warn")
-    assert "lesson@2: collecting: no harm is found: no failure in 400 units" in look(database, capsys)
-    owner("rollout", "abort", TEMPLATE)
-    owner.query("UPDATE ab_test_experiments SET name = 'before'")
-    begin(owner, auto=True, violations=True)
-    serve(engine, failing=0.4, guardrail_action="warn")
-    assert "rolled back, everybody gets the version in production" in look(database, capsys, code=1)
-
-
-def test_harm_that_was_found_once_stays_found(
-    owner: Desk, engine: Engine, database: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    begin(owner)
-    serve(engine, failing=0.4)
-    found = look(database, capsys, code=1)
-    serve(engine, failing=0.0, others=0.9, units=3_000)
-    assert look(database, capsys, code=1) == found
 
 
 def test_options_that_do_not_fit_together_are_refused(owner: Desk) -> None:
@@ -296,8 +121,18 @@ def test_what_cannot_be_rolled_out_is_refused(owner: Desk, engine: Engine) -> No
     refused('experiment "wording" is on "lesson" already', version=3)
 
 
+def test_prompts_that_include_a_canary_keep_what_is_in_production(desk: Desk) -> None:
+    desk.query(
+        "INSERT INTO prompt_templates (name, version, template_text, is_active) VALUES "
+        "('fragments/tone', 1, 'Be kind.', true), ('fragments/tone', 2, 'Be brief.', false), "
+        "('a', 1, '{%% include \"fragments/tone\" %%}', true)"
+    )
+    said = desk("activate", "fragments/tone", "2", "--canary", "10", "--inputs", "0")
+    assert "it is included by a: these have version 1 until the last step" in said
+
+
 def test_nothing_else_is_activated_during_a_rollout(owner: Desk) -> None:
-    owner.query("UPDATE prompt_templates SET is_active = version = 3 WHERE name = %s", TEMPLATE)
+    owner.query("UPDATE prompt_templates SET is_active = true WHERE name = %s AND version = 3", TEMPLATE)
     begin(owner)
     for command in (("activate", TEMPLATE, "2", "--inputs", "0"), ("rollback", TEMPLATE)):
         refused = owner(*command, code=1)
@@ -325,68 +160,6 @@ def test_canary_stays_as_it_was_examined(owner: Desk) -> None:
         )
     with pytest.raises(psycopg2.Error, match="is an arm of experiment"):
         owner.query("DELETE FROM prompt_templates WHERE name = %s AND version = 2", TEMPLATE)
-
-
-def test_two_evaluators_at_once_roll_back_once(owner: Desk, engine: Engine) -> None:
-    begin(owner, auto=True)
-    serve(engine, failing=0.4)
-    with ThreadPoolExecutor(6) as pool:
-        found = list(pool.map(lambda _: look_and_guard(Session(engine), CANARY), range(6)))
-    assert [harm.rolled_back for _, harm in found if harm is not None] == [True]
-    assert [action for action, *_ in history(engine)] == ["rolling_out", "rolled_back"]
-
-
-def test_next_evaluator_completes_the_rollback_of_one_that_was_killed(
-    owner: Desk, engine: Engine, database: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    begin(owner, auto=True)
-    serve(engine, failing=0.4)
-    settings = {"DATABASE_URL": database}
-    with closing(psycopg2.connect(database)) as owners:
-        # The look is stored; its rollback waits for an owner's change.
-        owners.cursor().execute("SELECT FROM prompt_registry FOR UPDATE")
-        with WorkerProcess(settings, "-m", "prompt_worker", "run", "experiments") as evaluator:
-            evaluator.wait_for(
-                lambda _: scalar(engine, "SELECT count(*) FROM ab_test_looks WHERE verdict = 'harmful'")
-            )
-            evaluator.kill()
-        owners.rollback()
-    assert get_experiment(engine, CANARY).status == "active"
-    assert "rolled back" in look(database, capsys, code=1)
-    assert [action for action, *_ in history(engine)] == ["rolling_out", "rolled_back"]
-
-
-def test_evaluator_may_end_nothing_but_harm_that_it_was_asked_to_end(
-    owner: Desk, engine: Engine, database: str
-) -> None:
-    worker = connect(f"{database}?options=-c%20role%3Dprompt_experiment_worker", application_name="test")
-    roll_back = "SELECT roll_back_prompt_rollout(id) FROM ab_test_experiments WHERE status = 'active'"
-    look_that_says_so = (
-        "INSERT INTO ab_test_looks (experiment_id, phase, looked_at, planned, verdict, reason, units, ratio_p, "
-        "intervals, numbers) SELECT id, 1, now(), false, 'harmful', 'it fails', 1, 1, '{}', '{}' "
-        "FROM ab_test_experiments"
-    )
-    try:
-        begin(owner, auto=True)
-        assert rows(worker, roll_back) == [(None,)]
-        for statement in (
-            "SELECT end_prompt_rollout(id, false) FROM ab_test_experiments",
-            "UPDATE ab_test_experiments SET status = 'completed'",
-        ):
-            with pytest.raises(DBAPIError, match="permission denied"):
-                rows(worker, statement)
-        rows(worker, look_that_says_so)
-        assert rows(worker, roll_back) == [("it fails",)]
-        # Neither a rollout that waits for a person, nor a test.
-        begin(owner)
-        rows(worker, look_that_says_so)
-        assert rows(worker, roll_back) == [(None,)]
-        owner("rollout", "abort", TEMPLATE)
-        add_experiment(engine, "wording", arms={"control": 1, "variant_a": 2})
-        rows(worker, look_that_says_so)
-        assert rows(worker, roll_back) == [(None,)]
-    finally:
-        worker.dispose()
 
 
 def test_approver_releases_and_viewer_only_looks(owner: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -432,40 +205,3 @@ def test_experiments_show_what_is_a_rollout(
     experiments("pause", CANARY, "--reason", "an incident")
     assert "(paused: nobody gets it now)" in owner("rollout", "show", TEMPLATE)
     assert "experiments resume lesson@2" in owner("rollout", "advance", TEMPLATE, code=1)
-
-
-def test_service_is_never_without_an_answer_while_its_canary_is_rolled_back(
-    owner: Desk, engine: Engine, database: str
-) -> None:
-    prompts = PromptTemplateService(registry=database, last_good="none")
-    assert prompts.start(wait=30), prompts.health()
-    stop = threading.Event()
-    served: list[set[tuple[int, str]]] = []
-
-    def serve_on() -> None:
-        seen = set()
-        while not stop.is_set():
-            prompt = prompts.get(TEMPLATE, unit=f"user-{len(seen)}")
-            seen.add((prompt.version, prompt.reason))
-        served.append(seen)
-
-    with ThreadPoolExecutor(2) as readers:
-        for _ in range(2):
-            readers.submit(serve_on)
-        try:
-            begin(owner, auto=True)
-            experiment = get_experiment(engine, CANARY)
-            unit = next(f"user-{n}" for n in range(99) if arm_of(experiment, f"user-{n}") == "canary")
-            soon(lambda: prompts.get(TEMPLATE, unit=unit).version == 2)
-            serve(engine, failing=0.4)
-            # Services read it while it is taken back.
-            rows(engine, "UPDATE prompt_names SET rules = '[]' WHERE name = :name RETURNING 1", name=TEMPLATE)
-            _, harm = look_and_guard(Session(engine), CANARY)
-            assert harm is not None
-            soon(lambda: prompts.get(TEMPLATE, unit=unit).reason == "production")
-            assert prompts.get(TEMPLATE, unit=unit).version == 1
-        finally:
-            stop.set()
-    prompts.close()
-    assert len(served) == 2
-    assert set().union(*served) <= {(1, "production"), (1, "rollout"), (2, "rollout")}

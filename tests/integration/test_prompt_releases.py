@@ -273,6 +273,20 @@ def test_wait_names_the_services_that_do_not_follow(desk: Desk) -> None:
     assert {each["name"] for each in progress["left"]} == {"tutor", "video", None}
 
 
+def test_wait_counts_an_arm_of_an_experiment_by_its_revision(desk: Desk) -> None:
+    """Which has a version of its own: the one that was released is nobody's while all are in the experiment."""
+    desk.release("a", "one")
+    desk.executed("a", 1, {})
+    ((before,),) = desk.query("SELECT revision FROM prompt_registry")
+    desk.release("a", "two")
+    wait = ("activate", "a", "2", "--inputs", "0", "--wait", "--timeout", "0.1")
+    desk.executed("a", 1, {}, selection="experiment", revision=before)
+    assert "tutor still serves a@1" in desk(*wait, code=1)
+    desk.executed("a", 1, {}, selection="experiment", revision=before + 2)
+    desk.executed("a", 1, {}, service="video", selection="rollout", revision=before + 2)
+    assert "video serves version 2" in desk(*wait, code=1)
+
+
 def test_wait_for_a_fragment_watches_what_includes_it(desk: Desk) -> None:
     desk.release("tone", "Be kind.")
     desk.release("hints", "{% include 'tone' %}")

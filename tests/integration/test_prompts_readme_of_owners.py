@@ -16,14 +16,14 @@ README = REPOSITORY / "worker" / "prompt_worker" / "prompts" / "README.md"
 ROLES = {
     "prompt_viewer": ("list", "show", "diff", "plan", "render", "history", "pull", "export"),
     "prompt_editor": ("push", "create", "import"),
-    "prompt_approver": ("review", "activate", "rollback", "label", "rules", "block", "unblock"),
+    "prompt_approver": ("review", "activate", "rollout", "rollback", "label", "rules", "block", "unblock"),
     "prompt_case_editor": ("cases",),
     "prompt_text_reader": ("explain",),
     "": ("policy",),
 }
 ROLE = {command: role for role, commands in ROLES.items() for command in commands}
-# Versions differ; ten minutes ago, in this test, there was none.
-CODES = {"diff": 1, "explain tutor/hints --unit student-17 --at 10m": 1}
+# Versions differ; ten minutes ago, in this test, there was none; and nobody looks at the rollout here.
+CODES = {"diff": 1, "explain tutor/hints --unit student-17 --at 10m": 1, "rollout advance": 1}
 
 
 def test_commands_of_the_owners_part_run_in_their_order(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,13 @@ def test_demo_is_counted_and_adds_up() -> None:
     )
     followed = re.findall(r"^(?:web|app|classroom|homework) +(\d+) +(\d\.\d\d) s", done.stdout, re.MULTILINE)
     assert len(followed) == 4
+    # Too few units for a verdict, and yet both are shown.
+    assert re.search(r"^fewer questions +75% and 92% +\d+ .* collecting: ", done.stdout, re.MULTILINE)
+    assert re.search(r"^easy pace +92% and 92% +\d+ .* collecting: ", done.stdout, re.MULTILINE)
+    assert re.search(
+        r"verdicts: as planted; \d+ executions were served as assigned$", done.stdout, re.MULTILINE
+    )
+    assert "up --demo 5000 has as many" in done.stdout
     assert all(float(seconds) < 6 + LATE for _, seconds in followed)
     assert done.stderr == ""
 

@@ -236,6 +236,16 @@ def test_rollout_serves_its_canary_and_its_control(
 # --- changes while a service runs ---
 
 
+def test_arm_without_weight_is_served_to_nobody(registry: FileRegistry) -> None:
+    put(registry, ranges=[[0, 10_000, "control"]])
+    prompts = registry.started()
+    assert {prompts.get(NAME, unit=f"u{number}").group for number in range(200)} == {"control"}
+    put(registry, ranges=[])
+    soon(lambda: prompts.health().revision == 2)
+    assert served(prompts, unit=CONTROL) == (3, "production", None, True)
+    assert prompts.health().is_healthy
+
+
 def test_stopped_experiment_serves_production_and_a_ref_pins_what_was_served(
     registry: FileRegistry, publisher: RecordingPublisher
 ) -> None:

@@ -10,7 +10,7 @@ import psycopg2
 
 from prompt_worker.experiments.errors import ExperimentError
 from prompt_worker.experiments.looking import look_in, running_in
-from prompt_worker.experiments.rollouts.guarding import announce, guard
+from prompt_worker.experiments.rollouts.guarding import may_roll_back, roll_back_in
 from prompt_worker.experiments.watching import Watch
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
@@ -110,12 +110,11 @@ def _look(transactions: Transactions, name: str, watch: Watch) -> None:
     started = time.monotonic()
     try:
         looked = transactions.once(lambda cursor: look_in(cursor, name))
-        harm = guard(transactions.once, looked)
+        watch.looked(looked, time.monotonic() - started)
+        # A transaction of its own: the alarm is on record also where the rollback fails.
+        if may_roll_back(looked) and transactions.once(lambda cursor: roll_back_in(cursor, looked)):
+            watch.rolled_back(looked)
     except psycopg2.Error as error:
         watch.refused(name, error.pgcode or "connection", describe(error))
     except (DeploymentError, ExperimentError) as error:
         watch.refused(name, type(error).__name__, str(error))
-    else:
-        watch.looked(looked, time.monotonic() - started)
-        if harm is not None and (looked.is_turned or harm.rolled_back):
-            announce(looked, harm)

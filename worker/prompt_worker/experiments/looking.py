@@ -18,7 +18,7 @@ from prompt_worker.experiments.judging.look import Look, take_look
 from prompt_worker.experiments.judging.metrics import FEEDBACK
 from prompt_worker.experiments.judging.verdict import UNTRUSTED
 from prompt_worker.experiments.reading import read_evidence
-from prompt_worker.experiments.stored import Experiment, experiments, find_experiment
+from prompt_worker.experiments.stored import RUNNING, Experiment, experiments, find_experiment
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
@@ -47,6 +47,23 @@ class Looked(msgspec.Struct, frozen=True):
     def is_turned(self) -> bool:
         """Whether the verdict is another one than before, whoever looked then: true for one look of any number."""
         return self.look is not None and self.look.verdict.name != self.experiment.verdict
+
+    @property
+    def canary(self) -> dict[str, Any] | None:
+        """Of a rollout: the numbers that it is judged by."""
+        canary = None if self.look is None else self.look.canary
+        return None if canary is None else msgspec.structs.asdict(canary)
+
+    @property
+    def advice(self) -> str | None:
+        """What a person has to do, as nothing else does it."""
+        experiment = self.experiment
+        is_harm = self.look is not None and self.look.verdict.name == "harmful"
+        if not is_harm or experiment.kind != "rollout" or experiment.status not in RUNNING:
+            return None
+        if experiment.auto_rollback:
+            return None
+        return f"take it back with 'prompt-worker prompts rollout abort {experiment.template_name}'"
 
 
 def running_experiments(session: Session) -> list[str]:
@@ -77,7 +94,8 @@ def look_in(cursor: cursor, name: str) -> Looked:
     ((at,),) = cursor.fetchall()
     plan = experiment.plan
     history, last = _read_history(cursor, experiment)
-    look = take_look(plan, read_evidence(cursor, experiment, plan.metrics, at), history)
+    retries = "retried" in (last or {}).get("excluded", {})
+    look = take_look(plan, read_evidence(cursor, experiment, plan.metrics, at, retries=retries), history)
     is_new = last != _seen(look)
     if is_new:
         _store(cursor, experiment, look)
@@ -91,7 +109,8 @@ def _read_history(cursor: cursor, experiment: Experiment) -> tuple[History, dict
     cursor.execute(_HISTORY, {"id": str(experiment.id), "first": first})
     ((planned, planned_at, ratio_p, last),) = cursor.fetchall()
     found = msgspec.convert(planned, dict[str, PlannedLook]) if planned is not None else None
-    harm = _read_harm(cursor, experiment) if experiment.kind == "rollout" else None
+    is_rollout = experiment.kind == "rollout" and experiment.phases
+    harm = _read_harm(cursor, experiment) if is_rollout else None
     return History(found, planned_at, 1.0 if ratio_p is None else ratio_p, harm), last
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from psycopg2.extensions import cursor
 
 from prompt_worker.experiments.counting import (
-    FAILING,
-    FAILING_OR_FOUND,
+    ATTEMPT,
     METRICS,
     MOMENTS,
     QUANTILES,
-    REASONS,
+    Rows,
     evidence_statement,
     mislabelled_arm,
+    reason_name,
 )
 from prompt_worker.experiments.errors import ExperimentError
 from prompt_worker.experiments.judging.evidence import Evidence, Measured, PhaseUnits
@@ -29,7 +30,7 @@ from prompt_worker.experiments.stored import Experiment
 # Sums of many rows are made in memory, by hashing; nothing is compiled. One process: others would make the sums of the
 # same units beside it, and add them up again.
 SETTINGS = """
-    SET LOCAL work_mem = '128MB'; SET LOCAL enable_sort = off; SET LOCAL jit = off;
+    SET LOCAL work_mem = '128MB'; SET LOCAL enable_sort = off; SET LOCAL jit = off; SET LOCAL enable_seqscan = off;
     SET LOCAL max_parallel_workers_per_gather = 0
 """
 
@@ -41,8 +42,13 @@ def check_measurable(name: str) -> None:
         raise ExperimentError(f"{name[:100]} cannot be measured")
 
 
-def read_evidence(cursor: cursor, experiment: Experiment, metrics: tuple[str, ...], at: datetime) -> Evidence:
-    """What the rows say now. Raises `psycopg2.Error`."""
+def read_evidence(
+    cursor: cursor, experiment: Experiment, metrics: tuple[str, ...], at: datetime, *, retries: bool = False
+) -> Evidence:
+    """What the rows say now. Raises `psycopg2.Error`.
+
+    `retries`: some requests have several attempts, as a look before has seen; without it that costs a second reading.
+    """
     span = experiment.span
     parameters: dict[str, Any] = {
         "id": str(experiment.id),
@@ -58,12 +64,20 @@ def read_evidence(cursor: cursor, experiment: Experiment, metrics: tuple[str, ..
     }
     for number, (arm, template) in enumerate(experiment.arms.items()):
         parameters |= {f"arm_{number}": arm, f"template_{number}": str(template)}
-    ratings = Ratings(metrics)
-    parameters |= ratings.parameters()
-    failing = FAILING_OR_FOUND if experiment.counts_violations else FAILING
+    parameters |= Ratings(metrics).parameters()
     cursor.execute(SETTINGS)
-    cursor.execute(evidence_statement(metrics, ratings, len(experiment.arms), failing), parameters)
-    found = _Found(experiment, metrics, cursor.fetchall())
+    rows = Rows(
+        arms=len(experiment.arms),
+        has_end=experiment.actual_end_date is not None,
+        has_environment=experiment.environment is not None,
+        phases=len(experiment.phases) - parameters["span"] + 1,
+        retries=retries,
+        counts_violations=experiment.counts_violations,
+    )
+    found = _read(cursor, experiment, metrics, rows, parameters)
+    if found.has_attempts:
+        rows = msgspec.structs.replace(rows, retries=True)
+        found = _read(cursor, experiment, metrics, rows, parameters)
     return Evidence(
         at=at,
         units=found.units,
@@ -82,6 +96,13 @@ def read_evidence(cursor: cursor, experiment: Experiment, metrics: tuple[str, ..
     )
 
 
+def _read(
+    cursor: cursor, experiment: Experiment, metrics: tuple[str, ...], rows: Rows, parameters: dict[str, Any]
+) -> _Found:
+    cursor.execute(evidence_statement(metrics, rows), parameters)
+    return _Found(experiment, metrics, cursor.fetchall())
+
+
 class _Found:
     """The rows of the statement, by what each is about."""
 
@@ -97,13 +118,12 @@ class _Found:
         self.excluded: dict[str, int] = {}
         self.by_phase: dict[int, dict[str, int]] = {}
         self.in_two_arms = 0
+        self.has_attempts = False
         for what, *row in rows:
             getattr(self, f"_{what}")(*row)
 
-    def _arm(
-        self, code: int, _: None, units: int, calls: int, failing: int, sums: list[float | None]
-    ) -> None:
-        arm = self._arms[code - 1]
+    def _arm(self, bit: int, _: None, units: int, calls: int, failing: int, sums: list[float | None]) -> None:
+        arm = self._arm_of(bit)
         self.units[arm], self.rows[arm], self.failing[arm] = units, int(calls), failing
         for number, metric in enumerate(self._ratios):
             count, *moments = sums[number * MOMENTS : (number + 1) * MOMENTS]
@@ -111,19 +131,20 @@ class _Found:
                 found = Measured(Moments(int(count), *(each or 0.0 for each in moments)))
                 self.measured.setdefault(metric, {})[arm] = found
 
-    def _quantile(self, code: int, _: None, units: int, calls: int, __: None, sums: list[float]) -> None:
+    def _quantile(self, bit: int, _: None, units: int, calls: int, __: None, sums: list[float]) -> None:
         *moments, value, low, high = sums
-        arm = self._arms[code - 1]
+        arm = self._arm_of(bit)
         for metric in self._quantiles:
             variance = quantile.variance_between(low, high)
             self.measured.setdefault(metric, {})[arm] = Measured(
                 Moments(units, float(calls), *moments), value, variance
             )
 
-    def _excluded(self, code: int, _: None, __: None, calls: int, *___: None) -> None:
-        arm = mislabelled_arm(code)
-        reason = REASONS[-code - 1] if arm is None else "mislabelled"
-        self.excluded[reason] = self.excluded.get(reason, 0) + int(calls)
+    def _excluded(self, _: None, reason: int, __: None, calls: int, *___: None) -> None:
+        self.has_attempts |= reason == ATTEMPT
+        name, arm = reason_name(reason), mislabelled_arm(reason)
+        if name is not None:
+            self.excluded[name] = self.excluded.get(name, 0) + int(calls)
         if arm is not None:
             self.mislabelled[self._arms[arm]] = int(calls)
 
@@ -132,5 +153,8 @@ class _Found:
         if units:
             self.excluded["in_two_arms"] = int(calls)
 
-    def _phase(self, code: int, phase: int, units: int, *_: None) -> None:
-        self.by_phase.setdefault(phase, {})[self._arms[code - 1]] = units
+    def _phase(self, bit: int, phase: int, units: int, *_: None) -> None:
+        self.by_phase.setdefault(phase, {})[self._arm_of(bit)] = units
+
+    def _arm_of(self, bit: int) -> str:
+        return self._arms[bit.bit_length() - 1]

@@ -58,8 +58,7 @@ class Watch:
         self._verdicts[name] = verdict.name
         telemetry.count("looks", verdict=verdict.name)
         telemetry.record("look", seconds)
-        # Of harm that a rollout does, what is done about it is said with it: see rollouts/guarding.py.
-        if not looked.is_turned or (looked.experiment.kind == "rollout" and verdict.name == "harmful"):
+        if not looked.is_turned:
             return
         is_alarming = verdict.name in ALARMING
         if is_alarming:
@@ -72,7 +71,21 @@ class Watch:
             "arm": verdict.arm,
         }
         level = logging.ERROR if is_alarming else logging.INFO
-        log.log(level, "experiment %s: %s: %s", name, verdict.name, verdict.why, extra={"fields": fields})
+        why = verdict.why if looked.advice is None else f"{verdict.why}; {looked.advice}"
+        log.log(level, "experiment %s: %s: %s", name, verdict.name, why, extra={"fields": fields})
+
+    def rolled_back(self, looked: Looked) -> None:
+        """A rollout that did harm was ended."""
+        telemetry.count("rollbacks")
+        fields = {
+            "event": "rolled_back",
+            "experiment": looked.experiment.name,
+            "template_name": looked.experiment.template_name,
+            "phase": looked.experiment.phases[-1].phase,
+            "canary": looked.canary,
+        }
+        why = "" if looked.look is None else looked.look.verdict.why
+        log.error("the rollout %s was rolled back: %s", looked.experiment.name, why, extra={"fields": fields})
 
     def refused(self, name: str, error: str, why: str) -> None:
         """A look that failed, which the next one makes up for."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, text
 
 from prompt_worker.deadletters.filters import Filter
 from prompt_worker.deadletters.summary import summarize
+from prompt_worker.local.demo.experiments import DAYS, PLANNED_UNITS, Concluded
 from prompt_worker.local.demo.run import Ledger
 from prompt_worker.local.demo.spread import Spread
 from prompt_worker.platform.postgres.session import Session
@@ -79,6 +82,48 @@ def print_statistics(console: Console, engine: Engine) -> None:
             name, *numbers = row
             table.add_row(name, *("" if value is None else f"{value:,}" for value in numbers))
     console.print(table)
+
+
+def print_experiments(console: Console, concluded: Sequence[Concluded]) -> None:
+    """What was planted beside what the last look at each found."""
+    table = Table(
+        "experiment", "planted", "units", "control", "variant", "p", "verdict", box=None, padding=(0, 1, 0, 0)
+    )
+    for column in table.columns[2:6]:
+        column.justify = "right"
+    for each in concluded:
+        look, rates = each.look, each.begun.planted.rates
+        measured = look.evidence.measured.get("success_rate", {})
+        found = [
+            ""
+            if (arm := measured.get(name)) is None or arm.moments.ratio is None
+            else f"{arm.moments.ratio:.1%}"
+            for name in rates
+        ]
+        table.add_row(
+            each.begun.name,
+            " and ".join(f"{rate:.0%}" for rate in rates.values()),
+            f"{look.evidence.all_units:,}",
+            *found,
+            "" if look.p_value is None else f"{look.p_value:.2g}",
+            f"{look.verdict.name}: {look.verdict.why}",
+            style="" if each.is_as_planted else "bold red",
+        )
+    console.print()
+    console.print(table, markup=False)
+    executions, wrong = (
+        sum(each) for each in zip(*((one.executions, one.wrong) for one in concluded), strict=True)
+    )
+    as_planted = all(each.is_as_planted for each in concluded)
+    console.print(
+        f"{'verdicts: as planted' if as_planted else 'THE VERDICTS ARE NOT AS PLANTED'}; {executions - wrong:,} "
+        f"executions were served as assigned{f', {wrong:,} WERE NOT' if wrong else ''}"
+    )
+    console.print(
+        f"(a verdict takes a week: the times of these executions, and the start, were put into the last {DAYS} days)"
+    )
+    if not all(each.has_enough for each in concluded):
+        console.print(f"(a verdict takes {PLANNED_UNITS} units: up --demo 5000 has as many)")
 
 
 def print_spread(console: Console, spread: Spread) -> None:

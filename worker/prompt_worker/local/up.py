@@ -17,10 +17,12 @@ from prompt_schema.migrate import migrate
 from prompt_schema.statistics import recount
 from prompt_worker.local import ServerError
 from prompt_worker.local.demo.events import Plan
+from prompt_worker.local.demo.experiments import Begun, begin, conclude
 from prompt_worker.local.demo.run import DemoRun, Ledger
 from prompt_worker.local.demo.services import Services
 from prompt_worker.local.report import (
     print_dead_letters,
+    print_experiments,
     print_ledger,
     print_spread,
     print_statistics,
@@ -78,6 +80,7 @@ def _up(
     _raise_if_stopped(stop)
     topology, subscriber = _start_pubsub(services, console)
     _raise_if_stopped(stop)
+    begun = begin(engine) if demo else []
     run = _prepare(services, demo, topology, subscriber) if demo else None
     # A key for this run, unless there is one.
     os.environ.setdefault("PROMPT_WORKER_HMAC_KEY", secrets.token_hex(32))
@@ -88,6 +91,8 @@ def _up(
     services.callback(console.print, "stopping workers, Pub/Sub and PostgreSQL")
     for worker in workers:
         console.print(f"{worker.consumer} worker, process {worker.pid}")
+    for each in begun:
+        console.print(f"experiment {each.name!r} on {each.planted.template_name}")
     for name in ("DATABASE_URL", "PUBSUB_EMULATOR_HOST", "PUBSUB_PROJECT_ID"):
         console.print(f"  export {name}={os.environ[name]}")
 
@@ -97,7 +102,7 @@ def _up(
         services.callback(run.stop)
         ledger = _follow(run, workers, engine, view, stop)
         if ledger:
-            exit_code = _conclude(ledger, run, engine, console)
+            exit_code = _conclude(ledger, run, begun, engine, console)
         elif lag := view.counts()["lag"]:
             console.print(
                 f"stopped early: {lag:,} published events were not written and are lost with the emulator"
@@ -170,9 +175,11 @@ def _follow(
     return None
 
 
-def _conclude(ledger: Ledger, run: DemoRun, engine: Engine, console: Console) -> int:
+def _conclude(ledger: Ledger, run: DemoRun, begun: Sequence[Begun], engine: Engine, console: Console) -> int:
+    concluded = conclude(engine, begun)
     print_statistics(console, engine)
     print_spread(console, run.spread)
+    print_experiments(console, concluded)
     print_violations(console, ledger)
     print_ledger(console, ledger)
     print_dead_letters(console, engine)
@@ -182,7 +189,8 @@ def _conclude(ledger: Ledger, run: DemoRun, engine: Engine, console: Console) ->
         if differences
         else "every counter equals a recount of the rows"
     )
-    return 0 if ledger.holds and not differences else 1
+    as_planted = all(each.is_as_planted and not each.wrong for each in concluded)
+    return 0 if ledger.holds and not differences and as_planted else 1
 
 
 def _raise_if_stopped(stop: Wakeup) -> None:

@@ -42,3 +42,36 @@ BEGIN
     END;
     ASSERT refused, 'a look was deleted: is trigger_refuse_change_of_looks in place?';
 END $$;
+
+-- a rollout, exercised: a canary beside production, its steps, and the end that an evaluator may make
+DO $$
+DECLARE
+    canary uuid;
+    rollout uuid;
+    run_name text := 'verify ' || gen_random_uuid();
+    tenth CONSTANT jsonb := '[[0, 1000, "canary"], [1000, 10000, "control"]]';
+    half CONSTANT jsonb := '[[0, 5000, "canary"], [5000, 10000, "control"]]';
+BEGIN
+    INSERT INTO prompt_templates (name, version, template_text, is_active) VALUES (run_name, 1, '-', true);
+    INSERT INTO prompt_templates (name, version, template_text) VALUES (run_name, 2, '-') RETURNING id INTO canary;
+    PERFORM start_prompt_rollout(t.id, t.content_sha256, '[10, 50, 100]', tenth, 'user', true, false)
+    FROM prompt_templates t WHERE t.id = canary;
+    SELECT id INTO rollout FROM ab_test_experiments WHERE template_name = run_name AND kind = 'rollout';
+    PERFORM step_prompt_rollout(rollout, 1, '50', half);
+    ASSERT (SELECT count(*) = 2 AND count(DISTINCT seed) = 1 FROM ab_test_phases WHERE experiment_id = rollout),
+        'a rollout has other phases than its steps';
+    INSERT INTO ab_test_looks (experiment_id, phase, looked_at, planned, verdict, reason, units, ratio_p, intervals,
+        numbers)
+    VALUES (rollout, 1, now(), false, 'harmful', 'at its first step', 50, 1, '{}', '{}');
+    ASSERT roll_back_prompt_rollout(rollout) IS NULL, 'a rollout is rolled back for what another step did';
+    INSERT INTO ab_test_looks (experiment_id, phase, looked_at, planned, verdict, reason, units, ratio_p, intervals,
+        numbers)
+    VALUES (rollout, 2, now(), false, 'harmful', 'it fails', 50, 1, '{}', '{}');
+    ASSERT roll_back_prompt_rollout(rollout) = 'it fails' AND roll_back_prompt_rollout(rollout) IS NULL,
+        'a rollout that does harm is not rolled back once';
+    ASSERT (SELECT (status, verdict) = ('completed', 'stopped') AND actual_end_date IS NOT NULL
+            FROM ab_test_experiments WHERE id = rollout), 'a rollout that was rolled back goes on';
+    ASSERT (SELECT action = 'rolled_back' AND reason = 'rolled back automatically: it fails' FROM prompt_history
+            WHERE kind = 'rollout' AND subject = run_name ORDER BY id DESC LIMIT 1),
+        'the history lacks the rollback: is trigger_record_rollout_status in place?';
+END $$;

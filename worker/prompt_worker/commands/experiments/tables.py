@@ -16,7 +16,6 @@ from prompt_worker.experiments.creating import Created
 from prompt_worker.experiments.judging.rollout import CANARY
 from prompt_worker.experiments.listing import Shown, StoredLook
 from prompt_worker.experiments.looking import Looked
-from prompt_worker.experiments.rollouts.guarding import Harm, what_is_done
 from prompt_worker.experiments.stored import Experiment
 
 STYLES = {"winner": "bold green", "harmful": "bold red", "invalid": "bold red", "srm_failed": "bold red"}
@@ -88,8 +87,8 @@ def _kind(experiment: Experiment) -> str:
     return f"rollout, {experiment.phases[-1].percent_of(CANARY):g} %"
 
 
-def print_looked(looked: Looked, harm: Harm | None, *, as_json: bool) -> int:
-    """The exit code. `harm`: what was done about it."""
+def print_looked(looked: Looked, rolled_back: bool, *, as_json: bool) -> int:
+    """The exit code."""
     name = looked.experiment.name
     if looked.look is None:
         print(
@@ -100,12 +99,14 @@ def print_looked(looked: Looked, harm: Harm | None, *, as_json: bool) -> int:
         return 0
     verdict = looked.look.verdict
     if as_json:
-        done = {} if harm is None else {"rolled_back": harm.rolled_back}
+        done = {"rolled_back": rolled_back} if looked.experiment.kind == "rollout" else {}
         print(_json({"name": name, "is_new": looked.is_new, **done, **msgspec.to_builtins(looked.look)}))
     else:
         print(printable(f"{name}: {verdict.name}: {verdict.why}"))
-        if harm is not None:
-            print(printable(f"{name}: {what_is_done(looked.experiment, harm)}"))
+        if rolled_back:
+            print(printable(f"{name}: rolled back, everybody gets the version in production"))
+        elif looked.advice is not None:
+            print(printable(f"{name}: {looked.advice}"))
     return 1 if verdict.name in BAD else 0
 
 

@@ -1,30 +1,30 @@
 , timed AS MATERIALIZED (
-    SELECT code, times FROM units WHERE times IS NOT NULL
+    SELECT arm, times FROM units WHERE times IS NOT NULL
 ), histogram AS MATERIALIZED (
-    SELECT h.code, h.value, sum(h.calls) OVER (PARTITION BY h.code ORDER BY h.value) AS below,
-           sum(h.calls) OVER (PARTITION BY h.code) AS calls
+    SELECT h.arm, h.value, sum(h.calls) OVER (PARTITION BY h.arm ORDER BY h.value) AS below,
+           sum(h.calls) OVER (PARTITION BY h.arm) AS calls
     FROM (
-        SELECT t.code, t.value, count(*) AS calls
-        FROM (SELECT code, unnest(times) AS value FROM timed) t
-        GROUP BY t.code, t.value
+        SELECT t.arm, t.value, count(*) AS calls
+        FROM (SELECT arm, unnest(times) AS value FROM timed) t
+        GROUP BY t.arm, t.value
     ) h
 ), levels AS MATERIALIZED (
     -- Of the number of calls at or below the quantile, a ratio over units: see statistics/quantile.py.
     SELECT s.*, %(radius)s * sqrt(greatest(0, s.ss - 2 * s.s / s.n * s.sn + (s.s / s.n) ^ 2 * s.nn)
                                   / (s.units - 1) * s.units) / s.n AS radius
     FROM (
-        SELECT u.code, u.value, count(*) AS units, sum(u.n) AS n, sum(u.s) AS s, sum(u.s * u.s) AS ss,
+        SELECT u.arm, u.value, count(*) AS units, sum(u.n) AS n, sum(u.s) AS s, sum(u.s * u.s) AS ss,
                sum(u.s * u.n) AS sn, sum(u.n * u.n) AS nn
         FROM (
-            SELECT t.code, q.value, cardinality(t.times)::bigint AS n,
+            SELECT t.arm, q.value, cardinality(t.times)::bigint AS n,
                    (SELECT count(*) FROM unnest(t.times) time WHERE time <= q.value) AS s
             FROM timed t
             JOIN (
-                SELECT h.code, min(h.value) AS value FROM histogram h
-                WHERE h.below >= ceil(%(probability)s::float8 * h.calls) GROUP BY h.code
-            ) q ON q.code = t.code
+                SELECT h.arm, min(h.value) AS value FROM histogram h
+                WHERE h.below >= ceil(%(probability)s::float8 * h.calls) GROUP BY h.arm
+            ) q ON q.arm = t.arm
         ) u
-        GROUP BY u.code, u.value
+        GROUP BY u.arm, u.value
     ) s
     WHERE s.units > 1
 )

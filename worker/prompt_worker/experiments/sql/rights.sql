@@ -8,5 +8,6 @@ WITH looks AS (
     UPDATE ab_test_experiments SET verdict = verdict, verdict_reason = verdict_reason, looked_at = looked_at WHERE false
 )
 SELECT template_id, template_name, ab_test_group, request_id, execution_time_ms, token_count, cost_usd, status,
-       guardrail_action, executed_at, environment, experiment_id, experiment_phase, assignment_unit, prompt_source, attempt
+       guardrail_action, executed_at, environment, experiment_id, experiment_phase, assignment_unit, prompt_source, attempt,
+       roll_back_prompt_rollout(NULL)
 FROM prompt_executions WHERE false

@@ -78,15 +78,19 @@ def execution(
     make = chance.choices((extraction, clarification, script), weights=(5, 3, 0 if plant else 2))[0]
     status = status or chance.choices(list(STATUSES), weights=list(STATUSES.values()))[0]
     template, variables, response = make(topic, chance)
+    student = f"student-{chance.randint(1, 400):04}"
     people = {
-        "user_id": f"student-{chance.randint(1, 400):04}",
+        "unit": student,
+        "user_id": student,
         "session_id": f"session-{chance.randint(1, 2000):05}",
         "environment": "dev",
     }
     if status == "blocked":
         variables = {"student_query": BLOCKED_QUERY, "interests": []}
         return _blocked(services.execute(chance, EXTRACTION, variables, **people))
-    return _answered(services.execute(chance, template, variables, **people), status, response, chance)
+    event = services.execute(chance, template, variables, **people)
+    status = services.outcomes.of(event, chance.random()) or status
+    return _answered(event, status, response, chance)
 
 
 def _answered(event: ExecutionEvent, status: str, response: str, chance: random.Random) -> ExecutionEvent:

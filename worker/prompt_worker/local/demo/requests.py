@@ -13,6 +13,8 @@ from prompt_worker.local.demo.texts import GRADES, INTERESTS, Topic
 Request = tuple[str, dict[str, Any], str]
 
 EXTRACTION = "nlu_topic_extraction"
+CLARIFICATION = "clarification_question_generation"
+SCRIPT = "educational_script_generation"
 
 
 def extraction(topic: Topic, chance: random.Random) -> Request:
@@ -47,7 +49,7 @@ def clarification(topic: Topic, chance: random.Random) -> Request:
         ]
     }
     variables = {"student_query": query, "interests": interests}
-    return "clarification_question_generation", variables, msgspec.json.encode(answer).decode()
+    return CLARIFICATION, variables, msgspec.json.encode(answer).decode()
 
 
 def script(topic: Topic, chance: random.Random) -> Request:
@@ -74,4 +76,4 @@ def script(topic: Topic, chance: random.Random) -> Request:
         ],
         "key_terms": [topic.part],
     }
-    return "educational_script_generation", variables, msgspec.json.encode(answer).decode()
+    return SCRIPT, variables, msgspec.json.encode(answer).decode()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from prompt_worker.event.execution import ExecutionEvent
+from prompt_worker.local.demo.experiments import Outcomes
 from prompt_worker.local.demo.requests import EXTRACTION
 from prompt_worker.local.demo.spread import Spread
 from prompt_worker.prompts.serving.service import PromptTemplateService
@@ -17,11 +18,15 @@ START_SECONDS = 20.0
 
 
 class Services:
-    """Several, by name; `spread` is that of the prompt which gets another version meanwhile."""
+    """Several, by name; `spread` is that of the prompt which gets another version meanwhile.
+
+    `outcomes`: what becomes of calls in an arm of an experiment.
+    """
 
     def __init__(self, services: Mapping[str, PromptTemplateService]) -> None:
         self._services = list(services.items())
         self.spread = Spread(EXTRACTION, list(services))
+        self.outcomes = Outcomes()
 
     @classmethod
     def following(cls, registry: str) -> Self:

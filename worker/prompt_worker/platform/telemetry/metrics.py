@@ -30,7 +30,7 @@ Counter = Literal[
     "prompts_served",
     "enrolments",
     "registry_requests",
-    "harmful_rollouts",
+    "rollbacks",
     "looks",
     "look_errors",
     "experiment_alerts",
@@ -88,9 +88,7 @@ ABOUT: dict[Metric, About] = {
         ("outcome",),
     ),
     "registry_requests": About("requests for the registry, by their answer", "{request}", ("status",)),
-    "harmful_rollouts": About(
-        "rollouts that were found to do harm, by what was done", "{rollout}", ("outcome",)
-    ),
+    "rollbacks": About("rollouts that were ended automatically, as they did harm", "{rollout}"),
     "looks": About("looks at experiments, by their verdict", "{look}", ("verdict",)),
     "look_errors": About("looks that failed", "{look}", ("error",)),
     "experiment_alerts": About(

@@ -96,9 +96,9 @@ def _activate(options: argparse.Namespace) -> int:
         return 0 if examined.passed else 1
     actor = actor_of(options, break_glass=options.break_glass)
     if terms is not None:
-        print_stepped(
-            start_rollout(session, actor, examined, terms, force=options.force), as_json=options.json
-        )
+        rollout = start_rollout(session, actor, examined, terms, force=options.force)
+        included_by = [each.name for each in examined.checked if each.because is not None]
+        print_stepped(rollout, as_json=options.json, included_by=included_by)
         return 0
     activated = activate(session, actor, examined, force=options.force)
     print_activated(activated, as_json=options.json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from rich.table import Table
@@ -15,13 +15,18 @@ from prompt_worker.prompts.authoring.reading.rollout import Arm, Rollout
 NOBODY = "nobody has looked at this step yet: is 'prompt-worker run experiments' running?"
 
 
-def print_stepped(rollout: Rollout, *, as_json: bool) -> None:
-    """What was just done, and what can be done next."""
+def print_stepped(rollout: Rollout, *, as_json: bool, included_by: Sequence[str] = ()) -> None:
+    """What was just done, and what can be done next. `included_by`: prompts, which get what is in production."""
     if as_json:
         print(msgspec.json.encode(rollout).decode())
         return
     console = open_console()
     console.print(Text(headline(rollout), "bold green" if rollout.is_running else "bold"))
+    if included_by:
+        names = ", ".join(map(printable, included_by))
+        console.print(
+            f"  it is included by {names}: these have version {rollout.control.version} until the last step"
+        )
     for line in _next(rollout):
         console.print(f"  {line}")
 

@@ -51,7 +51,7 @@ class Found(msgspec.Struct, frozen=True):
         experiment = self.of(name)
         if experiment is None:
             return None
-        recorded = recorded_unit(unit) if unit else None
+        recorded = _stored(recorded_unit(unit)) if unit else None
         seed, ranges = experiment.seed, experiment.ranges
         return Enrolled(
             name=experiment.name,
@@ -65,6 +65,11 @@ class Found(msgspec.Struct, frozen=True):
             arm=None if recorded is None else Assignment(seed, ranges).arm_of(recorded)[1],
             is_certain=self.is_certain,
         )
+
+
+def _stored(unit: str) -> str:
+    """As a column has it: a lone surrogate, as of an argument that is no UTF-8, is U+FFFD."""
+    return unit.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def read_running(cursor: cursor, name: str, at: datetime | None) -> Found:
