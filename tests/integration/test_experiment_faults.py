@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
-from os import kill
 
 import psycopg2
 import pytest
@@ -78,7 +77,7 @@ def test_killed_between_look_and_verdict_leaves_neither(
         holding.cursor().execute("SELECT FROM ab_test_experiments FOR NO KEY UPDATE")
         killed = evaluator()
         wait_for(lambda: scalar(engine, VERDICT_WAITS))
-        kill(killed.pid, signal.SIGKILL)
+        killed.process.kill()
         assert killed.wait() == -signal.SIGKILL
         wait_for(lambda: not scalar(engine, VERDICT_WAITS))
     assert rows(engine, "SELECT (SELECT count(*) FROM ab_test_looks), verdict FROM ab_test_experiments") == [
@@ -97,7 +96,7 @@ def test_signal_ends_a_look_that_is_under_way(
         stopped = evaluator()
         wait_for(lambda: scalar(engine, VERDICT_WAITS))
         asked = time.monotonic()
-        kill(stopped.pid, signal.SIGTERM)
+        stopped.process.send_signal(signal.SIGTERM)
         assert stopped.wait() == 0
         # Of the 8 seconds in which a worker ends; the lock would have been waited for, for 3.
         assert time.monotonic() - asked < 2.5
