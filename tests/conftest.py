@@ -17,6 +17,7 @@ import psycopg2
 import pytest
 from xdist.remote import Producer
 
+from prompt_schema.partitions import AHEAD
 from prompt_worker.commands.cli import main
 from prompt_worker.local import ServerError
 from prompt_worker.local.servers.emulator import Emulator
@@ -24,11 +25,16 @@ from prompt_worker.local.servers.postgres import Postgres, find_system_postgres,
 from prompt_worker.local.servers.server import Server
 from prompt_worker.platform.postgres.engine import connect
 from tests.support.memory import home_in_memory
+from tests.support.months import months_made
 from tests.support.pipeline import Pipeline
 from tests.support.scheduling import Scheduling, number_of_processes
+from tests.support.warm_checks import warm_checks as checks_in_forks
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 TEMPLATE = "migrated_template"
+# Months after this one that a test's database has partitions for; one of `all_months` has all that a migration makes.
+# Each of the other twenty is 17 files, to be copied for each test and opened by each session, and of no other kind.
+MONTHS = 3
 # Those that wait longest first, so that no worker process is left alone with one at the end.
 FOLDERS = ("faults", "integration", "unit")
 # Tests crash servers and workers, never the machine: what is written survives without waiting for the disk.
@@ -100,11 +106,13 @@ def empty_database(postgres: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture
-def database(postgres: Postgres) -> Iterator[str]:
+def database(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[str]:
     """URL of a new database with the schema and its seeds."""
-    if not has_template(postgres):
-        make_template(postgres)
-    yield from new_database(postgres, TEMPLATE)
+    full = request.node.get_closest_marker("all_months") is not None
+    template, months = (f"{TEMPLATE}_all_months", AHEAD) if full else (TEMPLATE, MONTHS)
+    if not has_database(postgres, template):
+        make_template(postgres, template, months)
+    yield from new_database(postgres, template)
 
 
 @pytest.fixture(scope="session")
@@ -154,20 +162,28 @@ def new_database(server: Postgres, template: str) -> Iterator[str]:
     execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def has_template(server: Postgres) -> bool:
-    return bool(execute(server, f"SELECT 1 FROM pg_database WHERE datname = '{TEMPLATE}'"))
+def has_database(server: Postgres, name: str) -> bool:
+    return bool(execute(server, f"SELECT 1 FROM pg_database WHERE datname = '{name}'"))
 
 
-def make_template(server: Postgres) -> None:
+def make_template(server: Postgres, name: str, months: int) -> None:
     """Migrated under another name and then renamed, so that a failed migration leaves no template."""
     from prompt_schema.migrate import migrate
 
-    execute(server, f"DROP DATABASE IF EXISTS {TEMPLATE}_unfinished WITH (FORCE)")
-    execute(server, f"CREATE DATABASE {TEMPLATE}_unfinished TEMPLATE template0")
-    engine = connect(url_of(server, f"{TEMPLATE}_unfinished"), application_name="tests")
-    migrate(engine, lambda _: None)
+    execute(server, f"DROP DATABASE IF EXISTS {name}_unfinished WITH (FORCE)")
+    execute(server, f"CREATE DATABASE {name}_unfinished TEMPLATE template0")
+    engine = connect(url_of(server, f"{name}_unfinished"), application_name="tests")
+    with months_made(months):
+        migrate(engine, lambda _: None)
     engine.dispose()
-    execute(server, f"ALTER DATABASE {TEMPLATE}_unfinished RENAME TO {TEMPLATE}")
+    execute(server, f"ALTER DATABASE {name}_unfinished RENAME TO {name}")
+
+
+@pytest.fixture
+def warm_checks() -> Iterator[None]:
+    """Versions are checked in forks of one process, where what a check says is the subject and not its process."""
+    with checks_in_forks():
+        yield
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from tests.support.events import SEED_TEMPLATES, body
 from tests.support.pipeline import Pipeline
 from tests.support.replaying import letter, store
 
-pytestmark = pytest.mark.embedded_only
+pytestmark = [pytest.mark.usefixtures("warm_checks"), pytest.mark.embedded_only, pytest.mark.all_months]
 
 ODD = "[/x] naïve € \N{GRINNING FACE}"
 NO_ID = "0190b2a4-0000-7000-8000-000000000001"

@@ -13,8 +13,10 @@ from sqlalchemy import Engine
 
 from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.platform.postgres.engine import connect
+from tests.conftest import MONTHS
 from tests.support.authoring import Desk
 from tests.support.live_shapes import copied, live_database, url_of
+from tests.support.months import months_made
 
 
 @pytest.fixture
@@ -57,6 +59,13 @@ def live(postgres: Postgres, live_template: str) -> Iterator[Engine]:
     """A new copy of it."""
     with copied(postgres, live_template) as engine:
         yield engine
+
+
+@pytest.fixture
+def few_months() -> Iterator[None]:
+    """Migrations of the test make the months that the databases of other tests have."""
+    with months_made(MONTHS):
+        yield
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from prompt_schema.verify import verify
 from tests.support.logins import logins
 from tests.support.versions import activate, create, history, revision, sqlstate
 
+pytestmark = pytest.mark.usefixtures("warm_checks")
+
 CHANGES = [
     "UPDATE prompt_templates SET template_text = 'x' WHERE id = :id",
     "UPDATE prompt_templates SET variables = '[\"q\"]' WHERE id = :id",

@@ -19,6 +19,8 @@ from prompt_schema.partitions import TABLES
 from prompt_schema.verify import verify
 from prompt_worker.platform.postgres.engine import connect
 
+pytestmark = pytest.mark.all_months
+
 ALL = [migration.version for migration in read()]
 LAST, NEXT, NEXT_BUT_ONE = (f"{len(ALL) + step:04}" for step in range(3))  # numbers of files
 

@@ -27,6 +27,8 @@ from prompt_worker.platform.uuid7 import uuid7
 from tests.support.events import body
 from tests.support.timing import LATE
 
+pytestmark = pytest.mark.all_months
+
 NOW = datetime.now(UTC)
 THIS_MONTH = f"prompt_executions_{NOW:%Y_%m}"
 WHERE = "SELECT tableoid::regclass::text, count(*) FROM prompt_executions GROUP BY 1 ORDER BY 1"

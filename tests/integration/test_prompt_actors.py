@@ -10,6 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from tests.support.logins import Login, logins
 from tests.support.versions import create, sqlstate
 
+pytestmark = pytest.mark.usefixtures("warm_checks")
+
 WRITE = (
     "INSERT INTO prompt_templates (name, version, template_text) VALUES ('hints', NULL, '-') RETURNING author"
 )

@@ -13,6 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from tests.support.logins import Login, logins
 from tests.support.versions import activate, create, history, sqlstate
 
+pytestmark = pytest.mark.usefixtures("warm_checks")
+
 REVIEW = """
     INSERT INTO prompt_reviews (template_id, content_sha256, verdict)
     SELECT id, content_sha256, :verdict FROM prompt_templates WHERE id = :id

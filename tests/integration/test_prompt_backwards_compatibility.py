@@ -30,7 +30,7 @@ from tests.support.examples import (
 from tests.support.pipeline import Pipeline, wait_until
 from tests.support.probing import probe
 
-pytestmark = pytest.mark.embedded_only
+pytestmark = [pytest.mark.embedded_only, pytest.mark.usefixtures("warm_checks")]
 
 ROWS = """
     SELECT t.name, t.version, e.rendered_prompt, e.model_response, e.status::text, e.prompt_source, e.selection

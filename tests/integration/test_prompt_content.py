@@ -13,6 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from prompt_worker.prompts.content import Message, make_content
 from tests.support.versions import create
 
+pytestmark = pytest.mark.usefixtures("warm_checks")
+
 VECTORS = (Path(__file__).parents[1] / "unit/prompts/content_vectors.json").read_text(encoding="utf-8")
 INSERT = """
     INSERT INTO prompt_templates (name, version, template_text, messages, variables, model_config, output_schema)

@@ -13,6 +13,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from prompt_schema.verify import verify
 from tests.support.versions import activate, create, history, sqlstate
 
+pytestmark = pytest.mark.usefixtures("warm_checks")
+
 CHAIN = "history of prompts, its chain"
 
 

@@ -17,7 +17,7 @@ from prompt_worker.prompts.authoring.releases.gate.examining import examine
 from prompt_worker.prompts.authoring.releases.reviewing import review
 from tests.support.authoring import Desk
 
-pytestmark = pytest.mark.embedded_only
+pytestmark = [pytest.mark.embedded_only, pytest.mark.usefixtures("warm_checks")]
 
 ME = Actor("test")
 SECRET = "Ada Lovelace, 555-0100"

@@ -13,6 +13,8 @@ from prompt_schema.migrate import MIGRATIONS, migrate
 from prompt_schema.verify import verify
 from prompt_worker.prompts.content import make_content
 
+pytestmark = pytest.mark.usefixtures("few_months")
+
 FREEZE = 'SELECT "freeze" FROM prompt_registry'
 
 

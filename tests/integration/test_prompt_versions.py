@@ -18,7 +18,7 @@ from tests.support.authoring import Desk
 from tests.support.documents import REPOSITORY
 from tests.support.prompts import EXPENSIVE
 
-pytestmark = pytest.mark.embedded_only
+pytestmark = [pytest.mark.embedded_only, pytest.mark.usefixtures("warm_checks")]
 
 EMOJI = "\N{GRINNING FACE}"
 CHAT = """\

@@ -20,6 +20,8 @@ from tests.support.replaying import statuses
 from tests.support.timing import STOP_SECONDS
 from tests.support.worker_process import WorkerProcess
 
+pytestmark = pytest.mark.all_months
+
 README = REPOSITORY / "README.md"
 TEMPLATE = "fractions_tutor"
 # What an example leaves to its reader.

@@ -27,7 +27,7 @@ from tests.conftest import execute, url_of
 from tests.support.events import body
 from tests.support.pipeline import connected
 
-pytestmark = pytest.mark.embedded_only
+pytestmark = [pytest.mark.usefixtures("warm_checks"), pytest.mark.embedded_only, pytest.mark.all_months]
 
 # Each pinned setting, with a value that is not ours.
 OTHERS = {

@@ -24,6 +24,8 @@ from prompt_worker.local.servers.postgres import Postgres
 from prompt_worker.platform.postgres.engine import connect
 from tests.support.live_shapes import TABLES, TWINS, live_database, url_of
 
+pytestmark = pytest.mark.usefixtures("few_months")
+
 # What stops a takeover: a change, what the refusal says, and how to do what it asks for.
 REFUSED = [
     (

@@ -32,6 +32,8 @@ from tests.support.live_shapes import (
     url_of,
 )
 
+pytestmark = pytest.mark.usefixtures("few_months")
+
 # All of the single changes, and as many random shapes as TAKEOVER_SHAPES says; without it a part of each.
 ALL = "TAKEOVER_SHAPES" in os.environ
 RANDOM_SHAPES = int(os.environ.get("TAKEOVER_SHAPES", "12"))
