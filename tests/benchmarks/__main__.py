@@ -24,6 +24,7 @@ from tests.benchmarks import (
     conversion,
     cpu,
     experimenting,
+    fields_cost,
     growth,
     guarding,
     large_events,
@@ -58,6 +59,7 @@ PARTS = (
     "scaling",
     "contention",
     "partition-cost",
+    "fields-cost",
     "statistics",
     "short-drain",
     "latency",
@@ -121,7 +123,7 @@ def main() -> None:
 def measure(running: Services, options: argparse.Namespace, report: Report) -> Iterator[Row]:
     only = set(options.only)
     database = running.new_database("bench").migrate()
-    if only & {"drain", "write-path", "scaling", "contention", "partition-cost", "statistics"}:
+    if only & {"drain", "write-path", "scaling", "contention", "partition-cost", "fields-cost", "statistics"}:
         stage = Stage.set(running, database, report, options.events)
         yield from on_stage(stage, only, options.turns)
         stage.backlog.delete()
@@ -176,6 +178,8 @@ def on_stage(stage: Stage, only: set[str], turns: int) -> Iterator[Row]:
         yield from contention.measure(stage, turns)
     if "partition-cost" in only:
         yield partition_cost.measure(stage, turns)
+    if "fields-cost" in only:
+        yield fields_cost.measure(stage, turns)
     if "statistics" in only:
         yield statistics_cost.measure(stage, turns)
 

@@ -20,10 +20,12 @@ from prompt_worker import Publisher
 from prompt_worker.event.moment import now
 from prompt_worker.local.demo.broken import Raw
 from prompt_worker.local.demo.events import Plan, messages
+from prompt_worker.local.demo.services import Services
 from prompt_worker.local.servers.server import free_port
 from prompt_worker.platform.process.pages import serving
 from prompt_worker.platform.telemetry.export import TelemetrySettings, exporting, metrics_listener
 from tests.benchmarks.services import Database, session, start
+from tests.dashboard.asking import Asking, offline
 from tests.dashboard.page import Answer, draw, screenshot
 from tests.dashboard.prometheus import Prometheus, check_alerts, check_query, started
 from tests.dashboard.queries import Panel, Query, panels
@@ -47,9 +49,9 @@ def main() -> None:
     print(check_alerts().strip())
     with start() as services:
         database = services.new_database("dashboard").migrate()
-        with running(database) as (prometheus, pipeline):
+        with running(database) as (prometheus, pipeline, asking):
             began = time.time()
-            drive(pipeline, SECONDS)
+            drive(pipeline, asking, SECONDS)
             answers = [
                 (panel, ask(panel, prometheus, database, began))
                 for panel in panels(rate_interval="10s", last="7 days")
@@ -63,9 +65,11 @@ def main() -> None:
 
 
 @contextmanager
-def running(database: Database) -> Iterator[tuple[Prometheus, Pipeline]]:
-    """The workers, with days behind them, and a Prometheus that has just begun to scrape them and a publisher."""
-    ports = {job: free_port() for job in ("executions", "guardrails", "dead-letters", "publisher")}
+def running(database: Database) -> Iterator[tuple[Prometheus, Pipeline, Asking]]:
+    """What runs, with days behind it, and a Prometheus that has just begun to scrape it and a publisher."""
+    ports = {
+        job: free_port() for job in ("executions", "guardrails", "dead-letters", "registry", "publisher")
+    }
     with ExitStack() as stack:
         pipeline = Pipeline("dashboard", database.url)
         stack.callback(pipeline.close)
@@ -73,7 +77,7 @@ def running(database: Database) -> Iterator[tuple[Prometheus, Pipeline]]:
         experiment(database)
         guarding = Guarding(pipeline)
         guarding.add_guardrail("unusable", guardrail_type="content_policy", config={"patterns": ["("]})
-        publish(pipeline, HISTORY, age=timedelta(days=5), rate=2_000)
+        publish(pipeline, offline(), HISTORY, age=timedelta(days=5), rate=2_000)
         for consumer, port in list(ports.items())[:3]:
             settings = {"PROMPT_WORKER_METRICS_PORT": str(port), "PROMPT_WORKER_HMAC_KEY": "k" * 32}
             stack.enter_context(pipeline.command("run", consumer, **settings))
@@ -81,11 +85,12 @@ def running(database: Database) -> Iterator[tuple[Prometheus, Pipeline]]:
         telemetry = TelemetrySettings(metrics_port=ports["publisher"])
         pages = stack.enter_context(exporting(telemetry, "publisher"))
         stack.enter_context(serving(metrics_listener(telemetry, pages)))
+        asking = stack.enter_context(Asking.beside(pipeline, ports["registry"]))
         with started(ports) as prometheus:
-            yield prometheus, pipeline
+            yield prometheus, pipeline, asking
 
 
-def drive(pipeline: Pipeline, seconds: float) -> None:
+def drive(pipeline: Pipeline, asking: Asking, seconds: float) -> None:
     """A day of a school in little: waves, and once a database that drops its connections."""
     ends = time.monotonic() + seconds
     wave = 0
@@ -93,13 +98,15 @@ def drive(pipeline: Pipeline, seconds: float) -> None:
         wave += 1
         if wave == 8:
             pipeline.query(DROP_CONNECTIONS)
-        publish(pipeline, 300 + 200 * (wave % 5), age=timedelta(), rate=150 + 60 * (wave % 4))
+        asking.wave(wave)
+        rate = 150 + 60 * (wave % 4)
+        publish(pipeline, asking.services, 300 + 200 * (wave % 5), age=timedelta(), rate=rate)
 
 
-def publish(pipeline: Pipeline, number: int, *, age: timedelta, rate: float) -> None:
+def publish(pipeline: Pipeline, services: Services, number: int, *, age: timedelta, rate: float) -> None:
     """`number` messages of the demonstration, `rate` a second, executed up to `age` ago."""
     with Publisher(source="demo") as publisher:
-        for position, message in enumerate(messages(Plan(number), seed=number)):
+        for position, message in enumerate(messages(Plan(number), services, seed=number)):
             if isinstance(message, Raw):
                 pipeline.publish([message.body], **message.attributes)
             else:

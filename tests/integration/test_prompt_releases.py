@@ -232,7 +232,7 @@ def test_gate_compares_masked_texts_with_what_is_in_production(
     shown = desk("activate", "a", "2")
     assert f"-Hi {'x' * len(SECRET)}" in shown
     assert f"+Hello {'x' * len(SECRET)}" in shown
-    assert "each +3 characters: about +1 tokens" in shown
+    assert "each +3 characters: about +1 token" in shown
 
 
 def test_rollback_goes_back_and_further_back(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -71,8 +72,9 @@ def _server(port: int, pages: Pages, listener: Listener) -> Iterator[None]:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        # Usually the client has gone.
-        log.warning("a request for a page got no answer", exc_info=True)
+        # A scraper that did not wait is no error of ours, and says nothing by its traceback.
+        is_gone = isinstance(sys.exc_info()[1], ConnectionError)
+        log.warning("a request for a page got no answer", exc_info=not is_gone)
 
 
 def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:

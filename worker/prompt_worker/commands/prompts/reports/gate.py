@@ -45,7 +45,10 @@ def _print_gate(console: Console, gate: Gate) -> None:
     )
     for each in gate.failed:
         console.print(
-            Text(f"  {each.number:,} times {printable(each.message)}; for example {each.example}", "red")
+            Text(
+                f"  {_times(each.number)} {printable(each.message)}; for example execution {each.example}",
+                "red",
+            )
         )
     if gate.spread is not None and changed:
         console.print(f"  {_longer(gate.spread)}")
@@ -77,8 +80,13 @@ def _print_cases(console: Console, name: str, gate: Gate) -> None:
         console.print(Text(f"  case {each.id}{note}: {printable(each.message)}", "red"))
 
 
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number:,} times"
+
+
 def _longer(spread: Spread) -> str:
-    tokens = f"about {spread.tokens:+,} tokens" if spread.tokens else "about as many tokens"
+    plural = "s" * (abs(spread.tokens) != 1)
+    tokens = f"about {spread.tokens:+,} token{plural}" if spread.tokens else "about as many tokens"
     if spread.least == spread.most:
         return f"each {spread.most:+,} characters: {tokens}"
     return (

@@ -17,7 +17,10 @@ def print_chain(chain: Chain, console: Console) -> int:
     sys.stdout.flush()
     if chain.is_whole:
         how = "" if chain.is_recomputed else "; only its links, as prompt_text_reader sees what was changed"
-        console.print(f"the chain of {chain.rows:,} rows is whole{how}", style="dim")
+        console.print(
+            f"nothing in it was changed or removed: the chain of {chain.rows:,} rows is whole{how}",
+            style="dim",
+        )
         return 0
     rows = ", ".join(map(str, chain.broken[:_SHOWN])) + ", …" * (len(chain.broken) > _SHOWN)
     broken = (

@@ -71,7 +71,9 @@ def _print_end(console: Console, progress: Progress, version: int) -> None:
     elif progress.is_everywhere:
         console.print(f"version {version} is served everywhere")
     else:
-        console.print(f"{len(progress.left)} services do not serve version {version} yet")
+        left = len(progress.left)
+        do = "service does" if left == 1 else "services do"
+        console.print(f"{left} {do} not serve version {version} yet")
 
 
 def _name(each: Follower) -> str:
