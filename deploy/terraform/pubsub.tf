@@ -4,16 +4,19 @@
 resource "google_pubsub_topic" "executions" {
   name                       = "prompt-executions"
   message_retention_duration = "604800s" # 7 days
+  deletion_policy            = local.deletion_policy
 }
 
 resource "google_pubsub_topic" "dead_letters" {
   name                       = "prompt-executions-dead-letter"
   message_retention_duration = "604800s"
+  deletion_policy            = local.deletion_policy
 }
 
 resource "google_pubsub_topic" "violations" {
   name                       = "guardrail-violations"
   message_retention_duration = "604800s"
+  deletion_policy            = local.deletion_policy
 }
 
 resource "google_pubsub_subscription" "executions" {
@@ -21,6 +24,7 @@ resource "google_pubsub_subscription" "executions" {
   topic                      = google_pubsub_topic.executions.id
   ack_deadline_seconds       = 60
   message_retention_duration = "604800s"
+  deletion_policy            = local.deletion_policy
 
   expiration_policy {
     ttl = "" # never
@@ -55,6 +59,7 @@ resource "google_pubsub_subscription" "guardrails" {
   topic                      = google_pubsub_topic.executions.id
   ack_deadline_seconds       = 60
   message_retention_duration = "604800s"
+  deletion_policy            = local.deletion_policy
 
   expiration_policy {
     ttl = ""
@@ -87,6 +92,7 @@ resource "google_pubsub_subscription" "dead_letters" {
   topic                      = google_pubsub_topic.dead_letters.id
   ack_deadline_seconds       = 60
   message_retention_duration = "2678400s" # 31 days, the longest there is
+  deletion_policy            = local.deletion_policy
 
   expiration_policy {
     ttl = ""

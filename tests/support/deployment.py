@@ -132,14 +132,16 @@ def commands() -> Iterator[tuple[str, list[str]]]:
     consumers = terraform()["local.consumers"]
     for block, label, names in (
         ("worker_pool", "consumer", consumers),
-        ("service", "push", ["executions", "guardrails"]),
-        ("service", "registry", ["registry"]),
+        ("service", "service", ["executions", "guardrails", "registry"]),
     ):
         (containers, *_) = resources(f"google_cloud_run_v2_{block}")[label]["template"][0]["containers"]
         for name in names:
             yield (
                 "deploy/terraform",
-                [argument.replace("${each.key}", name) for argument in containers["args"]],
+                [
+                    re.sub(r"\$\{each\.(key|value\.account)\}", name, argument)
+                    for argument in containers["args"]
+                ],
             )
     for job in terraform()["local.jobs"].values():
         yield "deploy/terraform", job["args"]

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from prompt_worker.deadletters.letter import LONGEST, SHOWN
+from prompt_worker.event.depth import check_depth
 from prompt_worker.event.execution import ExecutionEvent
 from prompt_worker.platform.failures import Failure
 
@@ -56,6 +57,7 @@ def _value(name: str, text: str) -> Any:
 def pretty(body: bytes) -> str:
     """Indented JSON, or the text as it is where it is not JSON."""
     try:
+        check_depth(body)
         return msgspec.json.format(body, indent=2).decode() + "\n"
     except (ValueError, RecursionError):
         return body.decode(errors="replace")

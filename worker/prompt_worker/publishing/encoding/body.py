@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from msgspec.json import encode as to_json
 from msgspec.structs import replace
 
+from prompt_worker.event.depth import check_depth
 from prompt_worker.event.execution import NO_VIOLATIONS, ExecutionEvent, InvalidEventError, encode
 from prompt_worker.event.unit import recorded_unit
 from prompt_worker.platform.pubsub.limits import MESSAGE_BYTES
@@ -41,6 +42,7 @@ def make_body(event: ExecutionEvent) -> tuple[bytes, list[str]]:
         event = replace(event, assignment_unit=recorded)
     try:
         body = encode(event)
+        check_depth(body)
     # What raises is one value of many, and its own code may raise anything.
     except Exception:
         fields, body = _plain_body(event)
