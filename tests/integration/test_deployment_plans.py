@@ -51,7 +51,7 @@ def problems(where: str, block: dict[str, Any], schema: dict[str, Any]) -> Itera
     given = dict(block)
     for dynamic in given.pop("dynamic", []):
         for name, body in dynamic.items():
-            given.setdefault(name, []).extend(body["content"])
+            given[name] = [*given.get(name, []), *body["content"]]
     for name, value in given.items():
         if name in schema["blocks"]:
             for inner in value:
