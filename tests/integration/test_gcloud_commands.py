@@ -29,8 +29,10 @@ def commands() -> list[str]:
         for line in joined.splitlines():
             command = re.search(r"(?<![\w`'\"-])gcloud (?!-)[a-z].*", line.split(" #")[0])
             if command and not line.lstrip().startswith("#"):
-                plain = re.sub(r"\$\{?\w+(%:\*)?\}?", "x", command[0].strip().removesuffix("|"))
-                found.append(plain.removesuffix(")"))
+                at = re.sub(r"\$(AT|SINCE)\b", "2026-11-23T08:00:00Z", command[0].strip().removesuffix("|"))
+                plain = re.sub(r"\$\{?\w+(%:\*)?\}?", "x", at)
+                # The end of `NAME=$(gcloud …)`.
+                found.append(re.sub(r"\)( && export \w+)?$", "", plain))
     return list(dict.fromkeys(found))
 
 
