@@ -88,6 +88,12 @@ resource "google_cloud_scheduler_job" "partitions" {
   schedule  = "0 4 2 * *"
   time_zone = "Etc/UTC"
 
+  # Of a request that was not accepted; a job that runs and fails is an alert.
+  retry_config {
+    retry_count          = 5
+    min_backoff_duration = "60s"
+  }
+
   http_target {
     http_method = "POST"
     uri         = "https://run.googleapis.com/v2/${google_cloud_run_v2_job.job["partitions"].id}:run"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.support.deployment import TERRAFORM, terraform
 from tests.support.google_provider.cloud import Cloud
@@ -139,6 +140,9 @@ def test_production_warns_of_silent_alerts_and_refuses_to_stop_consuming(
     assert "nobody is told" not in terraform_.apply(
         "production", 'notification_channels=["c"]', "archive=false"
     )
+    containers = cloud.of(POOL, "prompt-worker-executions")["template"][0]["containers"]
+    config = YAML(typ="safe").load(containers[1]["env"][0]["value"])
+    assert config["processors"]["resource"]["attributes"][0]["value"] == "europe-west1"
     # What is in the archive stays.
     assert "prompt-executions-archive" not in cloud.names("google_pubsub_subscription")
     assert "prompt_archive" in {state.get("dataset_id") for _, state in cloud.resources.values()}

@@ -115,6 +115,12 @@ def test_first_image_has_the_tag_that_everything_begins_with() -> None:
     assert re.search(r"^docker push .*/prompt-worker:deployed\"$", first, re.MULTILINE)
 
 
+def test_scheduler_tries_again() -> None:
+    for block in resources("google_cloud_scheduler_job").values():
+        assert block["retry_config"][0]["retry_count"] > 0
+        assert block["time_zone"] == "Etc/UTC"
+
+
 def test_autoscaler_is_no_legacy_release() -> None:
     (container,) = resources("google_cloud_run_v2_service")["scaler"]["template"][0]["containers"]
     version = re.fullmatch(r".*/crema-v1/autoscaler:(\d+)\.(\d+)", container["image"])
