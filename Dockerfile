@@ -4,13 +4,14 @@ FROM python:3.13.15-slim-trixie@sha256:7e3a6aca9d74f93cca21a91d86a8dad8c34749afd
 ARG EXTRAS=worker,push,telemetry,guardrails,prompts
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /source
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE deploy/shrink.py ./
 COPY schema ./schema
 COPY worker ./worker
-# Wheels only, so that no compiler is needed; without pip, which stays behind in this stage.
+# Wheels only, so that no compiler is needed; without pip, which stays behind in this stage, as what no command reads.
 RUN python -m venv --without-pip /opt/prompt-worker \
     && python -m pip --python /opt/prompt-worker/bin/python install \
-        --no-compile --only-binary :all: -c constraints.txt ".[$EXTRAS]"
+        --no-compile --only-binary :all: -c constraints.txt ".[$EXTRAS]" \
+    && python shrink.py /opt/prompt-worker
 # Each starts and ends with 78, as nothing is configured; Python keeps the byte code of what they import, and no more.
 ENV PATH=/opt/prompt-worker/bin:$PATH
 RUN { prompt-worker run executions || test $? = 78; } \

@@ -46,6 +46,12 @@ resource "google_monitoring_alert_policy" "this" {
 
   alert_strategy {
     auto_close = each.value.alertStrategy.autoClose
+    dynamic "notification_rate_limit" {
+      for_each = try([each.value.alertStrategy.notificationRateLimit.period], [])
+      content {
+        period = notification_rate_limit.value
+      }
+    }
   }
 
   dynamic "conditions" {
@@ -71,6 +77,15 @@ resource "google_monitoring_alert_policy" "this" {
               per_series_aligner = aggregations.value.perSeriesAligner
             }
           }
+        }
+      }
+
+      dynamic "condition_matched_log" {
+        for_each = [for condition in [try(conditions.value.conditionMatchedLog, null)] : condition if condition != null]
+        iterator = log
+        content {
+          filter           = log.value.filter
+          label_extractors = log.value.labelExtractors
         }
       }
 

@@ -42,15 +42,7 @@ resource "google_cloud_run_v2_worker_pool_iam_member" "build" {
 }
 
 resource "google_cloud_run_v2_service_iam_member" "build" {
-  for_each = google_cloud_run_v2_service.push
-  name     = each.value.name
-  location = each.value.location
-  role     = "roles/run.developer"
-  member   = google_service_account.build.member
-}
-
-resource "google_cloud_run_v2_service_iam_member" "build_registry" {
-  for_each = google_cloud_run_v2_service.registry
+  for_each = google_cloud_run_v2_service.service
   name     = each.value.name
   location = each.value.location
   role     = "roles/run.developer"

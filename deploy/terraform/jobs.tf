@@ -21,10 +21,12 @@ locals {
 }
 
 resource "google_cloud_run_v2_job" "job" {
-  for_each = local.deployed ? local.jobs : {}
+  for_each = var.deployed ? local.jobs : {}
 
   name     = "prompt-worker-${each.key}"
   location = var.region
+  # A job holds nothing: one that a later version has no more goes without being asked for.
+  deletion_protection = false
 
   template {
     template {
@@ -34,7 +36,7 @@ resource "google_cloud_run_v2_job" "job" {
 
       containers {
         name  = "worker"
-        image = var.image
+        image = local.image
         args  = each.value.args
 
         resources {
@@ -72,19 +74,28 @@ resource "google_cloud_run_v2_job" "job" {
   }
 
   lifecycle {
-    ignore_changes = [template[0].template[0].containers[0].image, client, client_version]
+    # What gcloud writes when it gives a job an image.
+    ignore_changes = [
+      template[0].template[0].containers[0].image, template[0].labels, template[0].annotations, client, client_version,
+    ]
   }
   depends_on = [google_secret_manager_secret_iam_member.reader]
 }
 
 # A few months are missed before anything happens: 24 are made ahead, and an alert comes at 2.
 resource "google_cloud_scheduler_job" "partitions" {
-  count = local.deployed ? 1 : 0
+  count = var.deployed ? 1 : 0
 
   name      = "prompt-worker-partitions"
   region    = var.region
   schedule  = "0 4 2 * *"
   time_zone = "Etc/UTC"
+
+  # Of a request that was not accepted; a job that runs and fails is an alert.
+  retry_config {
+    retry_count          = 5
+    min_backoff_duration = "60s"
+  }
 
   http_target {
     http_method = "POST"
@@ -100,7 +111,7 @@ resource "google_service_account" "scheduler" {
 }
 
 resource "google_cloud_run_v2_job_iam_member" "scheduler" {
-  count = local.deployed ? 1 : 0
+  count = var.deployed ? 1 : 0
 
   name     = google_cloud_run_v2_job.job["partitions"].name
   location = var.region

@@ -23,6 +23,12 @@ data "google_project" "this" {}
 locals {
   # Pub/Sub itself: forwards dead letters, writes the archive, signs push requests.
   pubsub_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+
+  # What begins to run has it; cloudbuild.yaml moves the tag, and gives what runs each new image.
+  image = "${var.region}-docker.pkg.dev/${var.project}/prompt-worker/prompt-worker:deployed"
+
+  # Of what holds events that nobody has read yet.
+  deletion_policy = var.protected ? "PREVENT" : "DELETE"
 }
 
 resource "google_artifact_registry_repository" "images" {
@@ -30,10 +36,12 @@ resource "google_artifact_registry_repository" "images" {
   location      = var.region
   format        = "DOCKER"
 
+  cleanup_policy_dry_run = false
   cleanup_policies {
     id     = "delete-old"
     action = "DELETE"
     condition {
+      tag_state  = "ANY"
       older_than = "2592000s" # 30 days
     }
   }
@@ -41,6 +49,7 @@ resource "google_artifact_registry_repository" "images" {
     id     = "keep-deployed"
     action = "KEEP"
     condition {
+      tag_state    = "TAGGED"
       tag_prefixes = ["deployed", "previous"] # what runs, and what a rollback needs
     }
   }
@@ -59,4 +68,12 @@ module "monitoring" {
   project               = var.project
   environment           = var.environment
   notification_channels = var.notification_channels
+}
+
+# A warning of each plan: without a channel an alert is a line in the console that nobody reads.
+check "alerts_reach_somebody" {
+  assert {
+    condition     = var.environment != "production" || length(var.notification_channels) > 0
+    error_message = "notification_channels is empty: nobody is told of an alert in production. README.md, \"Operate\", says how to make one."
+  }
 }

@@ -1,26 +1,32 @@
-# The consumers as worker pools. Terraform keeps their shape; cloudbuild.yaml changes the image, and the autoscaler the
-# number of instances.
+# The consumers, and what looks at experiments, as worker pools. Terraform keeps their shape; cloudbuild.yaml changes the
+# image, and the autoscaler the number of instances of the pools that scale.
 
 locals {
-  deployed = var.image != ""
-  pulled   = var.delivery == "pull"
+  pulled = var.delivery == "pull"
 
   consumers = {
     executions   = { memory = "512Mi", pulled = local.pulled }
     guardrails   = { memory = "1Gi", pulled = local.pulled }
     feedback     = { memory = "512Mi", pulled = local.pulled }
     dead-letters = { memory = "512Mi", pulled = true }
+    experiments  = { memory = "512Mi", pulled = true }
   }
 }
 
 resource "google_cloud_run_v2_worker_pool" "consumer" {
-  for_each = local.deployed ? local.consumers : {}
+  for_each = var.deployed ? local.consumers : {}
 
   name     = "prompt-worker-${each.key}"
   location = var.region
+  # Events wait in Pub/Sub while nothing consumes them, so no pool goes unasked.
+  deletion_protection = var.protected
 
-  scaling {
-    manual_instance_count = each.value.pulled ? var.instances[each.key].min : 0
+  # Without it, Google keeps the number that the autoscaler set.
+  dynamic "scaling" {
+    for_each = contains(keys(local.scaled), each.key) ? [] : [each.value.pulled ? var.instances[each.key].min : 0]
+    content {
+      manual_instance_count = scaling.value
+    }
   }
 
   template {
@@ -28,7 +34,7 @@ resource "google_cloud_run_v2_worker_pool" "consumer" {
 
     containers {
       name  = "worker"
-      image = var.image
+      image = local.image
       args  = ["run", each.key]
 
       resources {
@@ -77,12 +83,27 @@ resource "google_cloud_run_v2_worker_pool" "consumer" {
     }
 
     dynamic "containers" {
-      for_each = local.collector_images
+      for_each = local.collectors
       content {
         name  = "collector"
-        image = containers.value
+        image = containers.value.image
+        args  = ["--config=env:COLLECTOR_CONFIG"]
         resources {
           limits = { cpu = "1", memory = "512Mi" }
+        }
+        env {
+          name  = "COLLECTOR_CONFIG"
+          value = containers.value.config
+        }
+        # A configuration that it does not accept ends the deployment, and no metric is missed unnoticed.
+        startup_probe {
+          period_seconds    = 5
+          timeout_seconds   = 3
+          failure_threshold = 12
+          http_get {
+            path = "/"
+            port = 13133
+          }
         }
       }
     }
@@ -97,7 +118,10 @@ resource "google_cloud_run_v2_worker_pool" "consumer" {
   }
 
   lifecycle {
-    ignore_changes = [template[0].containers[0].image, scaling, client, client_version]
+    # What gcloud writes when it gives a pool an image.
+    ignore_changes = [
+      template[0].containers[0].image, template[0].labels, template[0].annotations, client, client_version,
+    ]
   }
   depends_on = [google_secret_manager_secret_iam_member.reader]
 }

@@ -4,6 +4,7 @@
 resource "google_pubsub_topic" "executions" {
   name                       = "prompt-executions"
   message_retention_duration = "604800s" # 7 days
+  deletion_policy            = local.deletion_policy
 }
 
 resource "google_pubsub_topic" "feedback" {
@@ -14,11 +15,13 @@ resource "google_pubsub_topic" "feedback" {
 resource "google_pubsub_topic" "dead_letters" {
   name                       = "prompt-executions-dead-letter"
   message_retention_duration = "604800s"
+  deletion_policy            = local.deletion_policy
 }
 
 resource "google_pubsub_topic" "violations" {
   name                       = "guardrail-violations"
   message_retention_duration = "604800s"
+  deletion_policy            = local.deletion_policy
 }
 
 resource "google_pubsub_subscription" "executions" {
@@ -26,6 +29,7 @@ resource "google_pubsub_subscription" "executions" {
   topic                      = google_pubsub_topic.executions.id
   ack_deadline_seconds       = 60
   message_retention_duration = "604800s"
+  deletion_policy            = local.deletion_policy
 
   expiration_policy {
     ttl = "" # never
@@ -60,6 +64,7 @@ resource "google_pubsub_subscription" "guardrails" {
   topic                      = google_pubsub_topic.executions.id
   ack_deadline_seconds       = 60
   message_retention_duration = "604800s"
+  deletion_policy            = local.deletion_policy
 
   expiration_policy {
     ttl = ""
@@ -124,6 +129,7 @@ resource "google_pubsub_subscription" "dead_letters" {
   topic                      = google_pubsub_topic.dead_letters.id
   ack_deadline_seconds       = 60
   message_retention_duration = "2678400s" # 31 days, the longest there is
+  deletion_policy            = local.deletion_policy
 
   expiration_policy {
     ttl = ""

@@ -47,7 +47,7 @@ locals {
     ["operator", "viewer", "feedback"],
     ["operator", "viewer", "dead_letters"],
   ]
-  # Account, role. On the project, since metrics and traces belong to it alone: what a collector beside a consumer writes.
+  # Account, role. On the project, since metrics and traces belong to it alone: what a collector beside a program writes.
   collector_rights = [
     ["executions", "roles/monitoring.metricWriter"],
     ["executions", "roles/cloudtrace.agent"],
@@ -57,6 +57,8 @@ locals {
     ["feedback", "roles/cloudtrace.agent"],
     ["dead-letters", "roles/monitoring.metricWriter"],
     ["dead-letters", "roles/cloudtrace.agent"],
+    ["experiments", "roles/monitoring.metricWriter"],
+    ["experiments", "roles/cloudtrace.agent"],
     ["registry", "roles/monitoring.metricWriter"],
     ["registry", "roles/cloudtrace.agent"],
   ]

@@ -11,7 +11,7 @@ locals {
   }
   scaled = {
     for name, backlog in local.backlogs : name => backlog
-    if local.deployed && local.consumers[name].pulled && var.instances[name].min < var.instances[name].max
+    if var.deployed && local.consumers[name].pulled && var.instances[name].min < var.instances[name].max
   }
 }
 
@@ -93,6 +93,8 @@ resource "google_cloud_run_v2_service" "scaler" {
   name     = "prompt-worker-scaler"
   location = var.region
   ingress  = "INGRESS_TRAFFIC_INTERNAL_ONLY"
+  # It goes whenever nothing scales any more, as with `delivery = "push"`, and holds nothing.
+  deletion_protection = false
 
   template {
     service_account = google_service_account.scaler.email
@@ -102,7 +104,7 @@ resource "google_cloud_run_v2_service" "scaler" {
       max_instance_count = 1
     }
     containers {
-      image          = "us-central1-docker.pkg.dev/cloud-run-oss-images/crema-v1/autoscaler:1.0"
+      image          = "us-central1-docker.pkg.dev/cloud-run-oss-images/crema-v1/autoscaler:1.2"
       base_image_uri = "us-central1-docker.pkg.dev/serverless-runtimes/google-24/runtimes/java25"
       resources {
         limits            = { cpu = "1", memory = "1Gi" }

@@ -8,6 +8,7 @@ locals {
     guardrails   = { DATABASE_URL = "database-url-guardrails", PROMPT_WORKER_HMAC_KEY = "hmac-key" }
     feedback     = { DATABASE_URL = "database-url-feedback" }
     dead-letters = { DATABASE_URL = "database-url-dead-letters" }
+    experiments  = { DATABASE_URL = "database-url-experiments" }
     migrations   = { DATABASE_URL = "database-url-migrations" }
     operator     = { DATABASE_URL = "database-url-operator" }
     registry     = { DATABASE_URL = "database-url-registry" }
@@ -35,6 +36,9 @@ locals {
   traced        = var.collector ? { OTEL_EXPORTER_OTLP_ENDPOINT = "http://localhost:4318" } : {}
   push_audience = "prompt-worker"
 
-  # A collector beside each consumer, where `collector` asks for it.
-  collector_images = var.collector ? ["us-docker.pkg.dev/cloud-ops-agents-artifacts/google-cloud-opentelemetry-collector/otelcol-google:0.156.0"] : []
+  # A collector beside each program, where `collector` asks for it.
+  collectors = var.collector ? [{
+    image  = "us-docker.pkg.dev/cloud-ops-agents-artifacts/google-cloud-opentelemetry-collector/otelcol-google:0.156.0"
+    config = templatefile("${path.module}/collector.yaml", { region = var.region })
+  }] : []
 }

@@ -13,10 +13,14 @@ variable "region" {
   type        = string
 }
 
-variable "image" {
-  description = "The image to begin with. Empty: nothing that runs is made yet. Later images are deployed by cloudbuild.yaml."
-  type        = string
-  default     = ""
+variable "deployed" {
+  description = "Whether anything runs. false is for the very first apply, which makes what an image needs: topics, accounts, secrets. What begins to run has the image with the tag `deployed`; later ones are deployed by cloudbuild.yaml."
+  type        = bool
+}
+
+variable "protected" {
+  description = "Whether Terraform refuses to delete what consumes events or holds them: false lets `terraform destroy` remove all."
+  type        = bool
 }
 
 variable "network" {
@@ -38,6 +42,10 @@ variable "delivery" {
 variable "instances" {
   description = "The fewest and the most instances of each consumer."
   type        = map(object({ min = number, max = number }))
+  validation {
+    condition     = alltrue([for instances in values(var.instances) : instances.min <= instances.max])
+    error_message = "min is at most max."
+  }
 }
 
 variable "publishers" {
@@ -52,9 +60,18 @@ variable "registry" {
   default     = { readers = [], min = 0, max = 2 }
 }
 
+variable "archive" {
+  description = "Whether every event is also written to BigQuery. Switched off, what is there stays until archive_days have passed."
+  type        = bool
+}
+
 variable "archive_days" {
-  description = "How long BigQuery keeps every event. 0: no archive."
+  description = "How long BigQuery keeps an event."
   type        = number
+  validation {
+    condition     = var.archive_days > 0
+    error_message = "archive_days is at least 1; to write no archive, set archive = false."
+  }
 }
 
 variable "collector" {

@@ -40,7 +40,7 @@ class Prometheus:
 
 @contextmanager
 def started(targets: Mapping[str, int]) -> Iterator[Prometheus]:
-    """Scrapes these ports of this machine, by job, twice a second."""
+    """Scrapes these ports of this machine, by job, twice a second; evaluates the alert policies' rules as often."""
     jobs = [
         {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
         for job, port in targets.items()
@@ -49,7 +49,10 @@ def started(targets: Mapping[str, int]) -> Iterator[Prometheus]:
     with TemporaryDirectory(prefix="prometheus-") as folder:
         # JSON is YAML.
         config = Path(folder, "prometheus.json")
-        config.write_text(json.dumps({"global": {"scrape_interval": "500ms"}, "scrape_configs": jobs}))
+        rules = Path(folder, "rules.json")
+        rules.write_text(_rules())
+        often = {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
+        config.write_text(json.dumps({"global": often, "rule_files": [str(rules)], "scrape_configs": jobs}))
         address = f"127.0.0.1:{port}"
         command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data"]
         with Path(folder, "log").open("wb") as log:
@@ -76,14 +79,19 @@ def _wait_until_ready(url: str) -> None:
 
 def check_alerts() -> str:
     """What promtool says of the alert policies' PromQL, as rules. Raises when it refuses one."""
+    with TemporaryDirectory(prefix="prometheus-") as folder:
+        path = Path(folder, "rules.json")
+        path.write_text(_rules())
+        return _promtool("check", "rules", str(path))
+
+
+def _rules() -> str:
+    """The alert policies' PromQL as Prometheus's alerting rules."""
     rules = [
         {"alert": condition["alertRule"], "expr": condition["query"], "for": condition["duration"]}
         for _, condition in conditions("conditionPrometheusQueryLanguage")
     ]
-    with TemporaryDirectory(prefix="prometheus-") as folder:
-        path = Path(folder, "rules.json")
-        path.write_text(json.dumps({"groups": [{"name": "prompt-worker", "rules": rules}]}))
-        return _promtool("check", "rules", str(path))
+    return json.dumps({"groups": [{"name": "prompt-worker", "rules": rules}]})
 
 
 def check_query(prometheus: Prometheus, query: str) -> str:

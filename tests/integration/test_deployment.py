@@ -11,8 +11,10 @@ from collections.abc import Iterator
 import psycopg2
 import pytest
 
+from prompt_worker.local.servers.server import free_port
 from tests.support.deployment import FIRST_EVENT, REPOSITORY, terraform
 from tests.support.pipeline import HMAC_KEY, Pipeline, wait_until
+from tests.support.probing import probe
 from tests.support.worker_process import WorkerProcess
 
 # As step 4 of the document gives them.
@@ -38,8 +40,8 @@ class Deployment:
             "PROMPT_WORKER_HMAC_KEY": HMAC_KEY,
         }
 
-    def consumer(self, name: str) -> WorkerProcess:
-        return WorkerProcess(self.environment(name), "-m", "prompt_worker", "run", name)
+    def consumer(self, name: str, **settings: str) -> WorkerProcess:
+        return WorkerProcess(self.environment(name) | settings, "-m", "prompt_worker", "run", name)
 
     def job(self, name: str) -> str:
         """What it printed; it must end with 0."""
@@ -88,6 +90,15 @@ def test_first_event_is_verified_with_the_least_rights(deployment: Deployment) -
         assert deployment.job("replay")
     # A replay without --yes is a dry run.
     assert dead_letters(pipeline) == ["pending"]
+
+
+@pytest.mark.embedded_only
+def test_evaluator_of_experiments_is_ready_with_the_least_rights(deployment: Deployment) -> None:
+    port = free_port()
+    with deployment.consumer("experiments", PROMPT_WORKER_PROBE_PORT=str(port)) as evaluator:
+        evaluator.wait_for(lambda _: probe(port, "/readyz")[0] == 200)
+        assert probe(port, "/healthz")[0] == 200
+        assert "not looked at" not in evaluator.output
 
 
 def dead_letters(pipeline: Pipeline) -> list[str]:

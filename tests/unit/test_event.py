@@ -249,6 +249,25 @@ def test_deeply_nested_event_is_refused_and_harms_nothing() -> None:
     assert parse(body())[1] == 0
 
 
+@pytest.mark.parametrize(
+    ("raw", "refused"),
+    [
+        ('{"a":' * 1_000 + "1" + "}" * 1_000, True),
+        ("[[" * 500 + "]]" * 500, True),
+        # Brackets in a text, beside each other, or after an escaped quote nest nothing.
+        ('"' + "[" * 2_000 + '"', False),
+        ('{"a\\"' + "{" * 2_000 + '": 1}', False),
+        ("[" + "[[]]," * 2_000 + "{}]", False),
+    ],
+)
+def test_depth_is_limited_the_same_on_every_python(raw: str, refused: bool) -> None:
+    if not refused:
+        parse(with_raw("input_variables", f'{{"x": {raw}}}'))
+        return
+    error = refusal(with_raw("input_variables", raw))
+    assert (error.error_class, str(error)) == ("invalid_json", "objects or arrays nested too deeply")
+
+
 def test_modestly_nested_event_is_accepted() -> None:
     parse(with_raw("input_variables", '{"a":' * 200 + "1" + "}" * 200))
 

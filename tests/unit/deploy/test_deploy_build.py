@@ -20,6 +20,12 @@ from tests.support.deployment import (
     texts,
 )
 
+SERVICES = {
+    "prompt-worker-push-executions",
+    "prompt-worker-push-guardrails",
+    "prompt-worker-push-feedback",
+    "prompt-worker-registry",
+}
 ORDER = ["build", "push", "migrate", "verify", "deploy", "check", "clean-up"]
 
 
@@ -90,7 +96,7 @@ def made_by_terraform() -> set[str]:
             f"prompt-worker-{name}"
             for name in [*blocks["local.consumers"], *blocks["local.jobs"], *blocks["local.secrets"]]
         ),
-        *(f"prompt-worker-push-{name}" for name in ("executions", "guardrails", "feedback")),
+        *SERVICES,
         *(
             f"prompt-worker-{secret}"
             for secrets in blocks["local.secrets"].values()
@@ -112,11 +118,16 @@ def test_every_resource_name_is_one_terraform_makes() -> None:
 
 def test_deploy_sh_updates_all_that_terraform_makes() -> None:
     text = (REPOSITORY / "deploy" / "deploy.sh").read_text()
-    loops = re.findall(r"for (\w+) in ([^;]+); do\s+gcloud run ([\w-]+) update \"([\w-]+)\$", text)
+    loops = re.findall(r"for (\w+) in ([^;]+); do\s+gcloud run ([\w-]+ \w+) \"([\w-]+)\$", text)
     deployed = {f"{prefix}{name}" for _, names, _, prefix in loops for name in names.split()}
+    # `worker-pools update` with the image that a pool has makes no revision: a restart would start nothing.
+    assert {command for _, _, command, _ in loops} == {
+        "worker-pools deploy",
+        "services update",
+        "jobs update",
+    }
     blocks = terraform()
     wanted = {f"prompt-worker-{name}" for name in [*blocks["local.consumers"], *blocks["local.jobs"]]}
-    wanted |= {f"prompt-worker-push-{name}" for name in ("executions", "guardrails", "feedback")}
-    wanted |= {"prompt-worker-registry"}
+    wanted |= SERVICES
     # Cloud Build gave these two the image already, before it ran them.
     assert wanted - deployed == {"prompt-worker-migrate", "prompt-worker-verify"}

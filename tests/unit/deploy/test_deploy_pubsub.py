@@ -24,7 +24,9 @@ def topic_path(reference: str) -> str:
 
 
 def topic_of(block: dict[str, Any]) -> Topic:
-    return Topic.from_json(json.dumps(block | {"name": WANTED.topic_path(block["name"])}))
+    # Terraform's own: whether it may delete the topic.
+    made = {name: value for name, value in block.items() if name != "deletion_policy"}
+    return Topic.from_json(json.dumps(made | {"name": WANTED.topic_path(block["name"])}))
 
 
 def subscription_of(block: dict[str, Any]) -> Subscription:

@@ -37,6 +37,10 @@ OF_WHAT_RUNS: Rights = {
         ("roles/monitoring.metricWriter", "project"),
         ("roles/cloudtrace.agent", "project"),
     },
+    "experiments": {
+        ("roles/monitoring.metricWriter", "project"),
+        ("roles/cloudtrace.agent", "project"),
+    },
     "registry": {
         ("roles/monitoring.metricWriter", "project"),
         ("roles/cloudtrace.agent", "project"),
@@ -77,8 +81,7 @@ OTHERS: Rights = {
         ("roles/storage.objectViewer", "google_storage_bucket.source.name"),
         ("roles/artifactregistry.writer", "google_artifact_registry_repository.images.name"),
         ("roles/run.developer", "each of google_cloud_run_v2_worker_pool.consumer"),
-        ("roles/run.developer", "each of google_cloud_run_v2_service.push"),
-        ("roles/run.developer", "each of google_cloud_run_v2_service.registry"),
+        ("roles/run.developer", "each of google_cloud_run_v2_service.service"),
         ("roles/run.developer", "each of google_cloud_run_v2_job.job"),
         ("roles/iam.serviceAccountUser", "each of google_service_account.runs"),
         ("google_project_iam_custom_role.waits.name", "var.project"),
@@ -110,7 +113,7 @@ OTHERS: Rights = {
             "google_pubsub_subscription.feedback.name])",
         ),
         ("roles/iam.serviceAccountTokenCreator", "google_service_account.push.name"),
-        ("roles/bigquery.dataEditor", "google_bigquery_dataset.archive[0].dataset_id"),
+        ("roles/bigquery.dataEditor", "google_bigquery_dataset.archive.dataset_id"),
     },
     # Whom the tfvars file names.
     "each of toset(var.publishers)": {

@@ -18,7 +18,7 @@ from tests.support.deployment import REPOSITORY, TERRAFORM, terraform, texts
 
 ENVIRONMENTS = sorted((TERRAFORM / "environments").glob("*.tfvars"))
 # On the command line.
-GIVEN_BY_HAND = {"project", "image"}
+GIVEN_BY_HAND = {"project"}
 
 
 def test_every_reference_is_to_something_declared() -> None:
@@ -90,9 +90,12 @@ def test_every_given_setting_is_one_that_the_program_reads(settings: set[str]) -
 def settings_of(container: dict[str, Any]) -> str:
     """What a container is given that is no secret, as Terraform's expression."""
     plain, _ = (block["env"]["for_each"] for block in container["dynamic"] if "env" in block)
+    settings = terraform()["local.settings"]
+    if plain == "${local.settings[each.value.settings]}":
+        return f"{settings['push']} {settings['registry']}"
     kind = re.fullmatch(r"\$\{local\.settings\.(\w+)\}", plain)
     assert kind is not None, f"{plain} is none of local.settings"
-    return str(terraform()["local.settings"][kind[1]])
+    return str(settings[kind[1]])
 
 
 @pytest.mark.parametrize("kind", ["worker_pool", "service", "job"])
@@ -116,7 +119,7 @@ def test_secrets_are_references_and_belong_to_their_account() -> None:
     assert guarded == {"guardrails"}
     # Each reads its own, by the name of the account that it runs as.
     for kind, key in (
-        ("worker_pool", "each.key"), ("service", "each.key"), ("job", "each.value.account"),
+        ("worker_pool", "each.key"), ("service", "each.value.account"), ("job", "each.value.account"),
     ):  # fmt: skip
         for template, container in zip(templates(kind), containers(kind), strict=True):
             assert template["service_account"] == f"${{google_service_account.runs[{key}].email}}"

@@ -34,12 +34,12 @@ def test_every_supported_python_and_postgresql_is_tested() -> None:
 def test_summary_waits_for_every_part_of_the_verification() -> None:
     jobs = read_yaml(REPOSITORY / ".github/workflows/verify-prompt-system.yml")["jobs"]
     assert list(jobs) == [
-        "schema",
-        "functional",
-        "prompts",
+        "verify-schema",
+        "test-prompt-operations",
+        "test-backwards-compatibility",
         "takeover",
-        "performance",
-        "observability",
+        "performance-benchmark",
+        "verify-monitoring",
         "summary",
     ]
     assert jobs["summary"]["needs"] == list(jobs)[:-1]

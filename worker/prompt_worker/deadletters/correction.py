@@ -9,6 +9,7 @@ import msgspec
 
 from prompt_worker.deadletters.kinds import EXECUTION, Kind
 from prompt_worker.deadletters.letter import LONGEST
+from prompt_worker.event.depth import check_depth
 from prompt_worker.platform.failures import Failure
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -55,6 +56,7 @@ def _value(name: str, text: str, kind: Kind) -> Any:
 def pretty(body: bytes) -> str:
     """Indented JSON, or the text as it is where it is not JSON."""
     try:
+        check_depth(body)
         return msgspec.json.format(body, indent=2).decode() + "\n"
     except (ValueError, RecursionError):
         return body.decode(errors="replace")

@@ -11,6 +11,7 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.deadletters.kinds import EXECUTION, Kind
 from prompt_worker.deadletters.sweep import sweep_before_reading
+from prompt_worker.event.depth import check_depth
 from prompt_worker.platform.failures import Failure
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
@@ -57,6 +58,7 @@ def _read(wanted: UUID, cursor: cursor) -> Letter:
 def shown(payload: bytes, *, reveal: bool, kind: Kind = EXECUTION) -> object:
     """The payload as JSON, its texts hidden unless `reveal`; a body that is not a JSON object is one text."""
     try:
+        check_depth(payload)
         event = json.loads(payload, parse_float=str, parse_int=_number)
     except (ValueError, RecursionError):
         event = None

@@ -12,6 +12,7 @@ import msgspec
 
 from prompt_worker.consuming.message import Message
 from prompt_worker.deadletters.filters import DeadLetteredBy
+from prompt_worker.event.depth import check_depth
 from prompt_worker.event.execution import COUNT_LIMIT
 from prompt_worker.event.moment import EARLIEST, LATEST_AHEAD
 from prompt_worker.event.unstorable import replace_unstorable
@@ -65,6 +66,7 @@ _encode = msgspec.json.Encoder().encode
 def read_payload(body: bytes) -> Payload:
     """Reads each field that is valid; none of a body that is not a JSON object."""
     try:
+        check_depth(body)
         found = _decode(replace_unstorable(body)[0])
         event_id, name, version, environment = (
             _scalar(raw)

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from prompt_worker.event.depth import check_depth
 from prompt_worker.event.moment import MEANING, Offset, check_moment, now
 from prompt_worker.event.refusal import UNREADABLE, InvalidEventError, refusal
 from prompt_worker.event.unit import LONGEST
@@ -197,6 +198,7 @@ def parse(body: bytes, received_at: datetime | None = None) -> tuple[ReceivedEve
     """
     body, replaced = replace_unstorable(body)
     try:
+        check_depth(body)
         event = _decoded(body)
         variables = _readable(event.input_variables)
         violations = (

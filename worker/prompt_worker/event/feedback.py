@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from prompt_worker.event.depth import check_depth
 from prompt_worker.event.moment import MEANING, Offset, check_moment, now
 from prompt_worker.event.refusal import UNREADABLE, InvalidEventError, refusal
 from prompt_worker.event.unstorable import replace_unstorable
@@ -80,6 +81,7 @@ def parse(body: bytes, received_at: datetime | None = None) -> tuple[ReceivedFee
     """
     body, replaced = replace_unstorable(body)
     try:
+        check_depth(body)
         event = _decode(body)
     except UNREADABLE as error:
         raise refusal(body, error) from None

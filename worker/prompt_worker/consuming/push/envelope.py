@@ -10,6 +10,7 @@ from msgspec import field
 
 from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.push.room import Place
+from prompt_worker.event.depth import check_depth
 
 
 class _Body(msgspec.Struct, gc=False):
@@ -62,6 +63,7 @@ _decode = msgspec.json.Decoder(_Envelope).decode
 def read_envelope(body: bytes) -> PushedMessage:
     """The message of a request's body. Raises `NotAnEnvelopeError`."""
     try:
+        check_depth(body)
         envelope = _decode(body)
     except msgspec.DecodeError as error:
         raise NotAnEnvelopeError(str(error)) from None

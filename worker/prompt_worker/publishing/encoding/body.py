@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.json import encode as to_json
 from msgspec.structs import replace
 
+from prompt_worker.event.depth import check_depth
 from prompt_worker.event.execution import NO_VIOLATIONS, ExecutionEvent, encode
 from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.event.unit import recorded_unit
@@ -43,6 +44,7 @@ def make_body(event: ExecutionEvent) -> tuple[bytes, list[str]]:
         event = replace(event, assignment_unit=recorded)
     try:
         body = encode(event)
+        check_depth(body)
     # What raises is one value of many, and its own code may raise anything.
     except Exception:
         fields, body = plain_body(event)
