@@ -22,6 +22,7 @@ from tests.benchmarks import (
     contention,
     conversion,
     cpu,
+    feedback,
     growth,
     guarding,
     large_events,
@@ -67,6 +68,7 @@ PARTS = (
     "registry",
     "replay",
     "dead-letters",
+    "feedback",
     "telemetry",
 )
 
@@ -74,6 +76,7 @@ PARTS = (
 PUSHED_EVENTS = OBSERVED_EVENTS = 30_000
 EVENTS = 100_000
 DEAD_LETTERS, SUMMED_UP = 30_000, 1_000_000
+FEEDBACK_EVENTS = 30_000
 
 
 def main() -> None:
@@ -144,13 +147,22 @@ def measure(running: Services, options: argparse.Namespace, report: Report) -> I
         yield from registry.measure(database, report)
     if "replay" in only:
         yield from replaying.measure(database, report)
-    if "dead-letters" in only:
-        yield from storing.measure(running, database, min(options.events, DEAD_LETTERS), SUMMED_UP, report)
+    yield from of_other_messages(running, database, options, report)
     if "telemetry" in only:
         yield observing.measure(
             running, database, min(options.events, OBSERVED_EVENTS), options.turns, report
         )
     yield from of_large_sizes(running, database, options, report)
+
+
+def of_other_messages(
+    running: Services, database: Database, options: argparse.Namespace, report: Report
+) -> Iterator[Row]:
+    """What is no execution."""
+    if "dead-letters" in options.only:
+        yield from storing.measure(running, database, min(options.events, DEAD_LETTERS), SUMMED_UP, report)
+    if "feedback" in options.only:
+        yield from feedback.measure(running, database, min(options.events, FEEDBACK_EVENTS), report)
 
 
 def on_stage(stage: Stage, only: set[str], turns: int) -> Iterator[Row]:
