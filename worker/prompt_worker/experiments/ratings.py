@@ -20,13 +20,12 @@ RATED, RATING = "rated_{}", "rating_{}"
 
 _FEEDBACK = statement(__name__, "feedback")
 _RECORDED = statement(__name__, "recorded_feedback")
-# By request, so that one with several executions counts once.
-_SUM = ", jsonb_object_agg(x.request_id, f{0}.value) FILTER (WHERE f{0}.value IS NOT NULL) AS ratings_{0}"
-_JOIN = " LEFT JOIN feedback f{0} ON f{0}.request_id = x.request_id AND f{0}.name = %(feedback_{0})s"
-_ADDED_UP = (
-    " CROSS JOIN LATERAL (SELECT count(*) AS rated_{0}, coalesce(sum(e.value::numeric), 0) AS rating_{0}"
-    " FROM jsonb_each_text(j.ratings_{0}) e) r{0}"
+_SUM = (
+    ", count(*) FILTER (WHERE q.name = %(feedback_{0})s) AS rated_{0}"
+    ", sum(q.value) FILTER (WHERE q.name = %(feedback_{0})s) AS rating_{0}"
 )
+_OF_A_UNIT = ", coalesce(d.rated_{0}, 0) AS rated_{0}, coalesce(d.rating_{0}, 0) AS rating_{0}"
+_JOIN = " LEFT JOIN ratings d ON d.arm = j.arm AND d.unit = j.unit"
 
 
 class Ratings:
@@ -44,12 +43,13 @@ class Ratings:
 
     def parts(self) -> dict[str, str]:
         """By their names in the statement: nothing where there are none."""
+        if not self.names:
+            return dict.fromkeys(("feedback", "rated", "with_ratings"), "")
         numbers = range(len(self.names))
         return {
-            "feedback": _FEEDBACK.rstrip() + " " if self.names else "",
-            "ratings": "".join(map(_SUM.format, numbers)),
-            "rated": "".join(map(_JOIN.format, numbers)),
-            "added_up": "".join(map(_ADDED_UP.format, numbers)),
+            "feedback": _FEEDBACK.format(sums="".join(map(_SUM.format, numbers))),
+            "rated": "".join(map(_OF_A_UNIT.format, numbers)),
+            "with_ratings": _JOIN,
         }
 
     def parameters(self) -> dict[str, Any]:

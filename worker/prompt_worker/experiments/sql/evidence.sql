@@ -1,7 +1,7 @@
 -- One experiment: sums by arm and metric; what does not count; units by phase; units with a failure. As v_ab_test_units and
 -- v_ab_test_arms have them, with constants, so that the planner knows how many rows there are, and only the sums that
 -- are asked for.
-WITH {feedback}retried AS MATERIALIZED (
+WITH retried AS MATERIALIZED (
     SELECT x.request_id, max(x.attempt) AS last
     FROM prompt_executions x
     WHERE x.template_name = %(template_name)s AND x.executed_at >= %(started_at)s::timestamptz - interval '1 day'
@@ -9,8 +9,9 @@ WITH {feedback}retried AS MATERIALIZED (
       AND (x.experiment_id IS NOT NULL OR x.ab_test_group IS NOT NULL)
       AND x.attempt > 1 AND x.request_id IS NOT NULL
     GROUP BY x.request_id
-), judged AS MATERIALIZED (
-    SELECT x.ab_test_group AS arm, x.assignment_unit AS unit,
+), served AS NOT MATERIALIZED (
+    SELECT x.ab_test_group AS arm, x.assignment_unit AS unit, x.request_id, x.experiment_phase, x.status,
+           x.guardrail_action, x.execution_time_ms, x.token_count, x.cost_usd,
            CASE WHEN x.executed_at < %(started_at)s OR x.executed_at >= %(ended_at)s THEN 'out_of_time'
                 WHEN x.environment IS DISTINCT FROM coalesce(%(environment)s, x.environment) THEN 'other_environment'
                 WHEN x.assignment_unit IS NULL OR x.assignment_unit = '' THEN 'no_unit'
@@ -21,20 +22,23 @@ WITH {feedback}retried AS MATERIALIZED (
                     OR x.experiment_phase IS NULL AND x.executed_at < %(span_started_at)s THEN 'earlier_phase'
                 WHEN coalesce(x.attempt, 1) < r.last THEN 'retried'
                 WHEN x.template_id <> {template} THEN 'mislabelled'
-           END AS excluded,
-           bit_or(1::bigint << least(coalesce(x.experiment_phase, %(span)s) - 1, 62)) AS phases,
-           count(*) AS calls, count(*) FILTER (WHERE x.status = 'failure') AS failures{sums}{ratings}
+           END AS excluded
     FROM prompt_executions x
-    LEFT JOIN retried r ON r.request_id = x.request_id{rated}
+    LEFT JOIN retried r ON r.request_id = x.request_id
     WHERE x.template_name = %(template_name)s AND x.executed_at >= %(started_at)s::timestamptz - interval '1 day'
       AND (x.experiment_id = %(id)s::uuid
            OR x.experiment_id IS NULL AND x.executed_at >= %(started_at)s AND x.executed_at < %(ended_at)s)
       AND (x.experiment_id IS NOT NULL OR x.ab_test_group IS NOT NULL)
-    GROUP BY 1, 2, 3
+), judged AS MATERIALIZED (
+    SELECT x.arm, x.unit, x.excluded,
+           bit_or(1::bigint << least(coalesce(x.experiment_phase, %(span)s) - 1, 62)) AS phases,
+           count(*) AS calls, count(*) FILTER (WHERE x.status = 'failure') AS failures{sums}
+    FROM served x
+    GROUP BY x.arm, x.unit, x.excluded
 ), twice AS MATERIALIZED (
     SELECT unit FROM judged WHERE excluded IS NULL GROUP BY unit HAVING count(*) > 1
-), units AS MATERIALIZED (
-    SELECT * FROM judged j{added_up}
+), {feedback}units AS MATERIALIZED (
+    SELECT j.*{rated} FROM judged j{with_ratings}
     WHERE j.excluded IS NULL AND j.unit NOT IN (SELECT unit FROM twice)
 ), caps AS MATERIALIZED (
     SELECT {caps}
