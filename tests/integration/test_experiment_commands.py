@@ -143,7 +143,7 @@ def test_paused_experiment_goes_on_and_stopped_one_has_ended(engine: Engine, exp
         ),
         (
             ("--arm", "control=1:50", "--arm", "variant_a=2:50", "--metric", "feedback:x"),
-            "no feedback of the name x was ever recorded",
+            "no feedback was ever named x",
         ),
         (("--arm", "a=1:50", "--arm", "b=2:50", "--metric", "success_rate"), "needs the arm control"),
         (

@@ -12,7 +12,7 @@ from typing import Any
 from psycopg2.extensions import cursor
 
 from prompt_worker.experiments.errors import ExperimentError
-from prompt_worker.experiments.judging.metrics import FEEDBACK, find_metric
+from prompt_worker.experiments.judging.metrics import find_metric
 from prompt_worker.platform.postgres.statements import statement
 
 # N and S of a metric: requests that have feedback, and its sum. The number is the metric's among those of feedback.
@@ -65,7 +65,5 @@ def check_recorded(cursor: cursor, metrics: Sequence[str], otherwise: str) -> No
         cursor.execute(_RECORDED, {"name": name})
         ((is_recorded, names),) = cursor.fetchall()
         if not is_recorded:
-            there = f"there is {', '.join(names)}" if names else "there is none at all"
-            raise ExperimentError(
-                f"no feedback of the name {name} was ever recorded, {there}: is it {FEEDBACK}{name}? {otherwise}"
-            )
+            there = f"recorded are {', '.join(names)}" if names else "none is recorded at all"
+            raise ExperimentError(f"no feedback was ever named {name}, {there}. {otherwise}")
