@@ -24,6 +24,7 @@ from tests.benchmarks import (
     conversion,
     cpu,
     experimenting,
+    feedback,
     fields_cost,
     growth,
     guarding,
@@ -73,6 +74,7 @@ PARTS = (
     "replay",
     "dead-letters",
     "experiments",
+    "feedback",
     "telemetry",
 )
 
@@ -80,6 +82,7 @@ PARTS = (
 PUSHED_EVENTS = OBSERVED_EVENTS = 30_000
 EVENTS = 100_000
 DEAD_LETTERS, SUMMED_UP = 30_000, 1_000_000
+FEEDBACK_EVENTS = 30_000
 
 
 def main() -> None:
@@ -160,10 +163,19 @@ def of_commands(
         yield from registry.measure(database, report)
     if "replay" in only:
         yield from replaying.measure(database, report)
-    if "dead-letters" in only:
-        yield from storing.measure(running, database, min(options.events, DEAD_LETTERS), SUMMED_UP, report)
+    yield from of_other_messages(running, database, options, report)
     if "experiments" in only:
         yield from experimenting.measure(running, report)
+
+
+def of_other_messages(
+    running: Services, database: Database, options: argparse.Namespace, report: Report
+) -> Iterator[Row]:
+    """What is no execution."""
+    if "dead-letters" in options.only:
+        yield from storing.measure(running, database, min(options.events, DEAD_LETTERS), SUMMED_UP, report)
+    if "feedback" in options.only:
+        yield from feedback.measure(running, database, min(options.events, FEEDBACK_EVENTS), report)
 
 
 def on_stage(stage: Stage, only: set[str], turns: int) -> Iterator[Row]:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from prompt_worker.event.execution import ExecutionEvent, encode, parse
-from prompt_worker.platform.postgres.binary_copy import HEADER, TRAILER, encode_row
+from prompt_worker.executions.rows import encode_row
+from prompt_worker.platform.postgres.binary_copy import HEADER, TRAILER
 
 TOPICS = [
     "photosynthesis",

@@ -92,7 +92,7 @@ def test_right_that_an_operator_lacks_names_the_command(pipeline: Pipeline, exam
 
 def test_topic_that_may_not_be_read_is_not_called_an_outage(examine: Examine) -> None:
     unread = [check for check in examine({}) if check.name.startswith(("topic", "subscription"))]
-    assert len(unread) == 6
+    assert len(unread) == 8
     for check in unread:
         assert not check.ok
         assert check.hint == f"this account ({ACCOUNT}) may not read it: grant roles/pubsub.viewer on it"

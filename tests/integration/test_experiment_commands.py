@@ -178,7 +178,7 @@ def test_weights_change_by_a_phase(engine: Engine, experiments: Command) -> None
         ),
         (
             ("--arm", "control=1:50", "--arm", "variant_a=2:50", "--metric", "feedback:x"),
-            "no feedback of the name x was ever recorded",
+            "no feedback was ever named x",
         ),
         (("--arm", "a=1:50", "--arm", "b=2:50", "--metric", "success_rate"), "needs the arm control"),
         (

@@ -216,12 +216,12 @@ def test_name_that_nobody_ever_used_is_refused(engine: Engine, experiments: Call
         "--metric",
         HELPFUL,
     )
-    assert "there is none at all" in experiments(*create, code=65)
+    assert "none is recorded at all" in experiments(*create, code=65)
     # A draft may come before its feedback; its start may not.
     experiments(*create, "--force")
-    write(engine, [feedback(name="helpfull")])
+    write(engine, [feedback(name="helpfull\x1b")])
     refused = experiments("start", "wording", code=65)
-    assert "no feedback of the name helpful was ever recorded, there is helpfull" in refused
+    assert "no feedback was ever named helpful, recorded are helpfull?" in refused
     write(engine, [feedback()])
     experiments("start", "wording")
     shown = json.loads(experiments("show", "wording", "--json"))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -13,6 +16,8 @@ import pytest
 from google.pubsub_v1.types import PushConfig
 
 from prompt_worker import Publisher
+from prompt_worker.event import feedback
+from prompt_worker.event.execution import parse
 from prompt_worker.local.servers.server import free_port
 from tests.support.events import body, id_of
 from tests.support.feedback import feedback_body
@@ -56,6 +61,27 @@ def test_feedback_of_a_service_becomes_a_row_once(pipeline: Pipeline) -> None:
         "SELECT name, source, value::float8 FROM v_prompt_feedback WHERE request_id = %s ORDER BY 1, 2",
         str(request),
     ) == [("edits", "judge", 0.25), ("helpful", "child", 0), ("helpful", "tutor", 1), ("helpful", "user", -1)]
+
+
+def test_script_that_just_ends_has_sent_both_kinds(pipeline: Pipeline) -> None:
+    code = """
+    from uuid import uuid4
+    from prompt_worker import ExecutionEvent, Publisher
+    publisher, request = Publisher(), uuid4()
+    publisher.publish(ExecutionEvent(template_name="t", template_version=1, rendered_prompt="p", status="success",
+                                     input_variables={}, request_id=request))
+    publisher.feedback(request_id=request, name="helpful", value=1)
+    """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, **pipeline.environment},
+        check=True,
+        timeout=60,
+    )
+    (execution,) = pipeline.pull_all(pipeline.writer, 1)
+    (given,) = pipeline.pull_all(pipeline.topology.subscription_path(pipeline.topology.names.feedback), 1)
+    assert parse(execution.data)[0].request_id == feedback.parse(given.data)[0].request_id
+    assert given.attributes["ce-source"] == feedback.parse(given.data)[0].source == "unknown-service"
 
 
 def test_rejected_feedback_is_corrected_and_replayed(pipeline: Pipeline, prompt_worker: Command) -> None:

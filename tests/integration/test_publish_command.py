@@ -112,9 +112,7 @@ def test_interrupted_publish_command_prints_its_counts(topic: Topic, tmp_path: P
     from tests.support.topic import an_event
     from prompt_worker import Publisher
     from prompt_worker.commands import publish as publish_file
-    from prompt_worker.commands.cli import main
-from prompt_worker.event.execution import encode
-from tests.support.feedback import feedback_body
+    from prompt_worker.event.execution import encode
     class Endless:
         def readline(self, size):
             return encode(an_event()) + b"\\n"

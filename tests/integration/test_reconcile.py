@@ -29,12 +29,12 @@ def test_missing_topics_are_created_and_then_left_alone(
 ) -> None:
     topology = Topology(project, Names(), emulated=True)
     first = list(reconcile(topology, *clients))
-    assert [change.action for change in first] == ["created"] * 6
+    assert [change.action for change in first] == ["created"] * 8
     assert [change.path for change in first] == [
         *(topic.name for topic in topology.topics()),
         *(subscription.name for subscription in topology.subscriptions()),
     ]
-    assert [change.action for change in reconcile(topology, *clients)] == ["unchanged"] * 6
+    assert [change.action for change in reconcile(topology, *clients)] == ["unchanged"] * 8
 
 
 def test_dead_letter_older_than_its_subscription_is_found_in_it(
@@ -94,5 +94,5 @@ def test_topics_command_says_what_it_did(project: str) -> None:
         with WorkerProcess({"PUBSUB_PROJECT_ID": project}, "-m", "prompt_worker", "topics") as command:
             assert command.wait() == 0
             lines = command.output.splitlines()
-        assert len(lines) == 6
+        assert len(lines) == 8
         assert all(line.endswith(f": {action}") for line in lines)

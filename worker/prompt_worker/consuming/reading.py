@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
-from uuid import UUID
+from typing import TypeVar
 
 from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Outcome, Rejected
 from prompt_worker.consuming.settling import Repeats
+from prompt_worker.event.identified import Identified
 from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.platform import telemetry
-
-
-class Identified(Protocol):
-    """An event."""
-
-    @property
-    def event_id(self) -> UUID:
-        """Its key."""
-
 
 Event = TypeVar("Event", bound=Identified)
 

@@ -5,20 +5,12 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Any
 
 from prompt_worker.deadletters.filters import WorkerName
 from prompt_worker.event import execution, feedback
+from prompt_worker.event.identified import Identified
 from prompt_worker.platform.pubsub.topology import Names
-
-
-class Identified(Protocol):
-    """An event."""
-
-    @property
-    def event_id(self) -> UUID:
-        """Its key."""
 
 
 @dataclass(frozen=True)
