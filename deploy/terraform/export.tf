@@ -45,12 +45,17 @@ resource "google_storage_bucket_iam_member" "reads_registry" {
 }
 
 resource "google_cloud_scheduler_job" "registry_export" {
-  count = local.deployed && var.registry_export.schedule != "" ? 1 : 0
+  count = var.deployed && var.registry_export.schedule != "" ? 1 : 0
 
   name      = "prompt-worker-registry-export"
   region    = var.region
   schedule  = var.registry_export.schedule
   time_zone = "Etc/UTC"
+
+  retry_config {
+    retry_count          = 5
+    min_backoff_duration = "60s"
+  }
 
   http_target {
     http_method = "POST"
@@ -62,7 +67,7 @@ resource "google_cloud_scheduler_job" "registry_export" {
 }
 
 resource "google_cloud_run_v2_job_iam_member" "runs_export" {
-  count = local.deployed ? 1 : 0
+  count = var.deployed ? 1 : 0
 
   name     = google_cloud_run_v2_job.job["registry-export"].name
   location = var.region

@@ -10,6 +10,7 @@ resource "google_pubsub_topic" "executions" {
 resource "google_pubsub_topic" "feedback" {
   name                       = "prompt-feedback"
   message_retention_duration = "604800s"
+  deletion_policy            = local.deletion_policy
 }
 
 resource "google_pubsub_topic" "dead_letters" {
@@ -97,6 +98,7 @@ resource "google_pubsub_subscription" "feedback" {
   topic                      = google_pubsub_topic.feedback.id
   ack_deadline_seconds       = 60
   message_retention_duration = "604800s"
+  deletion_policy            = local.deletion_policy
 
   expiration_policy {
     ttl = ""
