@@ -13,7 +13,7 @@ WITH contract_tables AS (
                       'v_ab_test_statistics', 'v_guardrail_statistics', 'prompt_translations', 'prompt_registry',
                       'prompt_names', 'prompt_labels', 'prompt_history', 'prompt_policies', 'prompt_reviews',
                       'prompt_cases', 'ab_test_phases', 'ab_test_looks', 'v_ab_test_units', 'v_ab_test_arms',
-                      'v_ab_test_audit')
+                      'v_ab_test_audit', 'console_audit')
 ), roles AS (
     SELECT 0::oid AS oid, 'PUBLIC' AS rolname
     UNION ALL
@@ -76,7 +76,7 @@ WHERE pronamespace = 'public'::regnamespace
                   'prompt_whole_text', 'prompt_includes', 'wrote_prompt', 'prompt_approvals',
                   'prompt_approvals_needed', 'prompt_release', 'prompt_release_of', 'prompt_is_released',
                   'breaks_prompt_glass', 'require_approvals', 'prompt_frozen_because', 'refuse_frozen_prompt',
-                  'stamp_prompt_review', 'record_prompt_review', 'record_prompt_policy', 'stamp_prompt_case',
+                  'stamp_prompt_review', 'record_prompt_review', 'record_prompt_policy', 'stamp_prompt_case', 'stamp_console_audit',
                   'prompt_template_record', 'record_template_change')
 UNION ALL
 -- Months come and go: what is compared is that each has what its table has.
