@@ -34,7 +34,8 @@ class Answer:
 class Browser:
     """`headers` are sent with each request, where a request names no other."""
 
-    def __init__(self, port: int, identity: LocalIdentity) -> None:
+    def __init__(self, database: str, port: int, identity: LocalIdentity) -> None:
+        self.database = database
         self.port = port
         self.host = f"127.0.0.1:{port}"
         self.identity = identity
@@ -87,7 +88,7 @@ def browsing(database: str, who: str = "somebody") -> Iterator[Browser]:
         server = Server(app, listening, loop, beside=_nothing)
         server.start()
         try:
-            yield Browser(port, identity)
+            yield Browser(database, port, identity)
         finally:
             server.end()
             server.join(10)

@@ -31,8 +31,9 @@ _EXECUTIONS = """
 INSERT INTO prompt_executions (id, template_id, template_name, template_version, user_id, session_id, input_variables,
     rendered_prompt, model_response, execution_time_ms, token_count, cost_usd, status, error_message, error_type,
     executed_at, environment, service, selection, language, guardrail_violations)
-SELECT CASE n WHEN 0 THEN %(first)s::uuid ELSE uuid_v7() END, t.id, t.name, t.version, left('user-' || n %% 7 || %(odd)s, 255),
-    left('s' || %(odd)s, 255), jsonb_build_object('question', %(secret)s::text || %(odd)s), %(secret)s || %(odd)s,
+SELECT CASE n WHEN 0 THEN %(first)s::uuid ELSE uuid_v7() END, t.id, t.name, t.version,
+    left('user-' || n %% 7 || %(odd)s, 255), left('s' || %(odd)s, 255),
+    jsonb_build_object('question', %(secret)s::text || %(odd)s), %(secret)s || %(odd)s,
     %(secret)s || %(odd)s, 200 + n * 37 %% 900, 100 + n, 0.0012 * (n %% 5 + 1),
     CASE WHEN n %% 13 = 0 THEN 'failure' WHEN n %% 17 = 0 THEN 'blocked' ELSE 'success' END,
     %(odd)s, left('Timeout' || %(odd)s, 100), now() - n * interval '11 minutes', left('production' || %(odd)s, 50),
@@ -70,8 +71,8 @@ def fill(database: str, odd: str = "", *, executions: int = 120) -> None:
             cursor.execute(_EXECUTIONS, parameters)
             cursor.execute(_VIOLATIONS, parameters)
             cursor.execute(
-                "INSERT INTO prompt_guardrails (name, description, guardrail_type, severity, action, config, is_active) "
-                "VALUES (%s, %s, %s, 'high', 'warn', %s, false)",
+                "INSERT INTO prompt_guardrails (name, description, guardrail_type, severity, action, config, "
+                "is_active) VALUES (%s, %s, %s, 'high', 'warn', %s, false)",
                 (f"own{odd}"[:255], odd, "content_policy", json.dumps({odd: [odd]})),
             )
         connection.commit()
@@ -137,8 +138,8 @@ def _experiment(database: str, odd: str) -> None:
                     "excluded": {"no_unit": 3},
                 },
                 "comparisons": [
-                    {"arm": "variant_a", "metric": "success_rate", "control": 0.81, "value": 0.841, "difference": middle,
-                     "interval": interval[1:], "adjusted": 0.012},
+                    {"arm": "variant_a", "metric": "success_rate", "control": 0.81, "value": 0.841,
+                     "difference": middle, "interval": interval[1:], "adjusted": 0.012},
                     {"arm": "variant_a", "metric": "cost_usd", "control": None, "value": None, "difference": None,
                      "interval": None, "adjusted": None},
                 ],

@@ -76,8 +76,8 @@ WHERE pronamespace = 'public'::regnamespace
                   'prompt_whole_text', 'prompt_includes', 'wrote_prompt', 'prompt_approvals',
                   'prompt_approvals_needed', 'prompt_release', 'prompt_release_of', 'prompt_is_released',
                   'breaks_prompt_glass', 'require_approvals', 'prompt_frozen_because', 'refuse_frozen_prompt',
-                  'stamp_prompt_review', 'record_prompt_review', 'record_prompt_policy', 'stamp_prompt_case', 'stamp_console_audit',
-                  'prompt_template_record', 'record_template_change')
+                  'stamp_prompt_review', 'record_prompt_review', 'record_prompt_policy', 'stamp_prompt_case',
+                  'prompt_template_record', 'record_template_change', 'stamp_console_audit')
 UNION ALL
 -- Months come and go: what is compared is that each has what its table has.
 SELECT 'partitions', relname, coalesce(string_agg(found.partition || ' lacks ' || found.lacking, ', ' ORDER BY 1),

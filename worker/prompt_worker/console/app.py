@@ -40,7 +40,7 @@ _TITLES = {
     409: "Not done",
     413: "Too long",
     500: "Something failed",
-    503: "The database does not answer",
+    503: "The database cannot be used",
 }
 _KEEP = "public, max-age=31536000, immutable"
 

@@ -67,7 +67,8 @@ def intervals(
     """
     if not points:
         return None
-    points = [points[-1 - at * len(points) // MARKS] for at in range(min(MARKS, len(points)))][::-1]
+    number = min(MARKS, len(points))
+    points = [points[-1 - at * len(points) // number] for at in range(number)][::-1]
     _, difference, low, high = points[-1]
     reach = 2.5 * max(abs(low), abs(high), abs(difference)) or 1.0
     first, last = points[0][0], points[-1][0]

@@ -12,7 +12,7 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
-from prompt_worker.platform.postgres.errors import describe
+from prompt_worker.platform.postgres.errors import classify, describe
 from prompt_worker.platform.postgres.session import Session
 
 Result = TypeVar("Result")
@@ -77,7 +77,7 @@ def block(load: Callable[[], Loaded]) -> Block[Loaded]:
 def why_missing(error: DeploymentError) -> str:
     """For whoever looks at a page: no command is to be run again."""
     cause = error.__context__
-    if not isinstance(cause, psycopg2.Error):
+    if not isinstance(cause, psycopg2.Error) or classify(cause) == "deployment":
         return str(error)
     if cause.pgcode == errorcodes.QUERY_CANCELED:
         return _TOO_LONG

@@ -12,7 +12,7 @@ from prompt_worker.console.visit import Visit
 from prompt_worker.experiments.listing import StoredLook, list_looks, show_experiment
 
 # Looks in the table, the newest.
-LOOKS = 50
+LOOKS = 20
 
 
 class Picture(msgspec.Struct, frozen=True):

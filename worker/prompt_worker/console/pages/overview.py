@@ -110,7 +110,7 @@ def _dead_letters(visit: Visit) -> list[Task]:
         Task(
             "bad",
             "dead letters",
-            f"{each.number:,} dead letters: {each.error_class}: {each.reason[:150]}",
+            f"{each.number:,} pending: {each.error_class}: {each.reason[:150]}",
             link("/dead-letters", error_class=each.error_class, status="pending"),
         )
         for each in found.groups
