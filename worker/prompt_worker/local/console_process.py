@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +16,7 @@ STOP_SECONDS = 8.0
 
 
 class ConsoleProcess:
-    """Runs until `stop`, on any free port. `address` is what to open in a browser."""
+    """Runs until `stop`, on any free port. It starts while others do: ask for its `address` when it is needed."""
 
     def __init__(self) -> None:
         self._lifeline = Lifeline("TERM")
@@ -30,12 +31,15 @@ class ConsoleProcess:
             env=os.environ,
         )
         self._lifeline.hold(self._process.pid)
+
+    @cached_property
+    def address(self) -> str:
+        """Waits until it is there. Raises `ServerError`."""
         assert self._process.stdout is not None  # noqa: S101
         line = self._process.stdout.readline()
         if not line:
-            self.stop()
             raise ServerError("the console did not start: 'prompt-worker console' says why")
-        self.address = line.split()[-1]
+        return line.split()[-1]
 
     def stop(self) -> None:
         self._process.terminate()
