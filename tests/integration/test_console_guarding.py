@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import psycopg2
@@ -154,6 +155,8 @@ def test_texts_are_shown_once_it_is_recorded(filled: str) -> None:
         assert shown.status == 200
         assert shown.text.count(SECRET) == 3
         assert EXECUTION in browser.get("/audit").text
+        # The right to read texts is none to read dead letters.
+        assert browser.post("/dead-letter", id=EXECUTION).status == 403
         assert SECRET not in browser.get("/execution", id=EXECUTION).text
     with closing(psycopg2.connect(filled)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT who, login, action, kind, subject::text FROM console_audit")
@@ -165,6 +168,13 @@ def test_texts_are_shown_once_it_is_recorded(filled: str) -> None:
             with pytest.raises(psycopg2.Error, match="only ever added to"):
                 cursor.execute(statement)
             connection.rollback()
+
+
+def test_many_who_look_at_once_are_all_answered(database: str) -> None:
+    """More than there are connections and threads."""
+    with browsing(database) as browser, ThreadPoolExecutor(60) as people:
+        paths = ["/", "/prompts", "/executions", "/health"] * 20
+        assert {answer.status for answer in people.map(browser.get, paths)} == {200}
 
 
 def test_database_that_is_down_has_a_page_that_says_so() -> None:

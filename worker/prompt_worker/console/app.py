@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from jinja2 import Environment
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -14,7 +15,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from prompt_worker.console.assets import Asset
-from prompt_worker.console.database import Database, why_missing
+from prompt_worker.console.database import Database, is_refused, why_missing
 from prompt_worker.console.guarding import HEADERS, refusal
 from prompt_worker.console.identity import SESSION, LocalIdentity
 from prompt_worker.console.pages import ROUTES
@@ -123,18 +124,29 @@ class App:
             if route.needs is not None and (why_not := rights.why_not(route.needs)):
                 return _problem(visit, 403, f"For this page {why_not}.")
             return route.handler(visit)
-        except BadRequestError as error:
-            return _problem(visit, 400, f"{error}.")
-        except DeploymentError as error:
-            log.warning("a page was answered 503: %s", error)
-            return _problem(visit, 503, why_missing(error))
-        except Failure as error:
-            status = 403 if isinstance(error, NotAllowedError) else _STATUSES.get(error.exit_code, 500)
-            return _problem(visit, status, str(error))
+        except (BadRequestError, Failure, PoolTimeoutError) as error:
+            status, text = _explanation(error)
+            if status >= 500:
+                log.warning("a page was answered %d: %s", status, text)
+            return _problem(visit, status, text)
         except Exception:
-            # With its text, which may be a user's, it would be in the log of everything.
             log.exception("a page failed")
-            return _problem(visit, 500, "The console's log says what. Nothing was changed by this page.")
+            return _problem(visit, 500, "The console's log says what.")
+
+
+def _explanation(error: BadRequestError | Failure | PoolTimeoutError) -> tuple[int, str]:
+    """The status of an answer, and what it says."""
+    match error:
+        case BadRequestError():
+            return 400, f"{error}."
+        case PoolTimeoutError():
+            return 503, "Too many requests wait for the database."
+        case DeploymentError():
+            return (403 if is_refused(error) else 503), why_missing(error)
+        case NotAllowedError():
+            return 403, str(error)
+        case _:
+            return _STATUSES.get(error.exit_code, 500), str(error)
 
 
 async def _body(request: Request) -> bytes | None:

@@ -40,7 +40,7 @@ class Database:
         name = "prompt-worker console"
         self._engines = [
             connect(url, application_name=name, pool_size=POOL, statement_timeout_ms=READ_MS),
-            connect(url, application_name=name, pool_size=2, statement_timeout_ms=ACT_MS),
+            connect(url, application_name=name, pool_size=POOL // 2, statement_timeout_ms=ACT_MS),
         ]
         self.reading: Session = PageSession(self._engines[0])
         self.acting = Session(self._engines[1])
@@ -72,6 +72,11 @@ def block(load: Callable[[], Loaded]) -> Block[Loaded]:
         return Block(load())
     except DeploymentError as error:
         return Block(None, why_missing(error))
+
+
+def is_refused(error: DeploymentError) -> bool:
+    """Whether the login lacks a right."""
+    return getattr(error.__context__, "pgcode", None) == errorcodes.INSUFFICIENT_PRIVILEGE
 
 
 def why_missing(error: DeploymentError) -> str:
