@@ -177,6 +177,20 @@ def test_many_who_look_at_once_are_all_answered(database: str) -> None:
         assert {answer.status for answer in people.map(browser.get, paths)} == {200}
 
 
+def test_server_that_was_restarted_costs_no_page(database: str) -> None:
+    """The connections that were open are gone; whoever looks does not notice."""
+    with browsing(database) as browser, closing(psycopg2.connect(database)) as connection:
+        for _ in range(3):
+            assert browser.get("/prompts").status == 200
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                    "WHERE application_name = 'prompt-worker console' AND datname = current_database()"
+                )
+                assert cursor.fetchall()[0][0] > 0
+                connection.rollback()
+
+
 def test_database_that_is_down_has_a_page_that_says_so() -> None:
     with browsing("postgresql://nobody:secret-word@127.0.0.1:1/none") as browser:
         for path in ("/", "/prompts", "/executions"):

@@ -257,6 +257,15 @@ def test_executions_are_paged_without_gaps(full: Site) -> None:
     assert pages(prompt="nobody") == []
 
 
+def test_every_check_of_the_doctor_is_on_the_health_page(full: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", full.browser.database)
+    monkeypatch.delenv("PUBSUB_PROJECT_ID", raising=False)
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    words = Page(full.browser.get("/health", checks="true").text).words
+    assert "database schema" in words
+    assert "PUBSUB_PROJECT_ID" in words
+
+
 def test_page_of_one_slow_statement_says_so(full: Site) -> None:
     """A block that waits too long costs that block, and the page is there."""
     with closing(psycopg2.connect(full.browser.database)) as locking, locking.cursor() as cursor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -12,7 +13,7 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.postgres.engine import connect
-from prompt_worker.platform.postgres.errors import classify, describe
+from prompt_worker.platform.postgres.errors import classify, describe, is_transient
 from prompt_worker.platform.postgres.session import Session
 
 Result = TypeVar("Result")
@@ -21,15 +22,26 @@ Loaded = TypeVar("Loaded")
 # Of one statement of a page.
 READ_MS = 800
 ACT_MS = 30_000
+# What fails later than this was no old connection.
+RESTARTED_SECONDS = 0.5
 # Requests that read at the same time; others wait for their turn.
 POOL = 8
 _TOO_LONG = "This took too long. Choose less: one prompt, or a shorter time."
 
 
 class PageSession(Session):
-    """Each transaction once: whoever looks at a page loads it again."""
+    """Each transaction once, since whoever looks at a page loads it again; once more where a server was restarted."""
 
     def run(self, work: Callable[[cursor], Result]) -> Result:
+        started = time.monotonic()
+        try:
+            return self.once(work)
+        except DeploymentError as error:
+            waited = time.monotonic() - started
+            if waited > RESTARTED_SECONDS or not is_transient(error.__context__ or error):
+                raise
+        # The connections that were open lead to a server that is gone.
+        self.engine.dispose()
         return self.once(work)
 
 

@@ -17,9 +17,10 @@ from prompt_worker.console.assets import Asset
 from prompt_worker.console.links import link
 from prompt_worker.console.marking import marked
 
-# Characters of a text that a page shows, and of one in a cell of a table.
+# Characters of a text that a page shows, of one in a cell of a table, and of one beside others there.
 LONGEST = 65_536
 CELL = 200
+BRIEF = 60
 NOTHING = "\N{EN DASH}"
 
 
@@ -44,6 +45,7 @@ def make_templates(assets: Mapping[str, Asset]) -> Environment:
         "time": time_text,
         "age": age,
         "cell": lambda value: shortened(value, CELL),
+        "brief": lambda value: shortened(value, BRIEF),
         "long": lambda value: shortened(value, LONGEST),
         "percent": percent,
         "money": money,
