@@ -16,6 +16,9 @@ from tests.support.events import body
 from tests.support.pipeline import Pipeline
 from tests.support.replaying import letter, store
 
+# What they change is the domain's, which is tested on every server.
+pytestmark = pytest.mark.embedded_only
+
 
 @pytest.fixture
 def browser(database: str) -> Iterator[Browser]:
