@@ -20,7 +20,7 @@ from prompt_worker.deadletters.filters import Filter
 from prompt_worker.deadletters.summary import summarize
 from prompt_worker.experiments.listing import list_experiments
 from prompt_worker.platform.postgres.statements import statement
-from prompt_worker.prompts.authoring.reading.listing import list_prompts
+from prompt_worker.prompts.authoring.reading.listing import Listed, list_prompts
 
 # Executions of the last day that are read; of more, the newest.
 MOST = 10_000
@@ -143,14 +143,19 @@ def _prompts(visit: Visit) -> list[Task]:
         Task(
             "busy",
             "not active",
-            f"{each.name}: version {each.newest} is newer than the one in production"
-            + (f", {each.production}" if each.production is not None else ""),
+            f"{each.name}: {_waiting(each)}",
             link("/prompt", name=each.name, version=each.newest),
         )
         for each in listed
         if each.production is None or each.newest > each.production
     ]
     return [*blocked[:_TASKS], *waiting[:_TASKS]]
+
+
+def _waiting(listed: Listed) -> str:
+    if listed.production is None:
+        return f"no version is in production, the newest is {listed.newest}"
+    return f"version {listed.newest} is newer than {listed.production}, which is in production"
 
 
 _FINDERS: list[tuple[Callable[[Visit], list[Task]], Right]] = [

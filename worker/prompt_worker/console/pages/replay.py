@@ -42,7 +42,7 @@ def ask(visit: Visit) -> Response:
         "pages/replay.html",
         asked=asked,
         selection=selection,
-        described=asked.filter.describe(),
+        described=selection.filter.describe(),
         fates=visit.block(lambda: _rehearse(visit, selection)),
         most=MOST,
     )
