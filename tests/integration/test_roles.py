@@ -247,7 +247,7 @@ def test_public_may_read_nothing(engine: Engine) -> None:
             "SELECT relname, relispartition FROM pg_class "
             "WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'p')",
         )
-        assert sum(not is_partition for _, is_partition in relations) == 44
+        assert sum(not is_partition for _, is_partition in relations) == 45
         for relation, _ in relations:
             with pytest.raises(ProgrammingError, match="permission denied"):
                 run_as(engine, role, f"SELECT * FROM {relation}")

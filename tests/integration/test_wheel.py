@@ -78,6 +78,8 @@ def inside_wheel(name: str) -> str:
         "schema/prompt_schema/events/*.json",
         "worker/**/*.npz",
         "worker/**/lexicons/*.txt",
+        "worker/**/*.html",
+        "worker/**/static/*",
         "*/py.typed",
     ],
 )

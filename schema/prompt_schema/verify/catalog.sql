@@ -13,7 +13,7 @@ WITH contract_tables AS (
                       'v_ab_test_statistics', 'v_guardrail_statistics', 'prompt_translations', 'prompt_registry',
                       'prompt_names', 'prompt_labels', 'prompt_history', 'prompt_policies', 'prompt_reviews',
                       'prompt_cases', 'ab_test_phases', 'ab_test_looks', 'v_ab_test_units', 'v_ab_test_arms',
-                      'v_ab_test_audit', 'prompt_feedback', 'v_prompt_feedback')
+                      'v_ab_test_audit', 'prompt_feedback', 'v_prompt_feedback', 'console_audit')
 ), roles AS (
     SELECT 0::oid AS oid, 'PUBLIC' AS rolname
     UNION ALL
@@ -82,7 +82,7 @@ WHERE pronamespace = 'public'::regnamespace
                   'start_prompt_rollout', 'step_prompt_rollout', 'end_prompt_rollout', 'roll_back_prompt_rollout',
                   'rollout_allocation', 'begin_rollout_step', 'record_rollout_change', 'record_rollout_step',
                   'record_rollout_status', 'require_approvals_of_arms', 'mask_json', 'masked_prompt_inputs',
-                  'masked_prompt_cases', 'refuse_truncation')
+                  'masked_prompt_cases', 'refuse_truncation', 'stamp_console_audit')
 UNION ALL
 -- Months come and go: what is compared is that each has what its table has.
 SELECT 'partitions', relname, coalesce(string_agg(found.partition || ' lacks ' || found.lacking, ', ' ORDER BY 1),

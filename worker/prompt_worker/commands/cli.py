@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from prompt_worker.commands import (
+    console,
     dead_letters,
     doctor,
     experiments,
@@ -39,6 +40,7 @@ COMMANDS = (
     topics,
     run,
     serve,
+    console,
     publish,
     dead_letters,
     guardrails,

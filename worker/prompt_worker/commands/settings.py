@@ -58,10 +58,10 @@ def groups() -> Iterator[Group]:
     from prompt_worker.prompts.endpoint.settings import EndpointSettings, ReaderSettings
     from prompt_worker.prompts.serving.settings import PromptSettings
 
-    pubsub = "topics, run, serve, dead-letters replay, seek, snapshot, doctor"
+    pubsub = "topics, run, serve, console, dead-letters replay, seek, snapshot, doctor"
     database = (
-        "migrate, partitions, verify, rebuild-statistics, run, serve, dead-letters, guardrails, registry, seek, "
-        "snapshot, doctor"
+        "migrate, partitions, verify, rebuild-statistics, run, serve, console, dead-letters, guardrails, registry, "
+        "seek, snapshot, doctor"
     )
     yield _group(settings.DatabaseSettings, database)
     yield _group(settings.PubSubSettings, pubsub)
@@ -75,8 +75,8 @@ def groups() -> Iterator[Group]:
     yield _group(EndpointSettings, "serve registry")
     yield _group(ReaderSettings, "serve registry")
     yield _group(settings.GuardrailSettings, "run guardrails, serve")
-    yield _group(settings.ReplaySettings, "dead-letters replay")
-    yield _group(LogSettings, "run, serve, publish")
+    yield _group(settings.ReplaySettings, "dead-letters replay, console")
+    yield _group(LogSettings, "run, serve, console, publish")
     yield _group(TelemetrySettings, "run, serve")
 
 

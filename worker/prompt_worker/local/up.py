@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from prompt_schema.migrate import migrate
 from prompt_schema.statistics import recount
 from prompt_worker.local import ServerError
+from prompt_worker.local.console_process import ConsoleProcess
 from prompt_worker.local.demo.events import Plan
 from prompt_worker.local.demo.experiments import Begun, begin, conclude
 from prompt_worker.local.demo.run import DemoRun, Ledger
@@ -93,8 +94,11 @@ def _up(
         console.print(f"{worker.consumer} worker, process {worker.pid}")
     for each in begun:
         console.print(f"experiment {each.name!r} on {each.planted.template_name}")
+    web = None if once else services.enter_context(ConsoleProcess())
     for name in ("DATABASE_URL", "PUBSUB_EMULATOR_HOST", "PUBSUB_PROJECT_ID"):
         console.print(f"  export {name}={os.environ[name]}")
+    if web:
+        console.print(f"the console is at {web.address}")
 
     exit_code = 0
     view = View(console, run, *workers[:3])
@@ -107,8 +111,8 @@ def _up(
             console.print(
                 f"stopped early: {lag:,} published events were not written and are lost with the emulator"
             )
-    if not once and not stop.is_set():
-        console.print("\nrunning; Ctrl-C stops everything")
+    if web and not stop.is_set():
+        console.print(f"\nrunning; open {web.address} in a browser; Ctrl-C stops everything")
         with view.live():
             while not stop.wait(CHECK_SECONDS):
                 _raise_if_ended(workers)

@@ -1,0 +1,1 @@
+"""Pages for prompt owners and operators, over the same functions as the commands. Needs the extra `console`."""

@@ -1,0 +1,50 @@
+"""The filters of dead letters, as an address has them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from prompt_worker.console.pages.named import Name, Reason
+from prompt_worker.deadletters.filters import Filter
+
+
+class Filtered(msgspec.Struct):
+    """Combined with AND, as those of the commands are."""
+
+    reason: Reason | None = None
+    error_class: Annotated[str, Meta(max_length=100)] | None = None
+    template: Name | None = None
+    environment: Annotated[str, Meta(max_length=50)] | None = None
+    consumer: Literal["executions", "guardrails"] | None = None
+    status: Literal["pending", "replayed", "resolved", "discarded"] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    event_id: UUID | None = None
+
+    @property
+    def filter(self) -> Filter:
+        return Filter(
+            reason=self.reason,
+            error_class=self.error_class,
+            template=self.template,
+            environment=self.environment,
+            consumer=self.consumer,
+            since=_utc(self.since),
+            until=_utc(self.until),
+            event_id=self.event_id,
+            statuses=(self.status,) if self.status else (),
+        )
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """For an address."""
+        return {name: getattr(self, name) for name in Filtered.__struct_fields__}
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
