@@ -19,8 +19,8 @@ from prompt_worker.console.visit import Visit
 from prompt_worker.deadletters.replay.rehearsal import Fate, Rehearsal
 from prompt_worker.deadletters.replay.replaying import Done, Options, replay
 from prompt_worker.deadletters.replay.selection import Selection, select
+from prompt_worker.deadletters.replay.sending import topics_of
 from prompt_worker.platform.process.wakeup import Wakeup
-from prompt_worker.platform.pubsub.topic import Topic
 from prompt_worker.platform.pubsub.topology import read_topology
 from prompt_worker.platform.settings import Environment, ReplaySettings
 
@@ -57,9 +57,9 @@ def act(visit: Visit) -> Response:
     selection = replace(_select(visit, asked), before=confirmed.before, matching=confirmed.number)
     sent: Done | None = None
     with PublisherClient() as client:
-        topic = Topic(client, topology.topic_path(topology.names.topic))
+        topics = topics_of(client, topology)
         steps = replay(
-            visit.database.acting, topic, selection, Options(wait=0), by=visit.who[:255], stop=Wakeup()
+            visit.database.acting, topics, selection, Options(wait=0), by=visit.who[:255], stop=Wakeup()
         )
         with closing(steps):
             for step in steps:

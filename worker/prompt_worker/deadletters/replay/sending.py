@@ -12,12 +12,14 @@ from functools import partial
 from uuid import UUID
 
 from google.api_core.exceptions import GoogleAPIError, ServerError, TooManyRequests
+from google.cloud.pubsub_v1 import PublisherClient
 from google.pubsub_v1.types import PubsubMessage
 from psycopg2.extensions import cursor
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from prompt_worker.deadletters.audit import AuditEntry, Effect
 from prompt_worker.deadletters.filters import LOWEST_ID, WorkerName
+from prompt_worker.deadletters.kinds import KINDS
 from prompt_worker.deadletters.replay.pace import Pace
 from prompt_worker.deadletters.replay.provenance import Provenance
 from prompt_worker.deadletters.replay.selection import BATCH, DeadLetter, Selection
@@ -27,6 +29,7 @@ from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.platform.process.wakeup import Wakeup
 from prompt_worker.platform.pubsub.topic import Topic
+from prompt_worker.platform.pubsub.topology import Topology
 
 PUBLISH_TIMEOUT = 5.0  # seconds of one attempt, and of all together: the rows are locked meanwhile
 
@@ -39,6 +42,14 @@ _retrying = Retrying(
     stop=stop_after_delay(PUBLISH_TIMEOUT),
     reraise=True,
 )
+
+
+def topics_of(client: PublisherClient, topology: Topology) -> dict[WorkerName, Topic]:
+    """Where the dead letters of each worker are sent again."""
+    return {
+        worker: Topic(client, topology.topic_path(kind.topic_of(topology.names)))
+        for worker, kind in KINDS.items()
+    }
 
 
 @dataclass

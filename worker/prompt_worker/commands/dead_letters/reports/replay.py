@@ -15,7 +15,6 @@ from rich.console import Console
 
 from prompt_worker.commands.printable import printable
 from prompt_worker.commands.progress import progress
-from prompt_worker.deadletters.kinds import KINDS
 from prompt_worker.deadletters.replay.rehearsal import Fate, Prospect, Rehearsal
 from prompt_worker.deadletters.replay.replaying import (
     BatchSent,
@@ -28,10 +27,10 @@ from prompt_worker.deadletters.replay.replaying import (
     replay,
 )
 from prompt_worker.deadletters.replay.selection import Selection
+from prompt_worker.deadletters.replay.sending import topics_of
 from prompt_worker.deadletters.replay.settling import Settled
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.process.signals import stopped_by_signal
-from prompt_worker.platform.pubsub.topic import Topic
 from prompt_worker.platform.pubsub.topology import Topology
 
 GROUPS = 20  # of a dry run; the others are counted
@@ -96,10 +95,7 @@ def send_and_print(
         stopped_by_signal() as stop,
         progress("replaying", selection.size) as advance,
     ):
-        topics = {
-            worker: Topic(publisher, topology.topic_path(kind.topic_of(topology.names)))
-            for worker, kind in KINDS.items()
-        }
+        topics = topics_of(publisher, topology)
         with closing(replay(session, topics, selection, options, by=by, stop=stop)) as steps:
             for step in steps:
                 if isinstance(step, BatchSent):
