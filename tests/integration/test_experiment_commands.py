@@ -109,6 +109,23 @@ def test_harm_makes_a_job_fail(engine: Engine, experiments: Command) -> None:
     assert "harmful: variant_a is worse" in experiments("look", code=1)
 
 
+def test_job_looks_at_all_others_where_one_cannot_be_looked_at(engine: Engine, experiments: Command) -> None:
+    add_versions(engine)
+    add_experiment(engine)
+    add_versions(engine, name="second")
+    rows(
+        engine,
+        "INSERT INTO ab_test_experiments (name, template_name, status, arms, traffic_allocation, primary_metric, "
+        "actual_start_date) SELECT 'of before', 'second', 'active', "
+        "jsonb_object_agg(CASE version WHEN 1 THEN 'control' ELSE 'b' END, id), '{}', 'clicks', now() "
+        "FROM prompt_templates WHERE name = 'second'",
+    )
+    printed = experiments("look", code=65)
+    assert "of before: no metric is named clicks: give one of success_rate" in printed
+    assert "wording: collecting" in printed
+    assert "no metric is named clicks" in experiments("look", "of before", code=65)
+
+
 def test_paused_experiment_goes_on_and_stopped_one_has_ended(engine: Engine, experiments: Command) -> None:
     add_versions(engine)
     experiments("create", "wording", TEMPLATE, *HALVES)

@@ -10,13 +10,17 @@ import psycopg2
 import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from queries import rows, scalar
+from sqlalchemy import Engine
 
 from prompt_worker.platform.telemetry.metrics import ABOUT, exported_name
 from tests.support.collector import Collector
 from tests.support.events import bodies, body
+from tests.support.experimenting import add_experiment, add_versions, execution, insert
 from tests.support.guardrails import WORD, Guarding
 from tests.support.pipeline import Pipeline, wait_until
 from tests.support.probing import probe
+from tests.support.worker_process import WorkerProcess
 
 SCRAPED = {exported_name(metric).removesuffix("_total"): about for metric, about in ABOUT.items()}
 EVERYWHERE = {"worker", "otel_scope_name", "otel_scope_version", "otel_scope_schema_url", "le"}
@@ -185,6 +189,41 @@ def test_taken_metrics_port_is_named_at_the_start(pipeline: Pipeline) -> None:
         assert worker.wait() == 78
     assert "PROMPT_WORKER_METRICS_PORT" in worker.output
     assert "Traceback" not in worker.output
+
+
+@pytest.mark.embedded_only
+def test_evaluator_counts_looks_and_says_how_old_the_oldest_is(
+    engine: Engine, database: str, endpoint: Endpoint
+) -> None:
+    add_versions(engine)
+    experiment = add_experiment(engine)
+    wrong = {"ab_test_group": "variant_a", "version": 1}
+    insert(engine, [execution(experiment, f"u{number}", **wrong) for number in range(9)])
+    # Its look fails, and keeps no other.
+    add_versions(engine, name="second")
+    rows(
+        engine,
+        "INSERT INTO ab_test_experiments (name, template_name, status, arms, traffic_allocation, primary_metric, "
+        "actual_start_date) SELECT 'unknown metric', 'second', 'active', "
+        "jsonb_object_agg(CASE version WHEN 1 THEN 'control' ELSE 'b' END, id), '{}', 'clicks', now() "
+        "FROM prompt_templates WHERE name = 'second'",
+    )
+    settings = endpoint.settings | {"DATABASE_URL": database, "PROMPT_WORKER_PROBE_PORT": str(endpoint.port)}
+    with WorkerProcess(settings, "-m", "prompt_worker", "run", "experiments") as evaluator:
+        evaluator.wait_for(lambda _: scalar(engine, "SELECT count(*) FROM ab_test_looks"))
+        evaluator.wait_for(lambda worker: "was not looked at" in worker.output)
+        assert endpoint.value("prompt_worker_look_errors_total", error="ExperimentError") == 1
+        assert probe(endpoint.port, "/readyz") == (200, "ready\n")
+        check_declared(endpoint.scrape())
+        found = {"worker": "experiments", "verdict": "invalid"}
+        assert endpoint.value("prompt_worker_looks_total", **found) == 1
+        assert endpoint.value("prompt_worker_experiment_alerts_total", **found) == 1
+        assert endpoint.value("prompt_worker_experiments", **found) == 1
+        assert endpoint.value("prompt_worker_experiments", verdict="winner") == 0
+        assert endpoint.value("prompt_worker_look_seconds_count") == 1
+        assert 0 < endpoint.value("prompt_worker_oldest_look_seconds") < 60
+        assert evaluator.terminate()[0] == 0
+    assert "unknown metric was not looked at: no metric is named clicks" in evaluator.output
 
 
 WITHOUT_EXTRA = """

@@ -16,7 +16,7 @@ from psycopg2.extensions import cursor
 from prompt_worker.experiments.judging.evidence import CONTROL, History, PlannedLook
 from prompt_worker.experiments.judging.look import Look, take_look
 from prompt_worker.experiments.judging.verdict import UNTRUSTED
-from prompt_worker.experiments.reading import read_evidence
+from prompt_worker.experiments.reading import check_measurable, read_evidence
 from prompt_worker.experiments.stored import RUNNING, Experiment, experiments, find_experiment
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
@@ -76,12 +76,15 @@ def running_in(cursor: cursor) -> list[str]:
 
 
 def look_at(session: Session, name: str) -> Looked:
-    """Looks once, and stores the look if it saw anything new. Raises `NoSuchExperimentError`, `DeploymentError`."""
+    """Looks once, and stores the look if it saw anything new.
+
+    Raises `NoSuchExperimentError`, `ExperimentError` for a metric that cannot be measured, `DeploymentError`.
+    """
     return session.run(lambda cursor: look_in(cursor, name))
 
 
 def look_in(cursor: cursor, name: str) -> Looked:
-    """`look_at` in a transaction of the caller's. Raises `NoSuchExperimentError`, `psycopg2.Error`."""
+    """`look_at` in a transaction of the caller's. Raises `ExperimentError`, `psycopg2.Error`."""
     cursor.execute(_LOCK, {"name": name})
     ((alone,),) = cursor.fetchall()
     # Read after the lock is held: another evaluator may have ended its look just before.
@@ -92,6 +95,9 @@ def look_in(cursor: cursor, name: str) -> Looked:
     cursor.execute("SELECT now()")
     ((at,),) = cursor.fetchall()
     plan = experiment.plan
+    # Of an experiment of before, say: without a number it would collect for ever, and nobody would know why.
+    for metric in plan.metrics:
+        check_measurable(metric)
     history, last = _read_history(cursor, experiment)
     retries = "retried" in (last or {}).get("excluded", {})
     look = take_look(plan, read_evidence(cursor, experiment, plan.metrics, at, retries=retries), history)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from prompt_worker.commands.command import Commands, add_command
 
@@ -22,6 +23,8 @@ def add(commands: Commands) -> None:
 def _look(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
     from prompt_worker.commands.experiments.tables import print_looked
+    from prompt_worker.commands.printable import printable
+    from prompt_worker.experiments.errors import ExperimentError
     from prompt_worker.experiments.looking import running_experiments
     from prompt_worker.experiments.rollouts.guarding import look_and_guard
 
@@ -29,7 +32,14 @@ def _look(options: argparse.Namespace) -> int:
     names = options.name or running_experiments(session)
     if not names and not options.json:
         print("no experiment is running")
-    # All are looked at, also after a bad one.
-    return max(
-        [print_looked(*look_and_guard(session, name), as_json=options.json) for name in names], default=0
-    )
+    codes = [0]
+    # All are looked at, also after a bad one, and after one that cannot be looked at.
+    for name in names:
+        try:
+            codes.append(print_looked(*look_and_guard(session, name), as_json=options.json))
+        except ExperimentError as error:
+            if len(names) == 1:
+                raise
+            print(f"{printable(name)}: {error}", file=sys.stderr)
+            codes.append(error.exit_code)
+    return max(codes)

@@ -12,6 +12,7 @@ from prompt_worker.experiments.suggesting import By, Found, Suggestion, Suggesti
 
 # More than that nobody waits for.
 MOST_DAYS = 3650
+_METRICS = {"failures": "failure_rate", "p95": "execution_time_p95", "cost": "cost_per_success"}
 
 
 def print_suggestions(found: Suggestions, *, by: By, top: int, as_json: bool) -> None:
@@ -19,10 +20,8 @@ def print_suggestions(found: Suggestions, *, by: By, top: int, as_json: bool) ->
     if as_json:
         print_json(msgspec.structs.replace(found, prompts=shown))
         return
-    cut = ", the newest that are read" if found.is_cut else ""
-    print(
-        f"{found.read:,} executions of the last {_days(found.days)}{cut}; to find a change of {found.target:.0%}:"
-    )
+    cut = ", the newest; older ones were not read" if found.is_cut else ""
+    print(f"{found.read:,} executions of the last {_days(found.days)}{cut}")
     columns = ("prompt", "units a day", "calls", "failed", "p95 in ms", "cost of a success", "units", "days")
     print_table(columns, [_row(each, by) for each in shown])
     without = sum(each.no_unit for each in found.prompts)
@@ -30,7 +29,8 @@ def print_suggestions(found: Suggestions, *, by: By, top: int, as_json: bool) ->
         print(f"{without:,} calls without a user or session count nowhere: no test can assign them")
     if shown:
         print(
-            "next: prompt-worker experiments create NAME PROMPT --arm control=VERSION:50 --arm variant_a=VERSION:50 …"
+            f"units, days: of a test of two versions that finds a change of {found.target:.0%} in {_METRICS[by]}; "
+            "plan one with 'prompt-worker experiments create'"
         )
 
 

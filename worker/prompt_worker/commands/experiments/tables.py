@@ -13,6 +13,8 @@ from prompt_worker.commands.command import open_console
 from prompt_worker.commands.experiments.plot import plot
 from prompt_worker.commands.printable import printable, printable_time
 from prompt_worker.experiments.creating import Created
+from prompt_worker.experiments.errors import ExperimentError
+from prompt_worker.experiments.judging.metrics import Metric, find_metric
 from prompt_worker.experiments.judging.rollout import CANARY
 from prompt_worker.experiments.listing import Shown, StoredLook
 from prompt_worker.experiments.looking import Looked
@@ -123,20 +125,24 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
         return
     print(printable(f"{numbers['verdict']['name']}: {numbers['verdict']['why']}"))
     evidence = numbers["evidence"]
+    all_units = sum(evidence["units"].values())
+    planned = f", {experiment.minimum_sample_size:,} are planned" if experiment.kind == "test" else ""
+    print(f"looked at {printable(evidence['at'])}: {all_units:,} units{planned}")
     if experiment.kind == "rollout":
         failing = [(arm, evidence["units"][arm], evidence["failing"].get(arm, 0)) for arm in experiment.arms]
         print_table(("arm", "units", "failing units"), failing)
     columns = ("arm", "metric", "control", "arm's", "difference", "interval", "p", "units")
     print_table(columns, [_comparison(each, evidence) for each in numbers["comparisons"]])
     counts = ", ".join(
-        f"{arm} {units} units, {evidence['rows'][arm]} calls" for arm, units in evidence["units"].items()
+        f"{arm} {units:,} units with {evidence['rows'][arm]:,} calls"
+        for arm, units in evidence["units"].items()
     )
     print(printable(f"counted: {counts}"))
-    left_out = ", ".join(f"{reason} {calls}" for reason, calls in evidence["excluded"].items())
+    left_out = ", ".join(f"{reason} {calls:,}" for reason, calls in evidence["excluded"].items())
     print(printable(f"not counted: {left_out or 'nothing'}"))
     print(f"sample ratio: p {numbers['ratio_p']:.3g}")
     for phase in shown.audit:
-        print(f"phase {phase.phase}: {phase.executions} executions, {phase.wrong} not served as assigned")
+        print(f"phase {phase.phase}: {phase.executions:,} executions, {phase.wrong:,} not served as assigned")
 
 
 def _print_rollout(experiment: Experiment) -> None:
@@ -159,10 +165,12 @@ def print_looks(experiment: Experiment, looks: Sequence[StoredLook], *, as_json:
         return
     console = open_console(wrap=True)
     if console.is_terminal:
+        metric = _metric(experiment.primary_metric)
+        unit = " in percentage points" if metric is not None and metric.in_percent else ""
         for arm in experiment.arms:
-            for number, line in enumerate(plot(looks, arm)):
+            for number, line in enumerate(plot(looks, arm, metric)):
                 if not number:
-                    console.print(printable(f"{experiment.primary_metric}, {arm} less control"))
+                    console.print(printable(f"{experiment.primary_metric}, {arm} less control{unit}"))
                 console.print(line)
     columns = ("looked at", "planned", "verdict", "units", "p", "why")
     shown = looks[-20:] if console.is_terminal else looks
@@ -178,6 +186,14 @@ def print_looks(experiment: Experiment, looks: Sequence[StoredLook], *, as_json:
         for each in shown
     ]
     print_table(columns, rows, styled=2)
+
+
+def _metric(name: str) -> Metric | None:
+    """None of one that nobody knows, as an experiment of before may have."""
+    try:
+        return find_metric(name)
+    except ExperimentError:
+        return None
 
 
 def _comparison(each: dict[str, Any], evidence: dict[str, Any]) -> tuple[object, ...]:
