@@ -13,6 +13,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from prompt_worker.commands.cli import main
+from prompt_worker.experiments.rollouts.advancing import check, finish, step
+from prompt_worker.experiments.rollouts.reading import find_rollout
+from prompt_worker.platform.postgres.session import Session
+from prompt_worker.prompts.authoring.acting import Actor
+from prompt_worker.prompts.authoring.refusals import ReleaseError
+from prompt_worker.prompts.authoring.releases.gate.examining import examine
 from tests.support.authoring import Desk
 from tests.support.experimenting import TEMPLATE, add_experiment, get_experiment
 
@@ -75,6 +81,31 @@ def test_rollout_goes_from_the_canary_to_production(
     begin(owner)
     assert owner.objects("rollout", "show", TEMPLATE)[0]["experiment"] == "lesson@2 #2"
     assert "is whole" in owner("history", TEMPLATE)
+
+
+def test_step_is_refused_where_something_changed_since_it_was_decided(
+    owner: Desk, engine: Engine, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(owner)
+    serve(engine, failing=0)
+    look(database, capsys)
+    session, actor = Session(engine), Actor("ann")
+    decided = find_rollout(session, TEMPLATE)
+    assert check(decided, actor) == actor
+    # The evaluator ended a while ago.
+    rows(engine, "UPDATE ab_test_experiments SET looked_at = looked_at - interval '1 hour' RETURNING 1")
+    assert "unguarded" in owner("rollout", "show", TEMPLATE)
+    with pytest.raises(ReleaseError, match="nobody has looked at this step for 1:00:0"):
+        step(session, actor, decided)
+    # Another one finds harm while the version is tried for the last step.
+    serve(engine, failing=0.9, units=800)
+    look(database, capsys, code=1)
+    with pytest.raises(ReleaseError, match="it is harmful"):
+        finish(session, actor, decided, examine(session, TEMPLATE, 2, inputs=0))
+    assert owner.production(TEMPLATE) == 1
+    step(session, actor, decided, force=True)
+    with pytest.raises(ReleaseError, match="was advanced by somebody else"):
+        step(session, actor, decided, force=True)
 
 
 def test_options_that_do_not_fit_together_are_refused(owner: Desk) -> None:
@@ -204,4 +235,4 @@ def test_experiments_show_what_is_a_rollout(
     # Paused, nobody is assigned, and it does not go on.
     experiments("pause", CANARY, "--reason", "an incident")
     assert "(paused: nobody gets it now)" in owner("rollout", "show", TEMPLATE)
-    assert "experiments resume lesson@2" in owner("rollout", "advance", TEMPLATE, code=1)
+    assert 'experiments resume "lesson@2"' in owner("rollout", "advance", TEMPLATE, code=1)

@@ -126,7 +126,7 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
     print(printable(f"{numbers['verdict']['name']}: {numbers['verdict']['why']}"))
     evidence = numbers["evidence"]
     all_units = sum(evidence["units"].values())
-    planned = "" if experiment.kind == "rollout" else f", {experiment.minimum_sample_size:,} are planned"
+    planned = f", {experiment.minimum_sample_size:,} are planned" if experiment.kind == "test" else ""
     print(f"looked at {printable(evidence['at'])}: {all_units:,} units{planned}")
     if experiment.kind == "rollout":
         failing = [(arm, evidence["units"][arm], evidence["failing"].get(arm, 0)) for arm in experiment.arms]

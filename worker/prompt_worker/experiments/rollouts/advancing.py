@@ -37,30 +37,29 @@ def check(rollout: Rollout, actor: Actor, *, force: bool = False) -> Actor:
     name = short(rollout.name)
     if rollout.status != "active":
         raise ReleaseError(
-            f"the rollout of {name} is {rollout.status}: 'prompt-worker experiments resume {rollout.experiment}' first"
+            f'the rollout of {name} is {rollout.status}: \'prompt-worker experiments resume "{rollout.experiment}" '
+            "--reason WHY' first"
         )
     problem = _problem(rollout)
     if problem is None:
         return actor
     if not force:
-        raise ReleaseError(
-            f"the rollout of {name} was not advanced: {problem}. 'prompt-worker prompts rollout abort {name}' takes it "
-            "back; --force with --reason goes on"
-        )
+        raise _refused(name, problem)
     if not (actor.reason or "").strip():
         raise ReleaseError(f"the rollout of {name} was not advanced: forcing it needs a reason")
     return replace(actor, reason=f"{actor.reason} (forced: {problem})")
 
 
-def step(session: Session, actor: Actor, rollout: Rollout) -> Rollout:
+def step(session: Session, actor: Actor, rollout: Rollout, *, force: bool = False) -> Rollout:
     """To the next step that is not the last. The canary keeps its units, and gets more from the control.
 
-    Raises `ReleaseError`, also where the rollout is at another step by now, `NotApprovedError`, `NotAllowedError`,
-    `DeploymentError`.
+    Raises `ReleaseError`, also where the rollout is at another step by now, or was found to do harm since `check`;
+    `NotApprovedError`, `NotAllowedError`, `DeploymentError`.
     """
     percent = rollout.next_step or WHOLE
 
     def change(cursor: cursor) -> Rollout:
+        _check_still(cursor, rollout, force)
         cursor.execute(
             _STEP,
             {
@@ -79,20 +78,38 @@ def finish(
     session: Session, actor: Actor, rollout: Rollout, examined: Examined, *, force: bool = False
 ) -> Activated:
     """The version is activated and the rollout ends, both or neither. Raises what `step` and `activate` raise."""
-    return activate(
-        session,
-        actor,
-        examined,
-        force=force,
-        then=lambda cursor: cursor.execute(_END, {"id": str(rollout.id)}),
+
+    def end(cursor: cursor) -> None:
+        _check_still(cursor, rollout, force)
+        cursor.execute(_END, {"id": str(rollout.id)})
+
+    return activate(session, actor, examined, force=force, then=end)
+
+
+def _check_still(cursor: cursor, rollout: Rollout, force: bool) -> None:
+    """What was seen before the version was tried again may have changed since."""
+    now = expected_rollout(cursor, rollout.name, running=True)
+    if (now.id, now.phase) != (rollout.id, rollout.phase):
+        raise ReleaseError(
+            f"the rollout of {short(rollout.name)} was advanced by somebody else: look at it again"
+        )
+    problem = _problem(now)
+    if problem is not None and not force:
+        raise _refused(short(rollout.name), problem)
+
+
+def _refused(name: str, problem: str) -> ReleaseError:
+    return ReleaseError(
+        f"the rollout of {name} was not advanced: {problem}. 'prompt-worker prompts rollout abort {name}' takes it "
+        "back; --force with --reason goes on"
     )
 
 
 def _problem(rollout: Rollout) -> str | None:
     if rollout.is_bad:
         return f"it is {rollout.verdict}: {rollout.reason}"
-    if rollout.looked_at is None:
-        return "nobody has looked at this step: is 'prompt-worker run experiments' running?"
+    if rollout.unwatched is not None:
+        return rollout.unwatched
     if not rollout.canary.units:
         return "no unit was seen with the canary at this step"
     return None

@@ -75,7 +75,7 @@ def _advance(options: argparse.Namespace) -> int:
     rollout = find_rollout(session, options.name, running=True)
     actor = check(rollout, actor, force=options.force)
     if not is_last(rollout):
-        print_stepped(step(session, actor, rollout), as_json=options.json)
+        print_stepped(step(session, actor, rollout, force=options.force), as_json=options.json)
         return 0
     examined = examine(session, options.name, rollout.canary.version, inputs=min(options.inputs, 1000))
     print_examined(examined, as_json=options.json)

@@ -12,8 +12,6 @@ from prompt_worker.commands.command import open_console
 from prompt_worker.commands.printable import printable, printable_time
 from prompt_worker.prompts.authoring.reading.rollout import Arm, Rollout
 
-NOBODY = "nobody has looked at this step yet: is 'prompt-worker run experiments' running?"
-
 
 def print_stepped(rollout: Rollout, *, as_json: bool, included_by: Sequence[str] = ()) -> None:
     """What was just done, and what can be done next. `included_by`: prompts, which get what is in production."""
@@ -97,8 +95,8 @@ def _facts(rollout: Rollout) -> Iterator[tuple[str, str]]:
     if rollout.verdict is not None:
         looked = f" ({printable_time(rollout.looked_at)})" if rollout.looked_at is not None else ""
         yield "verdict", f"{rollout.verdict}: {printable(rollout.reason)}{looked}"
-    elif rollout.is_running:
-        yield "verdict", NOBODY
+    if rollout.is_running and rollout.unwatched is not None:
+        yield "unguarded", rollout.unwatched
     if rollout.excluded:
         left_out = ", ".join(f"{reason} {calls:,}" for reason, calls in sorted(rollout.excluded.items()))
         yield "not counted", f"calls: {printable(left_out)}"
@@ -121,7 +119,7 @@ def _next(rollout: Rollout) -> Iterator[str]:
         return
     name, commands = printable(rollout.name), []
     if rollout.status == "paused":
-        resume = f"experiments resume '{printable(rollout.experiment)}' --reason WHY"
+        resume = f'experiments resume "{printable(rollout.experiment)}" --reason WHY'
         commands.append(("go on", resume))
     elif not rollout.is_bad:
         further = (

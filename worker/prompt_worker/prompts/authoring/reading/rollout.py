@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -12,6 +12,8 @@ from psycopg2.extensions import cursor
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.prompts.assignment import Range, read_ranges
 
+# Seconds; an evaluator looks each minute.
+UNWATCHED = 600.0
 _ROLLOUT = statement(__name__, "rollout")
 
 
@@ -26,8 +28,9 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
 class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """Of the prompt `name`, at its present or last step. `steps` and `percent`: the canary's part of all units.
 
-    `since`: when this step began; `looked_at`: None where nobody has looked at it yet; `excluded`: calls that do not
-    count, by the reason; `promoted`: it ended with its version in production.
+    `since`: when this step began; `looked_at`: None where nobody has looked at it yet; `unwatched_seconds`: since then,
+    or since it began; `excluded`: calls that do not count, by the reason; `promoted`: it ended with its version in
+    production.
     """
 
     id: UUID
@@ -50,6 +53,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str | None
     reason: str | None
     looked_at: datetime | None
+    unwatched_seconds: float
     excluded: dict[str, int] | None
     seed: str
     ranges: list[Range]
@@ -57,6 +61,14 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_running(self) -> bool:
         return self.status in ("active", "paused")
+
+    @property
+    def unwatched(self) -> str | None:
+        """A sentence where nobody has looked lately, so that nothing guards it."""
+        if self.looked_at is not None and self.unwatched_seconds < UNWATCHED:
+            return None
+        lately = "" if self.looked_at is None else f" for {timedelta(seconds=int(self.unwatched_seconds))}"
+        return f"nobody has looked at this step{lately}: is 'prompt-worker run experiments' running?"
 
     @property
     def is_bad(self) -> bool:

@@ -8,7 +8,8 @@ SELECT jsonb_build_object(
     'percent', p.allocation -> 'canary', 'steps', e.steps, 'since', p.started_at, 'why', p.why, 'by', p.created_by,
     'ended_at', e.actual_end_date, 'promoted', coalesce(e.winner_variant = 'canary', false), 'unit_kind', e.unit_kind,
     'auto_rollback', e.auto_rollback, 'counts_violations', e.counts_violations, 'verdict', e.verdict,
-    'reason', e.verdict_reason, 'looked_at', e.looked_at, 'excluded', l.excluded, 'seed', p.seed, 'ranges', p.ranges)
+    'reason', e.verdict_reason, 'looked_at', e.looked_at,
+    'unwatched_seconds', extract(epoch FROM now() - coalesce(e.looked_at, p.started_at)), 'excluded', l.excluded, 'seed', p.seed, 'ranges', p.ranges)
 FROM ab_test_experiments e
 CROSS JOIN LATERAL (
     SELECT p.* FROM ab_test_phases p
