@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import re
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,10 +27,10 @@ from prompt_schema.verify import verify
 from prompt_worker.consuming.message import Message
 from prompt_worker.consuming.outcome import Verdict
 from prompt_worker.executions.writer import ExecutionWriter
-from prompt_worker.platform.postgres.engine import connect
 from prompt_worker.platform.uuid7 import uuid7
 from tests.support.events import body
 from tests.support.timing import LATE
+from tests.support.warm import WarmProcess
 
 NAME = "0023_partitions.sql"
 INSERT = """
@@ -279,8 +279,16 @@ def test_two_conversions_at_once(before: Engine) -> None:
     assert [check for check in verify(before) if not check.ok] == []
 
 
-def _convert(url: str) -> None:
-    migrate(connect(url, application_name="killed runner"))
+CONVERT = """
+import sys
+from prompt_schema.migrate import migrate
+from prompt_worker.platform.postgres.engine import connect
+migrate(connect(sys.argv[1], application_name="killed runner"))
+"""
+
+
+def convert(url: str) -> WarmProcess:
+    return WarmProcess(["-c", CONVERT, url], stderr=2)
 
 
 def test_killed_conversion_changes_nothing(before: Engine) -> None:
@@ -289,12 +297,11 @@ def test_killed_conversion_changes_nothing(before: Engine) -> None:
     with closing(psycopg2.connect(url)) as other, other.cursor() as holding:
         # The migration has locked the executions, and waits.
         holding.execute("LOCK TABLE guardrail_evaluations IN ACCESS SHARE MODE")
-        runner = multiprocessing.get_context("spawn").Process(target=_convert, args=(url,))
-        runner.start()
+        runner = convert(url)
         while not scalar(before, RUNNER + " AND wait_event_type = 'Lock'"):
             time.sleep(0.05)
         runner.kill()
-        runner.join()
+        runner.wait()
     while scalar(before, RUNNER):
         time.sleep(0.05)
     assert rows(before, STATE) == seen
@@ -333,13 +340,13 @@ def test_conversion_killed_at_any_moment_loses_nothing(before: Engine, seed: int
     with ThreadPoolExecutor(1) as writer:
         writing = writer.submit(write)
         for _ in range(6):
-            runner = multiprocessing.get_context("spawn").Process(target=_convert, args=(url,))
-            runner.start()
-            while runner.is_alive() and not scalar(before, CONNECTED):
+            runner = convert(url)
+            while runner.poll() is None and not scalar(before, CONNECTED):
                 time.sleep(0.01)
-            runner.join(chance.uniform(0, 1.2))
+            with suppress(subprocess.TimeoutExpired):
+                runner.wait(chance.uniform(0, 1.2))
             runner.kill()
-            runner.join()
+            runner.wait()
         migrate(before)
         done.set()
         written = writing.result(timeout=30)

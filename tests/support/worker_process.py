@@ -16,6 +16,7 @@ from typing import Any, Self
 import psutil
 
 from tests.support.peak_memory import peak
+from tests.support.timing import starved
 from tests.support.warm import WarmProcess
 
 # Seconds, before a wait fails the test: starting alone takes ten on a machine that runs other tests beside it.
@@ -112,12 +113,15 @@ class WorkerProcess:
         return code
 
     def terminate(self) -> tuple[int, float]:
-        """SIGTERM, once it is up; the exit code and the seconds it took."""
+        """SIGTERM, once it is up; the exit code, and the seconds it took, less those in which it had no core."""
         self.wait_for(lambda worker: worker.logs)
+        before = waited = starved(self.pid)
         started = time.monotonic()
         self._process.send_signal(signal.SIGTERM)
-        code = self.wait(20)
-        return code, time.monotonic() - started
+        while self.running and time.monotonic() - started < PATIENCE:
+            waited = max(waited, starved(self.pid))
+            time.sleep(0.02)
+        return self.wait(1), time.monotonic() - started - (waited - before)
 
     def kill(self) -> None:
         """SIGKILL: no last word."""

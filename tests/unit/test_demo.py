@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
@@ -112,7 +113,10 @@ def test_demo_prompts_are_rendered_from_the_seed_templates() -> None:
 
 def test_spread_says_who_followed_a_release_and_how_late(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([10.0, 10.01, 10.25, 10.35, 10.36, 10.55, 10.65])
-    monkeypatch.setattr("prompt_worker.local.demo.spread.time.monotonic", lambda: next(clock))
+    # In this module alone: others ask for the time too.
+    monkeypatch.setattr(
+        "prompt_worker.local.demo.spread.time", SimpleNamespace(monotonic=lambda: next(clock))
+    )
     spread = Spread(EXTRACTION, ["web", "app"])
     spread.note("web", 1)
     spread.note("app", 1)

@@ -46,8 +46,16 @@ def seconds(work: Callable[[int], object], size: int) -> float:
 
 
 def assert_linear(work: Callable[[int], object]) -> None:
-    """Twice the length costs twice the time; four times would be a square."""
-    once, twice = (min(seconds(work, size) for _ in range(2)) for size in (CHARACTERS, 2 * CHARACTERS))
+    """Twice the length costs twice the time; four times would be a square.
+
+    It is measured again only where what runs beside it may have slowed it down: the least of each is compared.
+    """
+    once = twice = float("inf")
+    for _ in range(4):
+        once = min(once, seconds(work, CHARACTERS))
+        twice = min(twice, seconds(work, 2 * CHARACTERS))
+        if twice < 3 * once + NOISE:
+            return
     assert twice < 3 * once + NOISE
 
 
