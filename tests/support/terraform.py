@@ -48,7 +48,7 @@ class Terraform:
         return done.stdout
 
     def apply(self, environment: str, *variables: str, code: int = 0) -> str:
-        """What it printed. It reads nothing anew, so what others changed in the cloud is for `changes` to find."""
+        """What it printed. It does not refresh: what others changed is for `changes` to find."""
         given = self._given(environment, variables)
         return self.run("apply", "-no-color", "-auto-approve", "-refresh=false", *given, code=code)
 

@@ -15,6 +15,6 @@ instances = {
   executions   = { min = 0, max = 1 }
   guardrails   = { min = 0, max = 1 }
   dead-letters = { min = 1, max = 1 }
-  # `prompt-worker experiments look` when somebody needs it.
+  # Run `prompt-worker experiments look` by hand.
   experiments = { min = 0, max = 0 }
 }
