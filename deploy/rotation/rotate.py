@@ -112,7 +112,7 @@ def _put_in_force(google: Google, change: Change) -> str:
     try:
         prove(change.new, change.role)
         if google.newest_version(change.secret)[0] != change.version:
-            raise StoppedError(f"somebody else has added a version of {change.secret} meanwhile")
+            raise StoppedError(f"another version was added meanwhile to {change.secret}")
         added = _added(google, change)
     except BaseException:
         if change.of_password:

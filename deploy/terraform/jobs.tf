@@ -25,7 +25,7 @@ resource "google_cloud_run_v2_job" "job" {
 
   name     = "prompt-worker-${each.key}"
   location = var.region
-  # A job holds nothing: one that a later version has no more goes without being asked for.
+  # A job holds nothing: one that a later version no longer has is simply deleted.
   deletion_protection = false
 
   template {

@@ -70,10 +70,10 @@ module "monitoring" {
   notification_channels = var.notification_channels
 }
 
-# A warning of each plan: without a channel an alert is a line in the console that nobody reads.
+# Each plan warns: without a channel, an alert is only a line in the console.
 check "alerts_reach_somebody" {
   assert {
     condition     = var.environment != "production" || length(var.notification_channels) > 0
-    error_message = "notification_channels is empty: nobody is told of an alert in production. README.md, \"Operate\", says how to make one."
+    error_message = "notification_channels is empty: alerts of production notify nobody. README.md, \"Operate\", says how to make one."
   }
 }

@@ -18,10 +18,10 @@ resource "google_cloud_run_v2_worker_pool" "consumer" {
 
   name     = "prompt-worker-${each.key}"
   location = var.region
-  # Events wait in Pub/Sub while nothing consumes them, so no pool goes unasked.
+  # Nothing would consume events without it, so deleting it must be meant.
   deletion_protection = var.protected
 
-  # Without it, Google keeps the number that the autoscaler set.
+  # Where the autoscaler sets the number, Terraform gives none, and Google keeps it.
   dynamic "scaling" {
     for_each = contains(keys(local.scaled), each.key) ? [] : [each.value.pulled ? var.instances[each.key].min : 0]
     content {
@@ -95,7 +95,7 @@ resource "google_cloud_run_v2_worker_pool" "consumer" {
           name  = "COLLECTOR_CONFIG"
           value = containers.value.config
         }
-        # A configuration that it does not accept ends the deployment, and no metric is missed unnoticed.
+        # A configuration that it does not accept fails the deployment, instead of silently sending no metric.
         startup_probe {
           period_seconds    = 5
           timeout_seconds   = 3

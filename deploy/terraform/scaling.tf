@@ -93,7 +93,7 @@ resource "google_cloud_run_v2_service" "scaler" {
   name     = "prompt-worker-scaler"
   location = var.region
   ingress  = "INGRESS_TRAFFIC_INTERNAL_ONLY"
-  # It goes whenever nothing scales any more, as with `delivery = "push"`, and holds nothing.
+  # It is deleted when nothing scales any more, as with `delivery = "push"`, and holds nothing.
   deletion_protection = false
 
   template {

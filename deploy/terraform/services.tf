@@ -88,7 +88,7 @@ resource "google_cloud_run_v2_service" "service" {
           name  = "COLLECTOR_CONFIG"
           value = containers.value.config
         }
-        # A configuration that it does not accept ends the deployment, and no metric is missed unnoticed.
+        # A configuration that it does not accept fails the deployment, instead of silently sending no metric.
         startup_probe {
           period_seconds    = 5
           timeout_seconds   = 3

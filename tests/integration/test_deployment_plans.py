@@ -131,13 +131,13 @@ def test_delivery_and_scaling_are_switched_there_and_back(project: tuple[Terrafo
     assert terraform_.changes("staging") == ""
 
 
-def test_production_warns_of_silent_alerts_and_refuses_to_stop_consuming(
+def test_production_warns_and_refuses_to_stop_consuming(
     project: tuple[Terraform, Cloud],
 ) -> None:
     terraform_, cloud = project
     terraform_.run("validate", "-no-color")
-    assert "nobody is told of an alert" in terraform_.apply("production")
-    assert "nobody is told" not in terraform_.apply(
+    assert "alerts of production notify nobody" in terraform_.apply("production")
+    assert "notify nobody" not in terraform_.apply(
         "production", 'notification_channels=["c"]', "archive=false"
     )
     containers = cloud.of(POOL, "prompt-worker-executions")["template"][0]["containers"]

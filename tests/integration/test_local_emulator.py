@@ -114,7 +114,7 @@ def test_java_of_pip_is_found_where_there_is_no_other(
     assert find_java() == str(tmp_path / "bin" / "java")
 
 
-def test_lines_that_install_the_emulator_run_when_they_are_pasted() -> None:
+def test_lines_that_install_the_emulator_can_be_pasted() -> None:
     """On a Debian that knows nothing of Google: its key, its source, an update, and only then the package."""
     (debian,) = re.findall(
         r"Google's package source first:\n(.*?)\n  Elsewhere", HOW_TO_INSTALL["linux"], re.DOTALL

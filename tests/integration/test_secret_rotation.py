@@ -98,7 +98,7 @@ def test_dry_run_changes_nothing(rotation: Rotation) -> None:
     assert rotation.verifier() == rotation.kept
 
 
-def test_new_password_is_in_force_before_the_old_version_is_disabled(rotation: Rotation) -> None:
+def test_new_password_comes_before_the_old_one_is_disabled(rotation: Rotation) -> None:
     rotation.run("--new-password", "--yes")
     new = make_url(rotation.services.versions[SECRET][-1]["value"])
     assert matches(rotation.verifier(), str(new.password))
@@ -111,7 +111,7 @@ def test_new_password_is_in_force_before_the_old_version_is_disabled(rotation: R
     ]  # fmt: skip
 
 
-def test_password_is_the_old_one_again_when_the_version_cannot_be_added(rotation: Rotation) -> None:
+def test_password_is_set_back_when_no_version_is_added(rotation: Rotation) -> None:
     rotation.services.refused = {":addVersion"}
     assert "403" in rotation.run("--new-password", "--yes", code=1)
     assert matches(rotation.verifier(), OLD_PASSWORD)

@@ -16,6 +16,6 @@ instances = {
   guardrails   = { min = 0, max = 1 }
   feedback     = { min = 0, max = 1 }
   dead-letters = { min = 1, max = 1 }
-  # `prompt-worker experiments look` when somebody needs it.
+  # Run `prompt-worker experiments look` by hand.
   experiments = { min = 0, max = 0 }
 }

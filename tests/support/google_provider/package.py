@@ -54,16 +54,16 @@ def protocol(kept: Path = KEPT) -> tuple[ModuleType, ModuleType]:
 
 
 def _read(wheel: Path, kinds: set[str]) -> dict[str, Schema]:
-    wanted = {f"package/lib/{_folder(kind)}/index.js": kind for kind in kinds}
+    indexes = {f"package/lib/{_folder(kind)}/index.js": kind for kind in kinds}
     found: dict[str, Schema] = {}
     with ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".jsii.tgz"))
         with archive.open(name) as packed, tarfile.open(fileobj=packed, mode="r|gz") as files:
             for member in files:
-                opened = files.extractfile(member) if member.name in wanted else None
+                opened = files.extractfile(member) if member.name in indexes else None
                 if opened is not None:
-                    found[wanted[member.name]] = read_schema(opened.read().decode())
-                if len(found) == len(wanted):
+                    found[indexes[member.name]] = read_schema(opened.read().decode())
+                if len(found) == len(indexes):
                     break
     return found
 

@@ -1,4 +1,4 @@
-"""The provider itself: answers Terraform over the plugin protocol, and keeps what it is told to make in a `Cloud`."""
+"""The provider itself: answers Terraform over the plugin protocol, and keeps what it makes in a `Cloud`."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class _Provider:
             if prior is not None:
                 replaced = [name for name in planned if replaces(kind, name) and planned[name] != prior[name]]
                 if replaced:
-                    planned = self._decided_anew(self._schemas[kind], planned, value_of(request.config))
+                    planned = self._decided_again(self._schemas[kind], planned, value_of(request.config))
         path = self._messages.AttributePath
         return self._messages.PlanResourceChange.Response(
             planned_state=dynamic_of(self._messages, planned),
@@ -147,7 +147,7 @@ class _Provider:
             lambda name, attribute, given: UNKNOWN if given is None and attribute["computed"] else given,
         )
 
-    def _decided_anew(self, block: Schema, value: State, config: State) -> State:
+    def _decided_again(self, block: Schema, value: State, config: State) -> State:
         return value | {
             name: UNKNOWN
             for name, attribute in block["attributes"].items()

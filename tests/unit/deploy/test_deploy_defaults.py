@@ -56,7 +56,7 @@ def test_every_api_that_is_used_is_enabled_first() -> None:
     assert needed | {"cloudtrace", "serviceusage"} == enabled
 
 
-def test_it_is_said_of_everything_whether_it_may_be_deleted() -> None:
+def test_everything_says_whether_it_may_be_deleted() -> None:
     unsaid = [
         f"{kind}.{name}"
         for kind in PROTECTED
@@ -71,7 +71,7 @@ def test_it_is_said_of_everything_whether_it_may_be_deleted() -> None:
         if "deletion_policy" not in block and name != "archive"
     ]
     assert unsaid == []
-    # It goes whenever nothing scales any more.
+    # It is deleted when nothing scales any more.
     assert resources("google_cloud_run_v2_service")["scaler"]["deletion_protection"] is False
 
 
@@ -86,7 +86,7 @@ def test_what_gcloud_changes_with_an_image_is_left_alone() -> None:
             assert not any("scaling" in path for path in ignored)
 
 
-def test_it_is_said_of_every_service_how_its_cpu_is_billed() -> None:
+def test_every_service_says_how_its_cpu_is_billed() -> None:
     for block in resources("google_cloud_run_v2_service").values():
         (template,) = block["template"]
         dynamic = [
@@ -103,13 +103,13 @@ def test_clean_up_of_images_says_which_tags() -> None:
         assert all("tag_state" in condition for condition in policy.get("condition", []))
 
 
-def test_nothing_that_runs_depends_on_a_variable_that_may_be_forgotten() -> None:
+def test_no_forgotten_variable_stops_what_runs() -> None:
     variables = {address: block for address, block in terraform().items() if address.startswith("var.")}
     assert [name for name in ("var.deployed", "var.protected") if "default" in variables[name]] == []
     assert "image" not in {name[4:] for name in variables}
 
 
-def test_first_image_has_the_tag_that_everything_begins_with() -> None:
+def test_first_image_has_the_tag_deployed() -> None:
     assert terraform()["local.image"].endswith("/prompt-worker:deployed")
     first = README[: README.index("-target=google_cloud_run_v2_job.job")]
     assert re.search(r"^docker push .*/prompt-worker:deployed\"$", first, re.MULTILINE)
@@ -134,7 +134,7 @@ def test_oldest_gcloud_is_named_and_is_the_one_that_builds() -> None:
     assert set(re.findall(r"google-cloud-cli:(\d+)\.", CLOUD_BUILD.read_text())) == {named}
 
 
-def test_database_can_be_restored_and_is_not_deleted_by_accident() -> None:
+def test_database_is_restorable_and_protected() -> None:
     (creating,) = re.findall(r"^gcloud sql instances create (.*?[^\\])$", README, re.MULTILINE | re.DOTALL)
     for flag in (
         "--enable-point-in-time-recovery",

@@ -8,6 +8,9 @@ import re
 DEEPEST = 1_000
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_OTHERS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+# Levels that data has which is made to be read: those that are looked at before any is counted.
+_SHALLOW = 8
 _BRACKETS = re.compile(rb"[\[{]++|[\]}]++")
 
 
@@ -20,8 +23,15 @@ def check_depth(body: bytes) -> None:
     # Nearly all have fewer brackets than that, and cost no more than counting them.
     if body.count(b"[") + body.count(b"{") <= DEEPEST:
         return
+    nesting = _STRING.sub(b"", body).translate(None, _OTHERS)
+    # Many objects beside each other: without the innermost, a few times over, nothing is left.
+    left = nesting
+    for _ in range(_SHALLOW):
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+    if len(left) + 2 * _SHALLOW <= DEEPEST:
+        return
     depth = 0
-    for run in _BRACKETS.finditer(_STRING.sub(b"", body)):
+    for run in _BRACKETS.finditer(nesting):
         length = run.end() - run.start()
         depth += length if run[0][:1] in b"[{" else -length
         if depth > DEEPEST:
