@@ -164,13 +164,18 @@ class Publisher:
         """Waits until every event is published, also spooled ones; False when `timeout` seconds were not enough."""
         until = time.monotonic() + timeout
         return all(
-            sender.flush(max(0.0, until - time.monotonic())) for sender in self._senders() if sender.used()
+            sender.flush(max(0.0, until - time.monotonic()))
+            for sender in self._senders()
+            if not sender.is_idle()
         )
 
     def close(self, timeout: float = 10.0) -> Unsent:
         """Publishes what it can within `timeout` seconds; returns what is left. Later events are spooled or fail."""
         until = time.monotonic() + timeout
-        spooled = sum(sender.stop(max(0.0, until - time.monotonic())) for sender in self._senders())
+        spooled = self._executions.sender.stop(timeout)
+        # Few services give feedback: the others' folder for it is left alone.
+        if not self._feedback.sender.stop_unused():
+            spooled += self._feedback.sender.stop(max(0.0, until - time.monotonic()))
         return Unsent(spooled, sum(sender.losses.given_up for sender in self._senders()))
 
     def __enter__(self) -> Self:

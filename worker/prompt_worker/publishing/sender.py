@@ -107,15 +107,26 @@ class Sender:
             self._run()
         elif self._thread is not threading.current_thread():
             self._thread.join(timeout)
+        self._keep_rest()
+        return self.backlog.close()
+
+    def stop_unused(self) -> bool:
+        """Stops it if nothing was ever given to it, without a look at its spool; False where something was."""
+        if self._thread is not None or len(self._outbox):
+            return False
+        self._stop.set()
+        self._keep_rest()
+        return True
+
+    def is_idle(self) -> bool:
+        """Whether nothing was ever given to it, nor may wait in its spool."""
+        return self._thread is None and not len(self._outbox) and self.backlog.spool is None
+
+    def _keep_rest(self) -> None:
         self.backlog.keep(
             self._with_messages(self._outbox.close()), "not sent before the publisher was closed"
         )
         self.losses.report()
-        return self.backlog.close()
-
-    def used(self) -> bool:
-        """Whether anything was given to it, or may wait in its spool."""
-        return self._thread is not None or len(self._outbox) > 0 or self.backlog.spool is not None
 
     def unsent(self) -> int:
         """Events in memory, those being sent included."""
