@@ -189,7 +189,7 @@ def warm_checks() -> Iterator[None]:
 @pytest.fixture
 def pipeline(database: str, project: str) -> Iterator[Pipeline]:
     """The topics of the test's own project, before its own database."""
-    opened = Pipeline(project, database)
+    opened = Pipeline(project, database, warm=True)
     yield opened
     opened.close()
 

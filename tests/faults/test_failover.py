@@ -59,7 +59,7 @@ def test_worker_follows_the_primary_to_another_host(servers: list[Postgres], pro
     first, second = servers
     hosts = ",".join(server.url.partition("@")[2].partition("/")[0] for server in servers)
     set_read_only(second, "on")
-    before, after = Pipeline(project, first.url), Pipeline(project, second.url)
+    before, after = Pipeline(project, first.url, warm=True), Pipeline(project, second.url)
     published, later = bodies(200), bodies(200, seed=1)
     before.publish(published)
     with before.worker(DATABASE_URL=f"postgresql://postgres@{hosts}/postgres") as worker:
@@ -86,7 +86,7 @@ def test_workers_follow_the_primary_through_a_failover_under_load(project: str) 
             cursor.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
             cursor.execute("SELECT pg_reload_conf()")
         both = f"postgresql://postgres@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/postgres"
-        pipeline = Pipeline(project, standby.url)
+        pipeline = Pipeline(project, standby.url, warm=True)
         published = bodies(6000)
         with (
             pipeline.worker(DATABASE_URL=both) as executions,

@@ -232,7 +232,7 @@ def test_worker_without_a_database_waits_and_stops_on_sigterm(guarding: Guarding
 @pytest.mark.embedded_only
 def test_killed_workers_lose_and_duplicate_nothing(database: str, project: str) -> None:
     """P1 and P2: each event is evaluated once, each violation announced at least once, repeats under the same id."""
-    pipeline = Pipeline(project, database, ack_deadline=kill.ACK_DEADLINE)
+    pipeline = Pipeline(project, database, ack_deadline=kill.ACK_DEADLINE, warm=True)
     guarding = Guarding(pipeline)
     guarding.add_guardrail()
     pipeline.query("UPDATE prompt_guardrails SET action = 'block' WHERE name = 'policy'")

@@ -13,7 +13,7 @@ from tests.support.pipeline import Pipeline
 
 @pytest.mark.embedded_only
 def test_killed_workers_lose_nothing_and_count_nothing_twice(database: str, project: str) -> None:
-    pipeline = Pipeline(project, database, ack_deadline=kill.ACK_DEADLINE)
+    pipeline = Pipeline(project, database, ack_deadline=kill.ACK_DEADLINE, warm=True)
     toll = kill.run(pipeline, rounds=4, events=8000, seed=4)
     pipeline.close()
     assert toll.nothing, toll

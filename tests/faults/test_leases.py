@@ -30,7 +30,7 @@ sys.exit(main(["run", "executions"]))
 def test_messages_held_during_an_outage_come_to_no_other_worker(
     database: str, project: str, postgres: Postgres
 ) -> None:
-    pipeline = Pipeline(project, database, ack_deadline=ACK_DEADLINE)
+    pipeline = Pipeline(project, database, ack_deadline=ACK_DEADLINE, warm=True)
     published = bodies(300)
     pipeline.publish(published)
     postgres.stop()

@@ -38,7 +38,7 @@ class Pooled(Pipeline):
 
 @pytest.fixture
 def pooled(pgbouncer: PgBouncer, postgres: Postgres, database: str, project: str) -> Iterator[Pooled]:
-    opened = Pooled(project, database)
+    opened = Pooled(project, database, warm=True)
     opened.pooler = pgbouncer.url_of(database)
     # What the pooler drops of the start of a session, as deploy/settings.md says.
     execute(postgres, "ALTER ROLE postgres SET statement_timeout = '30s'")

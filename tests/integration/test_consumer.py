@@ -27,7 +27,7 @@ def test_published_events_become_rows_and_exact_counters(pipeline: Pipeline) -> 
 
 
 def test_written_events_are_acknowledged(database: str, project: str) -> None:
-    pipeline = Pipeline(project, database, ack_deadline=10)
+    pipeline = Pipeline(project, database, ack_deadline=10, warm=True)
     pipeline.publish([*bodies(500), body(template_name="nobody-knows")])
     with pipeline.worker() as worker:
         pipeline.wait_for_rows(500)
@@ -84,7 +84,7 @@ def test_only_bad_events_stop_the_worker_before_dead_lettering(pipeline: Pipelin
 
 
 def test_worker_without_its_tables_ends_with_advice(empty_database: str, project: str) -> None:
-    pipeline = Pipeline(project, empty_database)
+    pipeline = Pipeline(project, empty_database, warm=True)
     pipeline.publish(bodies(10))
     with pipeline.worker() as worker:
         assert worker.wait() == 69

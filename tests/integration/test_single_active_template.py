@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -18,6 +19,21 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from prompt_schema.statistics import recount
+from prompt_worker.platform.postgres.engine import connect
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    """Its sessions wait for locks as long as a busy machine makes them: a deadlock ends one after a second."""
+    engine = connect(
+        database,
+        application_name="test",
+        pool_size=20,
+        statement_timeout_ms=120_000,
+        lock_timeout_ms=60_000,
+    )
+    yield engine
+    engine.dispose()
 
 
 def test_activation_beside_writers_never_deadlocks(engine: Engine, template: tuple[UUID, str]) -> None:

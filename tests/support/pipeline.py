@@ -31,14 +31,16 @@ class Pipeline:
     """A project's topics and subscriptions, newly created.
 
     `ack_deadline` is for tests of redelivery: the workers' subscriptions then have this one, in seconds, and no retry
-    policy, with which the emulator delivers expired messages late or never again.
+    policy, with which the emulator delivers expired messages late or never again. With `warm`, workers and commands
+    are forks of a Python that has imported what they need: not where their memory or their start is the subject.
     """
 
-    def __init__(self, project: str, database: str, *, ack_deadline: int = ACK_DEADLINE) -> None:
+    def __init__(
+        self, project: str, database: str, *, ack_deadline: int = ACK_DEADLINE, warm: bool = False
+    ) -> None:
         self.topology = Topology(project, Names(), emulated=True)
         self.database = database
-        # False where a worker's memory or its start is the subject: then each is a new Python.
-        self.warm = True
+        self.warm = warm
         self.publisher, self.subscriber = PublisherClient(), open_client()
         list(reconcile(self.topology, self.publisher, self.subscriber))
         self.writer = self.topology.subscription_path(self.topology.names.writer)
