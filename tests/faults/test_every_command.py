@@ -136,8 +136,8 @@ ON_THE_DATABASE = {
     "experiments show": ["experiments", "show", ODD],
     "experiments looks": ["experiments", "looks", ODD, "--json"],
     "experiments look": ["experiments", "look"],
-    "experiments suggest": ["experiments", "suggest", "--environment", ODD],
-    "experiments suggest --json": ["experiments", "suggest", "--by", "p95", "--json"],
+    "experiments suggest": ["experiments", "suggest"],
+    "experiments suggest --json": ["experiments", "suggest", "--environment", ODD, "--json"],
     "experiments accept": ["experiments", "accept", ODD, "--reason", ODD],
 }  # fmt: skip
 ON_BOTH = {

@@ -63,13 +63,17 @@ class Suggestion(msgspec.Struct, frozen=True):
 
 
 class Suggestions(msgspec.Struct, frozen=True):
-    """`read`: executions, the newest of `asked_days`; they are of the last `days`, and all of them unless `is_cut`."""
+    """`read`: executions, the newest of `asked_days`; they are of the last `days`, and all of them unless `is_cut`.
+
+    `environment`: the only one that was asked for, if one was.
+    """
 
     at: datetime
     asked_days: float
     days: float
     read: int
     is_cut: bool
+    environment: str | None
     target: float
     prompts: list[Suggestion]
 
@@ -114,6 +118,7 @@ def suggest(
             days=read.days,
             read=read.rows,
             is_cut=read.is_cut,
+            environment=environment,
             target=target,
             prompts=sorted(read.prompts(), key=_order(by)),
         )
