@@ -73,12 +73,12 @@ def test_everything_published_is_there_after_a_restore(
         # Acknowledged, and lost with the database.
         pipeline.publish(after)
         settled(pipeline, 60)
-    started = time.monotonic()
+    started, log = time.monotonic(), []
 
     def run(jobs: list[list[str]]) -> None:
         for arguments in jobs:
             prompt_worker(*arguments)
-            print(f"{time.monotonic() - started:5.1f} s: prompt-worker {' '.join(arguments)}")
+            log.append(f"{time.monotonic() - started:5.1f} s: prompt-worker {' '.join(arguments)}")
 
     subprocess.run([tools / "pg_restore", f"--dbname={restored}", dump], check=True)
     pipeline.database = restored
@@ -95,3 +95,4 @@ def test_everything_published_is_there_after_a_restore(
     assert jobs[seeks[-1] + 1 :] == [["verify", "--statistics"]]
     run(jobs[seeks[-1] + 1 :])
     pipeline.assert_exact([*before, *after])
+    print("\n".join(log))

@@ -30,7 +30,7 @@ class Terraform:
     """One deployment of one project. A command that fails raises `AssertionError` with what it printed."""
 
     def __init__(self, program: str, folder: Path, environment: dict[str, str]) -> None:
-        # It would ask for a newer Terraform; and a quarter of its time would be Go's collection of garbage.
+        # It would ask for a newer Terraform, and spend a quarter of its time on Go's garbage.
         self._program = program
         self._environment = environment | {"CHECKPOINT_DISABLE": "1", "GOGC": "800"}
         shutil.copytree(
