@@ -96,7 +96,7 @@ def _use(desk: Desk, login: Login, say: Say) -> None:
 
 def _fix(desk: Desk, login: Login, say: Say) -> None:
     say("The input that failed is kept as a case, and the prompt is fixed, approved and activated.")
-    login("prompt_text_reader")
+    login("prompt_case_editor")
     ((execution,),) = desk.query("SELECT id::text FROM prompt_executions WHERE NOT input_variables ? 'grade'")
     desk("cases", NAME, "--from-execution", execution, "--note", "without a grade")
     login("prompt_editor")
@@ -144,16 +144,20 @@ def _go_back(desk: Desk, say: Say) -> None:
         ("reviewed", 1),
         ("created", 1),
     ]
-    assert (history[0]["who"], history[0]["reason"]) == ("prompt_approver_login", "hints too long")
+    assert (history[0]["who"], history[0]["reason"]) == (
+        "prompt_approver_text_reader_login",
+        "hints too long",
+    )
     assert "is whole\n" in desk("history", NAME)
 
 
 def logins(desk: Desk, change: Callable[[str], None]) -> Login:
     """`change` is given the URL of the role's login. Approvers may read texts; so may who keeps cases."""
-    roles = ("prompt_editor", "prompt_approver", "prompt_text_reader")
-    urls = {role: desk.as_role(role) for role in roles}
-    desk.query("GRANT prompt_text_reader TO prompt_approver_login")
-    desk.query("GRANT prompt_case_editor TO prompt_text_reader_login")
+    urls = {
+        "prompt_editor": desk.as_role("prompt_editor"),
+        "prompt_approver": desk.as_role("prompt_approver", "prompt_text_reader"),
+        "prompt_case_editor": desk.as_role("prompt_case_editor", "prompt_text_reader"),
+    }
     return lambda role: change(urls[role])
 
 

@@ -29,13 +29,10 @@ def cases(desk: Desk) -> Desk:
 
 @pytest.fixture
 def login(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Switches to a login with that role, and others beside it."""
+    """Switches to a login with that role, and others beside it alone."""
 
     def switch(role: str, *others: str) -> None:
-        url = desk.as_role(role)
-        for other in others:
-            desk.query(f"GRANT {other} TO {role}_login")
-        monkeypatch.setenv("DATABASE_URL", url)
+        monkeypatch.setenv("DATABASE_URL", desk.as_role(role, *others))
 
     return switch
 
@@ -106,7 +103,7 @@ def test_case_from_an_execution_needs_the_right_to_read_it(cases: Desk, login: C
     for role, others, code in (
         ("prompt_editor", (), 69),
         ("prompt_case_editor", (), 69),
-        ("prompt_text_reader", ("prompt_case_editor",), 0),
+        ("prompt_case_editor", ("prompt_text_reader",), 0),
     ):
         login(role, *others)
         said = cases("cases", "a", "--from-execution", execution, code=code)
@@ -115,7 +112,7 @@ def test_case_from_an_execution_needs_the_right_to_read_it(cases: Desk, login: C
     assert (case["variables"], case["execution"], case["created_by"]) == (
         {"name": SECRET},
         execution,
-        "prompt_text_reader_login",
+        "prompt_case_editor_text_reader_login",
     )
     other = "0190b2a4-0000-7000-8000-000000000001"
     assert f"there is no execution {other} of a" in cases("cases", "a", "--from-execution", other, code=65)

@@ -99,11 +99,11 @@ class Desk:
             version,
         )
 
-    def as_role(self, role: str) -> str:
-        """The URL of a login that has this role alone; its name is the role's with `_login`."""
-        login = f"{role}_login"
+    def as_role(self, role: str, *others: str) -> str:
+        """The URL of a login that has these roles alone, in every database of its cluster; named after all of them."""
+        login = f"{'_'.join([role, *(other.removeprefix('prompt_') for other in others)])}_login"
         self.query(
             f"DO $$ BEGIN CREATE ROLE {login} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; "
-            f"END $$; GRANT {role} TO {login}"
+            f"END $$; GRANT {', '.join([role, *others])} TO {login}"
         )
         return self.database.replace("//postgres@", f"//{login}@")
