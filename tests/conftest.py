@@ -109,10 +109,7 @@ def empty_database(postgres: Postgres) -> Iterator[str]:
 def database(postgres: Postgres, request: pytest.FixtureRequest) -> Iterator[str]:
     """URL of a new database with the schema and its seeds."""
     full = request.node.get_closest_marker("all_months") is not None
-    template, months = (f"{TEMPLATE}_all_months", AHEAD) if full else (TEMPLATE, MONTHS)
-    if not has_database(postgres, template):
-        make_template(postgres, template, months)
-    yield from new_database(postgres, template)
+    yield from new_database(postgres, migrated_template(postgres, all_months=full))
 
 
 @pytest.fixture(scope="session")
@@ -160,6 +157,14 @@ def new_database(server: Postgres, template: str) -> Iterator[str]:
     # A test may have stopped it.
     server.start()
     execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def migrated_template(server: Postgres, *, all_months: bool = False) -> str:
+    """The name of a database to copy, made where there is none yet."""
+    name, months = (f"{TEMPLATE}_all_months", AHEAD) if all_months else (TEMPLATE, MONTHS)
+    if not has_database(server, name):
+        make_template(server, name, months)
+    return name
 
 
 def has_database(server: Postgres, name: str) -> bool:

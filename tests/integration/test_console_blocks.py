@@ -14,7 +14,7 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.console.pages.executions import WINDOW, Asked, read_executions
 from prompt_worker.local.servers.postgres import Postgres
-from tests.conftest import TEMPLATE, has_template, make_template, new_database
+from tests.conftest import migrated_template, new_database
 from tests.support.console_rows import EXECUTION, NAME, fill
 
 pytestmark = pytest.mark.embedded_only
@@ -50,9 +50,7 @@ class Explaining(cursor):
 
 @pytest.fixture(scope="module")
 def explaining(postgres: Postgres) -> Iterator[Explaining]:
-    if not has_template(postgres):
-        make_template(postgres)
-    for url in new_database(postgres, TEMPLATE):
+    for url in new_database(postgres, migrated_template(postgres)):
         fill(url, executions=20)
         with closing(psycopg2.connect(url, cursor_factory=Explaining)) as connection:
             with connection.cursor(cursor_factory=cursor) as writing:

@@ -13,7 +13,7 @@ import pytest
 
 from prompt_worker.console.pages import ROUTES
 from prompt_worker.local.servers.postgres import Postgres
-from tests.conftest import TEMPLATE, has_template, make_template, new_database
+from tests.conftest import migrated_template, new_database
 from tests.support.browsing import Answer, Browser, browsing
 from tests.support.console_rows import EXECUTION, NAME, SECRET, fill
 from tests.support.hostile import HOSTILE, SIGNS, UNSEEN
@@ -66,9 +66,7 @@ def hostile(postgres: Postgres) -> Iterator[Site]:
 
 
 def _filled(postgres: Postgres, odd: str) -> Iterator[Site]:
-    if not has_template(postgres):
-        make_template(postgres)
-    for url in new_database(postgres, TEMPLATE):
+    for url in new_database(postgres, migrated_template(postgres)):
         fill(url, odd)
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT id::text FROM dead_letter_events ORDER BY id LIMIT 1")

@@ -52,7 +52,7 @@ def test_every_object_of_the_contract_has_a_check(engine: Engine) -> None:
     )
     assert len(contract_indexes) == 16
     assert {f"index {name}" for name in contract_indexes} <= names
-    assert sum(name.startswith("table ") for name in names) == 26
+    assert sum(name.startswith("table ") for name in names) == 27
 
 
 def test_empty_database_fails_with_the_command_to_migrate(empty_engine: Engine) -> None:
