@@ -47,7 +47,7 @@ class Deployment:
         done = subprocess.run(
             [sys.executable, "-m", "prompt_worker", *job["args"]],
             env=os.environ | self.environment(job["account"]),
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
