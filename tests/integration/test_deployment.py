@@ -83,7 +83,7 @@ def test_first_event_is_verified_with_the_least_rights(deployment: Deployment) -
     ):
         pipeline.wait_for_rows(1)
         pipeline.wait_for_evaluations(1)
-        wait_until(lambda: dead_letters(pipeline) == ["pending"], 20, lambda: f"{dead_letters(pipeline)}")
+        wait_until(lambda: dead_letters(pipeline) == ["pending"], 60, lambda: f"{dead_letters(pipeline)}")
         assert "newest stored execution is" in deployment.job("doctor")
         assert deployment.job("replay")
     # A replay without --yes is a dry run.
