@@ -34,7 +34,7 @@ def test_four_workers_share_a_subscription(pipeline: Pipeline) -> None:
         for worker in workers:
             worker.wait_for(lambda w: w.logs)
         pipeline.publish(published)
-        pipeline.wait_for_rows(len(published), 40)
+        pipeline.wait_for_rows(len(published))
         for worker in workers:
             assert worker.terminate()[0] == 0
         for worker in workers:

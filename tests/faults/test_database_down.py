@@ -49,7 +49,7 @@ def load(pipeline: Pipeline) -> Iterator[list[bytes]]:
 
 
 def assert_recovered(pipeline: Pipeline, worker: WorkerProcess, published: list[bytes]) -> None:
-    pipeline.wait_for_rows(len(published), 20)
+    pipeline.wait_for_rows(len(published))
     assert worker.running
     assert pipeline.dead_letters(0) == []
     pipeline.assert_exact(published)

@@ -82,7 +82,7 @@ def test_event_forwarded_by_pubsub_is_stored(pipeline: Pipeline) -> None:
     encoded = body(template_name="no such template")
     pipeline.publish([encoded], own="kept")
     with storing(pipeline) as worker:
-        wait_until(lambda: hand_back(pipeline) or pipeline.query(STORED)[0][0], 30, lambda: "not forwarded")
+        wait_until(lambda: hand_back(pipeline) or pipeline.query(STORED)[0][0], 60, lambda: "not forwarded")
         pipeline.publish([encoded])
         with pipeline.worker():
             wait_until(lambda: pipeline.query(STORED) == [(1, 2)], 60, lambda: str(pipeline.query(STORED)))
@@ -116,7 +116,7 @@ def test_rejected_event_is_resolved_once_its_template_exists(pipeline: Pipeline)
         pipeline.query("INSERT INTO prompt_templates (name, template_text) VALUES ('later', '-')")
         pipeline.publish(published)
         resolved = "SELECT count(*) FROM dead_letter_events WHERE status = 'resolved'"
-        wait_until(lambda: pipeline.query(resolved) == [(50,)], 20, lambda: str(pipeline.query(resolved)))
+        wait_until(lambda: pipeline.query(resolved) == [(50,)], 60, lambda: str(pipeline.query(resolved)))
     assert pipeline.ids() == {id_of(one) for one in published}
     assert pipeline.wrong_counters() == []
 
@@ -177,7 +177,7 @@ def test_list_and_summary_of_fifty_thousand_in_flat_memory(pipeline: Pipeline) -
         assert len([line for line in lines if line.startswith("{")]) == (limit or 50_000)
     assert peaks[0] - peaks[500] < 15 * MEGABYTE
     with pipeline.command("dead-letters", "summary", "--json") as worker:
-        wait_until(lambda: not worker.running, 30, lambda: worker.output)
+        wait_until(lambda: not worker.running, 60, lambda: worker.output)
     assert json.loads(worker.output)["total"] == 50_000
 
 

@@ -505,7 +505,7 @@ def test_real_processes_end_as_their_shell_expects(pipeline: Pipeline, tmp_path:
             for arguments, given, shell, code, says in cases[start : start + 4]
         ]
         for one, shell, code, says in running:
-            _, err = one.communicate(timeout=60)
+            _, err = one.communicate(timeout=180)
             assert (one.returncode, says in err.decode(), len(err.splitlines()) <= 1) == (code, True, True), (
                 shell,
                 err,

@@ -96,7 +96,7 @@ def test_workers_follow_the_primary_through_a_failover_under_load(project: str) 
             for start in range(0, 6000, 500):
                 pipeline.publish(published[start : start + 500])
                 if start == 2500:
-                    wait_until(lambda: written(standby) >= 1000, 30, lambda: f"{written(standby)} rows")
+                    wait_until(lambda: written(standby) >= 1000, 60, lambda: f"{written(standby)} rows")
                     primary.kill()
                     with connected(standby.url) as cursor:
                         cursor.execute("SELECT pg_promote()")

@@ -227,7 +227,7 @@ def test_pushed_events_that_were_given_up_keep_their_room(pipeline: Pipeline, po
         assert set(statuses) <= {429, 503}
         assert serving.process.peak <= MOST, f"{serving.process.peak / 1e6:.0f} MB"
         postgres.start()
-        wait_until(lambda: serving.push(body()).status == 204, 30, lambda: serving.process.output)
+        wait_until(lambda: serving.push(body()).status == 204, 60, lambda: serving.process.output)
         assert push_until_settled(serving, published[0]) in (204, 429, 503)
         assert serving.process.terminate()[0] == 0
     assert pipeline.dead_letters(0) == []

@@ -51,7 +51,7 @@ def test_messages_handed_back_or_left_come_again_at_once(project: str) -> None:
     client = open_client()
     subscription = Subscription(client, pipeline.writer, ack_deadline=60, open_pulls=2)
     held: list[Message] = []
-    wait_until(lambda: held.extend(subscription.receive(0.2)) or len(held) >= 300, 30, lambda: f"{len(held)}")
+    wait_until(lambda: held.extend(subscription.receive(0.2)) or len(held) >= 300, 60, lambda: f"{len(held)}")
     subscription.acknowledge(held[:100])
     subscription.hand_back(held[100:250])
     # With 50 of them neither acknowledged nor handed back.
@@ -99,7 +99,7 @@ def test_message_has_its_id_time_and_attributes_at_any_size(project: str, size: 
     client = open_client()
     subscription = Subscription(client, pipeline.writer, ack_deadline=60, open_pulls=1)
     held: list[Message] = []
-    wait_until(lambda: held.extend(subscription.receive(0.2)) or held, 30, lambda: "no message")
+    wait_until(lambda: held.extend(subscription.receive(0.2)) or held, 60, lambda: "no message")
     [message] = held
     assert (message.data, message.attributes, message.message_id) == (
         sent.data,

@@ -80,7 +80,7 @@ def test_release_that_is_killed_is_whole_or_nothing(database: str) -> None:
             releasing.stdout.readline()
             time.sleep(chance.uniform(0, 0.1))
             releasing.kill()
-        wait_until(lambda: not ask(database, OTHERS), 30, lambda: "its session goes on")
+        wait_until(lambda: not ask(database, OTHERS), 60, lambda: "its session goes on")
     assert_whole(database, first)
 
 
@@ -96,16 +96,16 @@ def test_server_killed_between_activation_and_history(database: str, postgres: P
         "EXECUTE FUNCTION wait()",
     )
     with closing(psycopg2.connect(database, async_=True)) as releasing:
-        wait_until(lambda: releasing.poll() == psycopg2.extensions.POLL_OK, 30, lambda: "no connection")
+        wait_until(lambda: releasing.poll() == psycopg2.extensions.POLL_OK, 60, lambda: "no connection")
         releasing.cursor().execute(
             "UPDATE prompt_templates SET is_active = true WHERE name = 'hints' AND version = 2"
         )
         pid = releasing.info.backend_pid
-        wait_until(lambda: sleeps(database, pid, releasing), 30, lambda: "the trigger does not wait")
+        wait_until(lambda: sleeps(database, pid, releasing), 60, lambda: "the trigger does not wait")
         with closing(psycopg2.connect(database)) as another:
             os.kill(pid, signal.SIGKILL)
             # The server answers until it has noticed; then it ends every session, and recovers.
-            wait_until(lambda: ended(another), 30, lambda: "the server notices nothing")
+            wait_until(lambda: ended(another), 60, lambda: "the server notices nothing")
     wait_until(lambda: answers(database), 60, lambda: "the server does not come back")
     assert ask(database, STATE) == before
     ask(database, "DROP TRIGGER a_waiting ON prompt_templates")

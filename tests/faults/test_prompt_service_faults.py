@@ -392,7 +392,7 @@ def test_four_processes_and_one_broken_row_never_alternate(database: str, tmp_pa
             "INSERT INTO prompt_templates (name, template_text, version, is_active) "
             "VALUES ('a', '{{ broken', 2, true), ('b', 'b2', 2, true)"
         )
-        seen = [json.loads(each.communicate(timeout=60)[0]) for each in processes]
+        seen = [json.loads(each.communicate(timeout=180)[0]) for each in processes]
     finally:
         for each in processes:
             each.kill()

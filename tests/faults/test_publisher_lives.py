@@ -97,7 +97,7 @@ def test_fork_while_pubsub_hangs_is_quick_and_its_child_works(project: str) -> N
             [sys.executable, "-c", FORK, project, os.environ["PUBSUB_EMULATOR_HOST"]],
             env=environment | {"PUBSUB_EMULATOR_HOST": host},
             text=True,
-            timeout=60,
+            timeout=180,
         )
     seconds, status = printed.split()
     assert int(status) == 0, "the child could not publish"

@@ -75,7 +75,7 @@ def test_requests_get_503_while_the_database_is_down(
         assert probe(serving.port, "/healthz")[0] == 200
         assert probe(serving.port, "/readyz")[0] == 503
         postgres.start()
-        wait_until(lambda: serving.push(published[1]).status == 204, 20, lambda: serving.process.output)
+        wait_until(lambda: serving.push(published[1]).status == 204, 60, lambda: serving.process.output)
         assert serving.push_all(published) == [204] * 100
         assert serving.process.terminate()[0] == 0
     pipeline.assert_exact(published)

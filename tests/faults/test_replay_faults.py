@@ -140,7 +140,7 @@ def test_replay_ends_in_words_when_the_database_goes_down(
     with pipeline.worker() as worker:
         prompt_worker(*REPLAY)
         # What was published and could not be marked any more is resolved by its row.
-        wait_until(lambda: statuses(pipeline) == {"resolved": 2000}, 20, lambda: str(statuses(pipeline)))
+        wait_until(lambda: statuses(pipeline) == {"resolved": 2000}, 60, lambda: str(statuses(pipeline)))
         assert worker.terminate()[0] == 0
     pipeline.assert_exact(letters)
 

@@ -94,7 +94,7 @@ def test_failing_sweep_is_logged_each_time(database: str, caplog: pytest.LogCapt
     stop = threading.Event()
     with caplog.at_level(logging.INFO):
         thread = start_sweeping(transactions(database), stop)
-        wait_until(lambda: caplog.messages, 30, lambda: "nothing was logged")
+        wait_until(lambda: caplog.messages, 60, lambda: "nothing was logged")
         stop.set()
         thread.join(30)
     assert "dead letters were not swept: query canceled (57014)" in caplog.messages[0]

@@ -49,7 +49,7 @@ def test_ending_is_text_on_a_terminal(arguments: list[str]) -> None:
     settings = {"DATABASE_URL": "", "PUBSUB_PROJECT_ID": "p", "NO_COLOR": "1", "PROMPT_WORKER_LOG_FORMAT": ""}
     done = subprocess.run(
         [sys.executable, "-m", "prompt_worker", *arguments],
-        env=os.environ | settings, stderr=side, timeout=60, check=False,
+        env=os.environ | settings, stderr=side, timeout=180, check=False,
     )  # fmt: skip
     os.close(side)
     said = os.read(terminal, 10_000).decode()

@@ -166,7 +166,7 @@ def test_locked_dead_letter_is_resolved_once_it_is_released(letters: Letters) ->
     with ThreadPoolExecutor(1) as pool:
         written = pool.submit(writer, [Message(encoded, {}, "a")])
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        wait_until(lambda: letters.query(waiting) != [(0,)], 30, lambda: "the writer does not wait")
+        wait_until(lambda: letters.query(waiting) != [(0,)], 60, lambda: "the writer does not wait")
         holding.rollback()
         assert written.result(30) == [Verdict.WRITTEN]
     holding.close()

@@ -49,7 +49,7 @@ class Deployment:
         done = subprocess.run(
             [sys.executable, "-m", "prompt_worker", *job["args"]],
             env=os.environ | self.environment(job["account"]),
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -85,7 +85,7 @@ def test_first_event_is_verified_with_the_least_rights(deployment: Deployment) -
     ):
         pipeline.wait_for_rows(1)
         pipeline.wait_for_evaluations(1)
-        wait_until(lambda: dead_letters(pipeline) == ["pending"], 20, lambda: f"{dead_letters(pipeline)}")
+        wait_until(lambda: dead_letters(pipeline) == ["pending"], 60, lambda: f"{dead_letters(pipeline)}")
         assert "newest stored execution is" in deployment.job("doctor")
         assert deployment.job("replay")
     # A replay without --yes is a dry run.

@@ -96,7 +96,7 @@ def test_doctor_counts_the_processes_that_follow(database: str, monkeypatch: pyt
         assert all(service.start(wait=20) for service in services)
         name = "prompt registry: 3 processes follow it in the database"
         wait_until(
-            lambda: name in examine(monkeypatch, database), 20, lambda: str(examine(monkeypatch, database))
+            lambda: name in examine(monkeypatch, database), 60, lambda: str(examine(monkeypatch, database))
         )
     finally:
         for service in services:

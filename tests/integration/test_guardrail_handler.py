@@ -213,7 +213,7 @@ def test_event_recorded_by_another_worker_is_a_duplicate(guarding: Guarding) -> 
     lock.cursor().execute("LOCK TABLE guardrail_evaluations IN EXCLUSIVE MODE")
     with ThreadPoolExecutor() as pool:
         racing = [pool.submit(guarding.handle, *bodies) for bodies in ([one, other], [other, one])]
-        wait_until(lambda: guarding.pipeline.query(WAITING) == [(2,)], 30, lambda: "they do not wait")
+        wait_until(lambda: guarding.pipeline.query(WAITING) == [(2,)], 60, lambda: "they do not wait")
         lock.rollback()
         outcomes = [outcome for each in racing for outcome in each.result(30)]
     lock.close()

@@ -124,7 +124,7 @@ def test_runner_killed_while_it_builds_is_followed_by_another(
         writer.cursor().execute("INSERT INTO numbers VALUES (1)")
         killed = WarmProcess(["-c", RUNNER, database, str(folder)], stdout=subprocess.PIPE)
         # It waits for the writer's transaction, its index is there and not valid.
-        wait_until(lambda: scalar(engine, building) == 1, 30, lambda: "no index")
+        wait_until(lambda: scalar(engine, building) == 1, 60, lambda: "no index")
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
         following = pool.submit(migrate, engine, lambda _: None, folder)

@@ -374,7 +374,7 @@ class TestPromptVersioning:
             ask_until(program, "You find the academic topics")
         with pipeline.worker() as worker:
             worker.wait_for(lambda each: each.totals.get("written", 0) >= 3)
-            wait_until(lambda: not pipeline.unsettled(1), 20, lambda: "events are left")
+            wait_until(lambda: not pipeline.unsettled(1), 60, lambda: "events are left")
         rows = pipeline.query(ROWS)
         assert {row[1] for row in rows} == {1, second}
         assert all(row[2].startswith("Second: ") == (row[1] == second) for row in rows)

@@ -99,7 +99,7 @@ def test_publish_command_uses_the_same_memory_for_any_file(topic: Topic, tmp_pat
     for name, repeats in (("short", 10), ("long", 50)):
         (tmp_path / name).write_bytes(block * repeats)
         process = start(code, topic.project, str(tmp_path / name))
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=180)
         assert process.returncode == 0
         sizes.append(int(out.split()[-1]))
     short, long = sizes
@@ -122,7 +122,7 @@ def test_interrupted_publish_command_prints_its_counts(topic: Topic, tmp_path: P
     received = {body["event_id"] for body in topic.receive_bodies(1000)}
     process.send_signal(signal.SIGINT)
     try:
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=180)
     finally:
         process.kill()
     counts = json.loads(out)
@@ -171,7 +171,7 @@ def test_publish_command_names_closed_standard_input(topic: Topic) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     assert (ended.returncode, ended.stderr) == (
         66,

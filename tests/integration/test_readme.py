@@ -117,7 +117,7 @@ def test_commands_of_look_after_it_end_with_a_row(
 ) -> None:
     pipeline.publish([body(template_name=TEMPLATE)], **{"ce-type": "prompt.execution.v1"})
     with pipeline.command("run", "executions"), pipeline.command("run", "dead-letters"):
-        wait_until(lambda: statuses(pipeline) == {"pending": 1}, 30, lambda: str(statuses(pipeline)))
+        wait_until(lambda: statuses(pipeline) == {"pending": 1}, 60, lambda: str(statuses(pipeline)))
         pipeline.query(
             "INSERT INTO prompt_templates (name, version, template_text, is_active) VALUES (%s, 1, '-', true)",
             TEMPLATE,

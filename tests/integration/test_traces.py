@@ -59,7 +59,7 @@ def publish_from_a_service(
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
     ids: dict[str, str] = json.loads(ended.stdout)
     return ids

@@ -105,7 +105,7 @@ def test_insert_that_meets_the_migration_is_never_its_deadlock_victim(
         waiting = (
             "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'prompt_executions'::regclass"
         )
-        wait_until(lambda: scalar(engine, waiting), 30, lambda: "it does not wait")
+        wait_until(lambda: scalar(engine, waiting), 60, lambda: "it does not wait")
         cursor.execute(
             "UPDATE prompt_templates SET description = 'written' WHERE name = 'nlu_topic_extraction'"
         )
@@ -179,7 +179,7 @@ def test_insert_does_not_wait_for_the_recount_of_its_experiment(engine: Engine, 
     with ThreadPoolExecutor(1) as pool, closing(psycopg2.connect(database)) as holding:
         holding.cursor().execute("SELECT pg_advisory_xact_lock(1)")
         rebuilding = pool.submit(rows, engine, f"SET LOCAL lock_timeout = '30s'; {REBUILD}")
-        wait_until(lambda: scalar(engine, waiting), 30, lambda: "no recount")
+        wait_until(lambda: scalar(engine, waiting), 60, lambda: "no recount")
         # It would fail by its own lock_timeout.
         run_script(engine, IN_GROUP)
         assert not rebuilding.done()

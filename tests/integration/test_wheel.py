@@ -108,7 +108,7 @@ def test_wheel_lives_beside_schema_and_a_local_worker(wheel: Path, tmp_path: Pat
     (service / "worker.py").write_text(LOCAL_WORKER)
     done = subprocess.run(
         [python, "-c", IMPORTS], cwd=service, env={"PYTHONSAFEPATH": ""},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert [path for path in done.stdout.split() if not Path(path).is_relative_to(environment)] == []

@@ -97,7 +97,7 @@ class ExampleProgram:
             self._process.kill()
             self._process.communicate()
             return
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=180)
         assert self._process.returncode == 0
 
 
