@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from typing import Any
 
 import msgspec
@@ -34,9 +35,19 @@ def walked(variables: Any) -> list[tuple[str, str]]:
 
 def test_undecoded_parts_are_walked_like_decoded_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(undecoded, "AT_ONCE", 20)
+    monkeypatch.setattr(undecoded, "_OBJECT", 10_000)
     for seed in range(500):
         written = json.dumps({"all": value(random.Random(seed), 6)}).encode()
         assert walked(undecoded.opened(msgspec.Raw(written))) == walked(msgspec.json.decode(written))
+
+
+def test_large_value_deep_inside_others_is_read_in_moments() -> None:
+    objects = b",".join([b'{"a":{"b":"c"}}'] * 150_000)
+    started = time.thread_time()
+    variables = undecoded.opened(msgspec.Raw(b'{"all":' + b"[" * 800 + objects + b"]" * 800 + b"}"))
+    assert sum(1 for _ in walk(variables, decoded=True)) == 150_000
+    # Each of 800 levels read on its own takes 50 times as long.
+    assert time.thread_time() - started < 5
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ import re
 # Containers around a value, the event itself among them. Python 3.11 may stop a little earlier.
 DEEPEST = 1_000
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-_OTHERS = bytes(byte for byte in range(256) if byte not in b"[]{}")
-# Levels that data has which is made to be read: those that are looked at before any is counted.
+# Levels that are taken off at once.
 _SHALLOW = 8
-_BRACKETS = re.compile(rb"[\[{]++|[\]}]++")
+# Of a text of brackets and quotes alone.
+_TOKEN = re.compile(rb'"[^"]*+"?|[\[{]++|[\]}]++')
+_QUOTE = ord('"')
+_OTHERS = bytes(set(range(256)) - set(b'"[]{}'))
 
 
 class TooDeepError(RecursionError):
@@ -23,16 +24,20 @@ def check_depth(body: bytes) -> None:
     # Nearly all have fewer brackets than that, and cost no more than counting them.
     if body.count(b"[") + body.count(b"{") <= DEEPEST:
         return
-    nesting = _STRING.sub(b"", body).translate(None, _OTHERS)
+    # Without a list of its strings, which would take many times its memory.
+    bare = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _OTHERS).replace(b'""', b"")
     # Many objects beside each other: without the innermost, a few times over, nothing is left.
-    left = nesting
+    left = bare
     for _ in range(_SHALLOW):
         left = left.replace(b"[]", b"").replace(b"{}", b"")
     if len(left) + 2 * _SHALLOW <= DEEPEST:
         return
     depth = 0
-    for run in _BRACKETS.finditer(nesting):
+    for run in _TOKEN.finditer(bare):
+        first = bare[run.start()]
+        if first == _QUOTE:
+            continue
         length = run.end() - run.start()
-        depth += length if run[0][:1] in b"[{" else -length
+        depth += length if first in b"[{" else -length
         if depth > DEEPEST:
             raise TooDeepError

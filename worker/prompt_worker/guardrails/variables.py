@@ -14,6 +14,8 @@ from prompt_worker.guardrails.undecoded import opened
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]*(?:[0-9]{1,5}[A-Za-z_-]*)?")
 _LONGEST_NAME = 64
+# Levels that are opened one by one.
+_LEVELS = 20
 _LISTS = (list, tuple)
 
 # From a container to what it holds: the index in a list, or the name in an object.
@@ -32,7 +34,8 @@ def walk(variables: Mapping[str, Any], *, decoded: bool = False) -> Iterator[tup
     levels: list[Iterator[tuple[Step, Any]]] = [iter([("", variables)])]
     while levels:
         for steps[-1], entry in levels[-1]:
-            value = opened(entry) if entry.__class__ is Raw else entry
+            # Each level of a large value is read through: many around each other would be that many times.
+            value = opened(entry, whole=len(levels) > _LEVELS) if entry.__class__ is Raw else entry
             if isinstance(value, str):
                 if value:
                     yield steps, value
