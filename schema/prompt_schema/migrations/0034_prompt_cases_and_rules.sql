@@ -56,8 +56,8 @@ AS $$
         WHEN t.is_active THEN 'is active'
         WHEN EXISTS (SELECT FROM public.prompt_labels l WHERE l.template_id = t.id) THEN 'has a label'
         WHEN EXISTS (
-            SELECT FROM public.prompt_names n CROSS JOIN LATERAL jsonb_array_elements(n.rules) rule
-            WHERE n.name = t.name AND rule -> 'version' = to_jsonb(t.version)) THEN 'is served by a rule'
+            SELECT FROM public.prompt_names n CROSS JOIN LATERAL jsonb_array_elements(n.rules) AS r (served)
+            WHERE n.name = t.name AND r.served -> 'version' = to_jsonb(t.version)) THEN 'is served by a rule'
         WHEN EXISTS (
             SELECT FROM public.prompt_reviews r
             WHERE r.template_id = t.id AND r.content_sha256 = t.content_sha256 AND r.verdict = 'approved'
@@ -76,8 +76,8 @@ AS $$
             SELECT FROM public.prompt_history h
             WHERE h.subject = t.name AND h.version = t.version AND h.action IN ('activated', 'labelled'))
             OR EXISTS (
-            SELECT FROM public.prompt_history h CROSS JOIN LATERAL jsonb_array_elements(h.before -> 'rules') rule
-            WHERE h.subject = t.name AND h.action = 'rules' AND rule -> 'version' = to_jsonb(t.version))
+            SELECT FROM public.prompt_history h CROSS JOIN LATERAL jsonb_array_elements(h.before -> 'rules') AS r (served)
+            WHERE h.subject = t.name AND h.action = 'rules' AND r.served -> 'version' = to_jsonb(t.version))
             THEN 'was served'
     END
     FROM public.prompt_templates t WHERE t.id = $1
