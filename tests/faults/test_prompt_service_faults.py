@@ -320,17 +320,38 @@ def test_forked_child_leaves_the_connections_of_its_parent_alone(database: str, 
 
 
 FULL = """
-import resource, sys
+import logging, resource, sys
 from prompt_worker import PromptTemplateService
 from tests.support.registry import soon
+
+class Said(logging.Handler):
+    records = []
+    def emit(self, record):
+        self.records.append(record)
+
+logging.getLogger("prompt_worker").addHandler(Said())
 # As a disk that is full: no file may grow beyond this.
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))
 prompts = PromptTemplateService(registry=sys.argv[1], last_good=sys.argv[2])
 assert prompts.start(wait=20)
-print(prompts.get("tutor/hints").version, flush=True)
+soon(lambda: Said.records)
+print(prompts.get("tutor/hints").version, Said.records[0].getMessage().partition(" in ")[0], flush=True)
 """
+
+
+def test_what_a_killed_process_left_unfinished_is_removed(registry: FileRegistry) -> None:
+    registry.write(version(NAME, 1, "one"))
+    registry.keep()
+    (path,) = registry.kept()
+    left, being_written = (path.with_name(f".{path.name}.{number}.abcd") for number in (1, 2))
+    for each in (left, being_written):
+        each.write_bytes(b"{")
+    os.utime(left, (0, 0))
+    registry.write(version(NAME, 2, "two"))
+    registry.keep()
+    soon(lambda: sorted(path.parent.iterdir()) == sorted([path, being_written]))
 
 
 def test_full_disk_leaves_the_last_good_file_as_it_was(registry: FileRegistry) -> None:
@@ -347,7 +368,7 @@ def test_full_disk_leaves_the_last_good_file_as_it_was(registry: FileRegistry) -
         cwd=REPOSITORY,
         env={**os.environ, "PYTHONPATH": "worker:schema:."},
     )
-    assert (ran.returncode, ran.stdout) == (0, "2\n"), ran.stderr
+    assert (ran.returncode, ran.stdout) == (0, "2 cannot keep the last good prompts\n"), ran.stderr
     assert path.read_bytes() == before
     assert sorted(path.parent.iterdir()) == [path]
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 600

@@ -44,7 +44,8 @@ STATE = """
            pg_get_viewdef(c.oid)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'v' AND n.nspname IN ('reports', 'public')
-      AND c.relname NOT LIKE '%\\_statistics' AND c.relname !~ '^v_(ab_test_(pending|units|arms|audit)|prompt_feedback)$'
+      AND c.relname NOT LIKE '%\\_statistics'
+      AND c.relname !~ '^v_(ab_test_(pending|units|arms|audit)|prompt_feedback)$'
     ORDER BY 1
 """
 

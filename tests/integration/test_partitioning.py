@@ -87,7 +87,7 @@ VIEWS = """
            obj_description(c.oid, 'pg_class'), pg_get_viewdef(c.oid)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'v' AND n.nspname IN ('theirs', 'public')
-      AND c.relname !~ '^v_ab_test_(units|arms|audit)$' ORDER BY 1
+      AND c.relname !~ '^v_(ab_test_(units|arms|audit)|prompt_feedback)$' ORDER BY 1
 """
 
 

@@ -56,4 +56,6 @@ def test_commands_of_the_owners_part_run_in_their_order(desk: Desk, monkeypatch:
 
 
 def _code(command: list[str]) -> int:
-    return CODES.get(command[0], CODES.get(" ".join(command), 0))
+    """By the whole command, its first two words, or the first."""
+    given = (" ".join(command), " ".join(command[:2]), command[0])
+    return next((CODES[each] for each in given if each in CODES), 0)

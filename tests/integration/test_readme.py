@@ -101,7 +101,7 @@ def test_commands_of_run_work_in_their_order(
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     commands = commands_under("Run")
-    assert len(commands) == 9
+    assert len(commands) == 10
     for command in commands:
         if command[0] not in ("run", "serve"):
             assert main(command) == 0, command

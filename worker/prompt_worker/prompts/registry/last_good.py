@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import stat
+import time
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from prompt_worker.prompts.registry.document import (
 
 log = logging.getLogger(__name__)
 
+_UNFINISHED_SECONDS = 3600
 _FORMAT = 1
 
 
@@ -94,8 +96,8 @@ class LastGood:
             return
         self._note("")
         self._saved = sha256
-        for other in self._files():
-            # Of the registry that this address led to before.
+        # Of the registry that this address led to before, and of processes that were killed while they wrote.
+        for other in (*self._files(), *self._unfinished()):
             if other != path:
                 with suppress(OSError):
                     other.unlink()
@@ -109,6 +111,14 @@ class LastGood:
         except OSError:
             return []
         return [path for _, path in sorted(found, reverse=True)]
+
+    def _unfinished(self) -> list[Path]:
+        """Nobody writes for that long."""
+        try:
+            found = [(path.lstat().st_mtime, path) for path in self._folder.glob(f".{self._name('*')}.*")]
+        except OSError:
+            return []
+        return [path for written, path in found if time.time() - written > _UNFINISHED_SECONDS]
 
     def _note(self, trouble: str) -> None:
         """Once, as long as it stays the same."""
