@@ -87,8 +87,10 @@ def test_dev_is_made_in_two_steps_stays_and_goes_whole(project: tuple[Terraform,
     terraform_.apply("dev", "deployed=false")
     assert [cloud.names(kind) for kind in (POOL, SERVICE)] == [set(), set()]
     terraform_.apply("dev")
-    assert instances(cloud) == {"executions": 0, "guardrails": 0, "dead-letters": 1, "experiments": 0}
-    assert pushing(cloud) == {"prompt-executions-writer", "prompt-executions-guardrails"}
+    assert instances(cloud) == {
+        "executions": 0, "guardrails": 0, "feedback": 0, "dead-letters": 1, "experiments": 0,
+    }  # fmt: skip
+    assert pushing(cloud) == PUSHED
     changed_by_gcloud(cloud)
     assert terraform_.changes("dev") == ""
     terraform_.destroy("dev")
@@ -108,7 +110,11 @@ def pushing(cloud: Cloud) -> set[str]:
 
 
 ONE = "{min=1,max=1}"
-FIXED = f"instances={{executions={{min=3,max=3}},guardrails={{min=1,max=2}},dead-letters={ONE},experiments={ONE}}}"
+FIXED = (
+    "instances={executions={min=3,max=3},guardrails={min=1,max=2},"
+    f"feedback={ONE},dead-letters={ONE},experiments={ONE}}}"
+)
+PUSHED = {"prompt-executions-writer", "prompt-executions-guardrails", "prompt-feedback-writer"}
 
 
 def test_delivery_and_scaling_are_switched_there_and_back(project: tuple[Terraform, Cloud]) -> None:
@@ -119,12 +125,16 @@ def test_delivery_and_scaling_are_switched_there_and_back(project: tuple[Terrafo
     assert terraform_.changes("staging") == ""
     # A number without an autoscaler is Terraform's; the scaler stays for the other pool.
     terraform_.apply("staging", FIXED)
-    assert instances(cloud) == {"executions": 3, "guardrails": 2, "dead-letters": 1, "experiments": 1}
+    assert instances(cloud) == {
+        "executions": 3, "guardrails": 2, "feedback": 1, "dead-letters": 1, "experiments": 1,
+    }  # fmt: skip
     assert "prompt-worker-scaler" in cloud.names(SERVICE)
     terraform_.apply("staging", "delivery=push")
-    assert instances(cloud) == {"executions": 0, "guardrails": 0, "dead-letters": 1, "experiments": 1}
+    assert instances(cloud) == {
+        "executions": 0, "guardrails": 0, "feedback": 0, "dead-letters": 1, "experiments": 1,
+    }  # fmt: skip
     assert "prompt-worker-scaler" not in cloud.names(SERVICE)
-    assert pushing(cloud) == {"prompt-executions-writer", "prompt-executions-guardrails"}
+    assert pushing(cloud) == PUSHED
     terraform_.apply("staging")
     assert "prompt-worker-scaler" in cloud.names(SERVICE)
     assert pushing(cloud) == set()
