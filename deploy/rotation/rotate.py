@@ -25,6 +25,7 @@ from prompt_worker.platform.postgres.engine import parse_url
 ROLES = {
     "executions": "prompt_execution_worker",
     "guardrails": "prompt_guardrail_worker",
+    "feedback": "prompt_feedback_worker",
     "dead-letters": "prompt_dead_letter_worker",
     "experiments": "prompt_experiment_worker",
     "operator": "prompt_operator",
@@ -34,6 +35,7 @@ ROLES = {
 RUNNING = {
     "executions": [("workerPools", "executions"), ("services", "push-executions")],
     "guardrails": [("workerPools", "guardrails"), ("services", "push-guardrails")],
+    "feedback": [("workerPools", "feedback"), ("services", "push-feedback")],
     "dead-letters": [("workerPools", "dead-letters")],
     "experiments": [("workerPools", "experiments")],
     "registry": [("services", "registry")],
