@@ -141,6 +141,7 @@ def test_rejected_feedback_is_looked_at_as_what_it_is(browser: Browser) -> None:
     shown = html.unescape(found["/dead-letter"].text)
     assert '"name": "clear"' in shown
     assert '"value": 2' in shown
+    assert "/execution?" not in shown, "no execution has its id"
 
 
 def test_replay_sends_exactly_what_was_shown(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
