@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,7 +13,9 @@ import pytest
 
 from tests.support.browsing import Answer, Browser, browsing
 from tests.support.console_rows import NAME, fill
+from tests.support.deadletters import FEEDBACK
 from tests.support.events import body
+from tests.support.feedback import feedback_body
 from tests.support.pipeline import Pipeline
 from tests.support.replaying import letter, store
 
@@ -125,6 +128,20 @@ def test_discard_takes_exactly_what_was_shown(browser: Browser) -> None:
     assert query(browser, counted) == [("discarded", 7), ("pending", 2)]
     assert query(browser, "SELECT action, by FROM dead_letter_actions") == [("discard", "ada")]
     assert "ada" in browser.get("/audit").text
+
+
+def test_rejected_feedback_is_looked_at_as_what_it_is(browser: Browser) -> None:
+    store(browser.database, [letter(feedback_body(value=2, name="clear"), source=FEEDBACK)])
+    page = browser.get("/dead-letters", consumer="feedback")
+    links = {html.unescape(each) for each in re.findall(r'href="(/dead-letter[^"]*)"', page.text)}
+    found = {each.partition("?")[0]: browser.send("GET", each) for each in links}
+    assert found.keys() >= {"/dead-letters/list", "/dead-letters/replay", "/dead-letters/discard"}
+    assert {path: answer.status for path, answer in found.items() if answer.status != 200} == {}
+    # Its name and value are no texts.
+    shown = html.unescape(found["/dead-letter"].text)
+    assert '"name": "clear"' in shown
+    assert '"value": 2' in shown
+    assert "/execution?" not in shown, "no execution has its id"
 
 
 def test_replay_sends_exactly_what_was_shown(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

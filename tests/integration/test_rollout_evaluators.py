@@ -200,11 +200,12 @@ def test_evaluator_may_end_nothing_but_harm_that_it_was_asked_to_end(
         worker.dispose()
 
 
-def test_evaluator_that_may_not_roll_back_does_not_start(engine: Engine, database: str) -> None:
+@pytest.mark.parametrize(
+    "right", ["EXECUTE ON FUNCTION roll_back_prompt_rollout", "SELECT ON prompt_feedback"]
+)
+def test_evaluator_that_lacks_a_right_does_not_start(engine: Engine, database: str, right: str) -> None:
     with engine.begin() as connection:
-        connection.exec_driver_sql(
-            "REVOKE EXECUTE ON FUNCTION roll_back_prompt_rollout FROM prompt_experiment_worker"
-        )
+        connection.exec_driver_sql(f"REVOKE {right} FROM prompt_experiment_worker")
     worker = connect(f"{database}?options=-c%20role%3Dprompt_experiment_worker", application_name="test")
     with pytest.raises(DeploymentError, match="insufficient privilege"):
         look_each_minute(Session(worker), threading.Event())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -251,6 +252,12 @@ def test_service_is_named_by_the_first_variable_that_is_set(
 def test_source_too_long_for_an_attribute_is_refused() -> None:
     with pytest.raises(SettingsError, match="OTEL_SERVICE_NAME"):
         Publisher("p-1", source="é" * 513)
+
+
+def test_source_in_another_encoding_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environb, b"PROMPT_WORKER_SERVICE", b"caf\xe9")
+    with pytest.raises(SettingsError, match="PROMPT_WORKER_SERVICE or OTEL_SERVICE_NAME: not UTF-8"):
+        Publisher("p-1")
 
 
 def test_unusable_spool_folder_is_named(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ END $$;
 
 -- Every event is a row and stays as it is: its key alone decides what is a duplicate, writers never wait for each other's
 -- rows, and a dead letter finds its event. Which row counts is decided where they are read. No foreign key: feedback may
--- come first. Deleting all rows before a moment changes no answer but those about requests that it leaves no row of.
+-- come first. Deleting all rows before a moment changes nothing that a source said later under the same name.
 CREATE TABLE prompt_feedback (
     event_id uuid PRIMARY KEY,
     request_id uuid NOT NULL,

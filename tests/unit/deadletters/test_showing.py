@@ -13,11 +13,13 @@ from prompt_worker.commands.dead_letters.filters import add_filters, filter_of, 
 from prompt_worker.commands.dead_letters.reports.letter import print_letter
 from prompt_worker.commands.dead_letters.reports.summary import sparkline
 from prompt_worker.commands.printable import printable
+from prompt_worker.deadletters.correction import difference
 from prompt_worker.deadletters.filters import Filter
-from prompt_worker.deadletters.kinds import EXECUTION
+from prompt_worker.deadletters.kinds import EXECUTION, FEEDBACK
 from prompt_worker.deadletters.letter import shown
 from prompt_worker.event.execution import ExecutionEvent
 from tests.support.events import body, with_raw
+from tests.support.feedback import feedback_body
 
 SECRET = "zanzibar"
 
@@ -58,6 +60,25 @@ def test_fields_that_hold_no_text_are_shown() -> None:
     event = shown(body(**given), reveal=False)
     assert isinstance(event, dict)
     assert given.items() <= event.items()
+
+
+@pytest.mark.parametrize("value", [SECRET, f"0.5 {SECRET}", [SECRET]], ids=str)
+def test_text_where_a_number_belongs_is_hidden(value: object) -> None:
+    name = f"{SECRET} said so, in more characters than a name may have"
+    given = feedback_body(value=value, name=name, source=[SECRET])
+    assert SECRET not in json.dumps(shown(given, reveal=False, kind=FEEDBACK))
+    assert SECRET not in str(difference(given, feedback_body(), reveal=False, kind=FEEDBACK))
+    assert SECRET not in json.dumps(shown(body(cost_usd=value, attempt=value), reveal=False))
+
+
+def test_number_that_is_refused_is_shown() -> None:
+    given = {"value": 2, "name": "clear", "source": "user"}
+    event = shown(feedback_body(**given), reveal=False, kind=FEEDBACK)
+    assert isinstance(event, dict)
+    assert given.items() <= event.items()
+    for written in ("2", "-1.5e3", "true"):
+        raw = with_raw("cost_usd", written.encode())
+        assert f"+ cost_usd: {written}" in difference(body(), raw, reveal=False)
 
 
 def test_long_numbers_and_deep_bodies_are_shown() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from prompt_worker.deadletters.kinds import EXECUTION, Kind
-from prompt_worker.deadletters.letter import LONGEST
+from prompt_worker.deadletters.kinds import EXECUTION, LONGEST, Kind
 from prompt_worker.event.depth import check_depth
 from prompt_worker.platform.failures import Failure
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+# Bytes of a value in JSON that is shown.
+_LONGEST = 6 * LONGEST
 
 
 class CorrectionError(Failure, ValueError):
@@ -88,6 +90,14 @@ def _raw_fields(body: bytes) -> dict[str, bytes]:
 
 
 def _shown(name: str, raw: bytes, reveal: bool, kind: Kind) -> str:
-    if reveal or (name in kind.shown and len(raw) <= LONGEST):
+    if reveal or (len(raw) <= _LONGEST and kind.shows(name, _read(raw))):
         return raw.decode(errors="replace")
     return f"(hidden, {len(raw):,} bytes: --reveal shows it)"
+
+
+def _read(raw: bytes) -> object:
+    """The value; a list where it is none, which is hidden."""
+    try:
+        return json.loads(raw, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        return []

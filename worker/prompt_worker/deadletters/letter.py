@@ -16,8 +16,6 @@ from prompt_worker.platform.failures import Failure
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
-LONGEST = 255  # characters of a value that is shown
-
 _FIND = statement(__name__, "find_dead_letter")
 _ACTIONS = statement(__name__, "actions_on_dead_letter")
 
@@ -69,7 +67,7 @@ def shown(payload: bytes, *, reveal: bool, kind: Kind = EXECUTION) -> object:
 
 
 def _hidden(name: str, value: object, kind: Kind) -> object:
-    if name in kind.shown and not isinstance(value, dict | list) and len(str(value)) <= LONGEST:
+    if kind.shows(name, value):
         return value
     return value if value in (None, "", {}, []) else _placeholder(type(value).__name__, value)
 

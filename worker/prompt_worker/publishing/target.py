@@ -67,16 +67,23 @@ def read_target(
         problems.append(f"PUBSUB_PROJECT_ID: {project!r} is not the name of a project")
     if not _is_name(topic):
         problems.append(f"{setting}: {topic!r} is not the name of a topic")
-    if len(source.encode()) > ATTRIBUTE_VALUE_BYTES:
-        problems.append(
-            f"PROMPT_WORKER_SERVICE or OTEL_SERVICE_NAME: more than {ATTRIBUTE_VALUE_BYTES} bytes"
-        )
+    if wrong := _why_no_source(source):
+        problems.append(f"PROMPT_WORKER_SERVICE or OTEL_SERVICE_NAME: {wrong}")
     folder = Path(spool, project, topic) if spool and not problems else None
     if folder is not None and (unusable := _unusable(folder)):
         problems.append(f"PROMPT_WORKER_SPOOL: cannot use the folder {folder}: {unusable}")
     if problems:
         raise SettingsError("\n".join(problems))
     return Target(project, topic, source, folder)
+
+
+def _why_no_source(source: str) -> str | None:
+    try:
+        size = len(source.encode())
+    # As Python reads a variable that is in another encoding.
+    except UnicodeEncodeError:
+        return "not UTF-8"
+    return f"more than {ATTRIBUTE_VALUE_BYTES} bytes" if size > ATTRIBUTE_VALUE_BYTES else None
 
 
 def _is_name(name: str) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from prompt_worker.console.pages.named import Name, Reason
-from prompt_worker.deadletters.filters import Filter
+from prompt_worker.deadletters.filters import Filter, WorkerName
 
 
 class Filtered(msgspec.Struct):
@@ -20,7 +20,7 @@ class Filtered(msgspec.Struct):
     error_class: Annotated[str, Meta(max_length=100)] | None = None
     template: Name | None = None
     environment: Annotated[str, Meta(max_length=50)] | None = None
-    consumer: Literal["executions", "guardrails"] | None = None
+    consumer: WorkerName | None = None
     status: Literal["pending", "replayed", "resolved", "discarded"] | None = None
     since: datetime | None = None
     until: datetime | None = None

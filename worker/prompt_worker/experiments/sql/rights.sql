@@ -9,5 +9,7 @@ WITH looks AS (
 )
 SELECT template_id, template_name, ab_test_group, request_id, execution_time_ms, token_count, cost_usd, status,
        guardrail_action, executed_at, environment, experiment_id, experiment_phase, assignment_unit, prompt_source, attempt,
-       roll_back_prompt_rollout(NULL)
-FROM prompt_executions WHERE false
+       f.name, f.source, f.value, f.at, f.event_id, f.about, roll_back_prompt_rollout(NULL)
+FROM prompt_executions
+CROSS JOIN (SELECT request_id AS about, name, source, value, at, event_id FROM prompt_feedback) f
+WHERE false
