@@ -12,6 +12,7 @@ from starlette.responses import Response
 from prompt_worker.console.revealing import record_reveal
 from prompt_worker.console.route import Route
 from prompt_worker.console.visit import Visit
+from prompt_worker.deadletters.kinds import KINDS
 from prompt_worker.deadletters.letter import Letter, find, shown
 
 
@@ -32,7 +33,7 @@ def reveal(visit: Visit) -> Response:
 
 
 def _page(visit: Visit, found: Letter, *, revealed: bool) -> Response:
-    payload = shown(found["payload"], reveal=revealed)
+    payload = shown(found["payload"], reveal=revealed, kind=KINDS[found["consumer"]])
     return visit.page(
         "pages/dead_letter.html",
         found=found,
