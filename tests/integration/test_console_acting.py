@@ -65,6 +65,14 @@ def test_version_is_activated_as_it_was_looked_at(browser: Browser) -> None:
     changed = fields(browser.get("/prompt/activate", name=NAME, version=1)) | {"sha256": "0" * 64}
     assert browser.post("/prompt/activate", changed, name=NAME, version=1).status == 409
     assert production(browser) == 3
+    # What fails is named, also where only a saved case does.
+    query(
+        browser, "INSERT INTO prompt_cases (name, input_variables, note) VALUES (%s, '{}', 'from <May>')", NAME
+    )
+    failing = browser.get("/prompt/activate", name=NAME, version=2).text
+    assert "Something fails" in failing
+    assert "cannot be rendered: " in failing
+    assert "from &lt;May&gt;" in failing
 
 
 def test_policy_refuses_and_break_glass_needs_a_reason(browser: Browser) -> None:
