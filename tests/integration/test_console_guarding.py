@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -110,7 +111,13 @@ def test_every_answer_has_the_headers(database: str) -> None:
         assert browser.post("/prompts").status == 405
         assert browser.post("/theme", {"theme": "x" * 200_000}).status == 413
         assert browser.post("/theme", {"theme": "dark", "back": "//evil.example"}).status == 400
-        assert browser.post("/theme", {"theme": "dark", "back": "/prompts"}).location == "/prompts"
+        for back in ("/\\evil.example", "/prompts\n", "/prompts?a\r\nb", "http://evil.example"):
+            assert browser.post("/theme", {"theme": "dark", "back": back}).status == 400, back
+        # A page of one prompt is nothing without its query.
+        for back in ("/prompts", "/prompt?name=a%2Fb%26&version=2"):
+            page = browser.send("GET", back).text
+            assert f'name="back" value="{html.escape(back)}"' in page
+            assert browser.post("/theme", {"theme": "dark", "back": back}).location == back
 
 
 def test_login_without_roles_is_told_which_it_needs(filled: str) -> None:
