@@ -67,7 +67,9 @@ def test_version_is_activated_as_it_was_looked_at(browser: Browser) -> None:
     assert production(browser) == 3
     # What fails is named, also where only a saved case does.
     query(
-        browser, "INSERT INTO prompt_cases (name, input_variables, note) VALUES (%s, '{}', 'from <May>')", NAME
+        browser,
+        "INSERT INTO prompt_cases (name, input_variables, note) VALUES (%s, '{}', 'from <May>')",
+        NAME,
     )
     failing = browser.get("/prompt/activate", name=NAME, version=2).text
     assert "Something fails" in failing
@@ -150,6 +152,15 @@ def test_replay_sends_exactly_what_was_shown(pipeline: Pipeline, monkeypatch: py
         again = browser.post("/dead-letters/replay", sent, error_class="unknown_template")
         assert "0 events were sent" in again.text
         assert query(browser, counted) == [("pending", 1), ("replayed", 5)]
+        # Of more than are sent at once the next ones are asked for, also where the answer is loaded again.
+        store(pipeline.database, [letter(body()) for _ in range(3)])
+        monkeypatch.setattr("prompt_worker.console.pages.replay.MOST", 2)
+        page = browser.get("/dead-letters/replay", error_class="unknown_template")
+        assert "the first 2 are sent" in page.text
+        for number in (2, 0):
+            done = browser.post("/dead-letters/replay", fields(page), error_class="unknown_template")
+            assert f"{number} events were sent" in done.text
+        assert query(browser, counted) == [("pending", 2), ("replayed", 7)]
 
 
 def test_replay_without_pubsub_says_which_setting(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
