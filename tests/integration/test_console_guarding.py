@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -118,6 +119,16 @@ def test_every_answer_has_the_headers(database: str) -> None:
             page = browser.send("GET", back).text
             assert f'name="back" value="{html.escape(back)}"' in page
             assert browser.post("/theme", {"theme": "dark", "back": back}).location == back
+
+
+def test_form_that_never_arrives_is_not_waited_for(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them holds one of the connections, and needs no session."""
+    monkeypatch.setattr("prompt_worker.console.app.FORM_SECONDS", 0.1)
+    with browsing(database) as browser, socket.create_connection(("127.0.0.1", browser.port), 10) as sending:
+        head = f"POST /theme HTTP/1.1\r\nHost: {browser.host}\r\nOrigin: http://{browser.host}\r\n"
+        sending.sendall(f"{head}Content-Length: 9\r\n\r\ntheme".encode())
+        with sending.makefile("rb") as answer:
+            assert answer.read().startswith(b"HTTP/1.1 408 ")
 
 
 def test_login_without_roles_is_told_which_it_needs(filled: str) -> None:
