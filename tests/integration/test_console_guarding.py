@@ -188,6 +188,27 @@ def test_texts_are_shown_once_it_is_recorded(filled: str) -> None:
             connection.rollback()
 
 
+def test_executions_of_one_moment_are_all_listed(filled: str) -> None:
+    """As services write them whose clock has whole seconds: pages go by the id, too."""
+    fill_moment = (
+        "INSERT INTO prompt_executions (id, template_id, template_name, template_version, input_variables, "
+        "rendered_prompt, status, executed_at) SELECT gen_random_uuid(), id, name, version, '{}', '', 'partial', "
+        "now() - interval '1 hour' FROM prompt_templates, generate_series(1, 130) WHERE name = %s AND version = 2"
+    )
+    with closing(psycopg2.connect(filled)) as connection, connection.cursor() as cursor:
+        cursor.execute(fill_moment, (NAME,))
+        cursor.execute("ANALYZE prompt_executions")
+        connection.commit()
+    with browsing(filled) as browser:
+        address, found = f"/executions?prompt={NAME}&status=partial", set[str]()
+        while address:
+            text = browser.send("GET", address).text
+            found |= set(re.findall(r'<a href="/execution\?id=([0-9a-f-]{36})', text))
+            older = re.search(r'rel="next" href="([^"]+)"', text)
+            address = html.unescape(older[1]) if older else ""
+    assert len(found) == 130
+
+
 def test_many_who_look_at_once_are_all_answered(database: str) -> None:
     """More than there are connections and threads."""
     with browsing(database) as browser, ThreadPoolExecutor(60) as people:
