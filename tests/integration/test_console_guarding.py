@@ -90,6 +90,10 @@ def test_forms_of_other_sites_change_nothing(filled: str) -> None:
             assert answer.status == 403, headers
         for host in ("evil.example", f"evil.example:{browser.port}", "127.0.0.1:1", ""):
             assert browser.get("/", {"Host": host or "x"}).status == 421, host
+        for site in ("cross-site", "same-site"):
+            for part, status in (("image", 403), ("iframe", 403), ("empty", 403), ("document", 200)):
+                part_of = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": part}
+                assert browser.get("/prompts", part_of).status == status, part_of
         assert "blocked" not in browser.get("/prompt", name=NAME).text
         own = {"Sec-Fetch-Site": ""}
         assert browser.post("/prompt/block", {"block": "true", "reason": "x"}, own, name=NAME).status == 303
@@ -192,21 +196,23 @@ def test_executions_of_one_moment_are_all_listed(filled: str) -> None:
     """As services write them whose clock has whole seconds: pages go by the id, too."""
     fill_moment = (
         "INSERT INTO prompt_executions (id, template_id, template_name, template_version, input_variables, "
-        "rendered_prompt, status, executed_at) SELECT gen_random_uuid(), id, name, version, '{}', '', 'partial', "
+        "rendered_prompt, status, request_id, executed_at) SELECT gen_random_uuid(), id, name, version, '{}', '', 'partial', %s, "
         "now() - interval '1 hour' FROM prompt_templates, generate_series(1, 130) WHERE name = %s AND version = 2"
     )
     with closing(psycopg2.connect(filled)) as connection, connection.cursor() as cursor:
-        cursor.execute(fill_moment, (NAME,))
+        cursor.execute(fill_moment, (EXECUTION, NAME))
         cursor.execute("ANALYZE prompt_executions")
         connection.commit()
     with browsing(filled) as browser:
-        address, found = f"/executions?prompt={NAME}&status=partial", set[str]()
-        while address:
-            text = browser.send("GET", address).text
-            found |= set(re.findall(r'<a href="/execution\?id=([0-9a-f-]{36})', text))
-            older = re.search(r'rel="next" href="([^"]+)"', text)
-            address = html.unescape(older[1]) if older else ""
-    assert len(found) == 130
+        for query, number in ((f"prompt={NAME}&status=partial", 130), (f"id={EXECUTION}", 131)):
+            address, found = f"/executions?{query}", list[str]()
+            while address:
+                text = browser.send("GET", address).text
+                found += re.findall(r'<a href="/execution\?id=([0-9a-f-]{36})', text)
+                older = re.search(r'rel="next" href="([^"]+)"', text)
+                address = html.unescape(older[1]) if older else ""
+                assert len(found) <= number, query
+            assert len(set(found)) == number, query
 
 
 def test_many_who_look_at_once_are_all_answered(database: str) -> None:
