@@ -118,7 +118,16 @@ def test_review_label_and_block(browser: Browser) -> None:
     assert browser.post("/prompt/block", {"block": "true"}, name=NAME).status == 409
     assert browser.post("/prompt/block", {"block": "true", "reason": "wrong"}, name=NAME).status == 303
     assert "No service serves any version" in browser.get("/prompt", name=NAME).text
-    assert browser.post("/prompt/block", {"block": "false"}, name=NAME).status == 303
+    # Another block than the one that was looked at stays, and so does its reason.
+    looked = fields(browser.get("/prompt/block", name=NAME))
+    assert looked["block"] == "false"
+    query(browser, "UPDATE prompt_names SET blocked_reason = 'leaks' WHERE name = %s", NAME)
+    for sent in (looked, looked | {"block": "true", "reason": "mine"}):
+        refused = browser.post("/prompt/block", sent, name=NAME)
+        assert (refused.status, "since you looked" in refused.text) == (409, True)
+    assert query(browser, "SELECT blocked_reason FROM prompt_names WHERE name = %s", NAME) == [("leaks",)]
+    for _ in range(2):
+        assert browser.post("/prompt/block", {"block": "false"}, name=NAME).status == 303
     assert query(browser, "SELECT blocked_reason FROM prompt_names WHERE name = %s", NAME) == [(None,)]
 
 
