@@ -196,8 +196,10 @@ def test_executions_of_one_moment_are_all_listed(filled: str) -> None:
     """As services write them whose clock has whole seconds: pages go by the id, too."""
     fill_moment = (
         "INSERT INTO prompt_executions (id, template_id, template_name, template_version, input_variables, "
-        "rendered_prompt, status, request_id, executed_at) SELECT gen_random_uuid(), id, name, version, '{}', '', 'partial', %s, "
-        "now() - interval '1 hour' FROM prompt_templates, generate_series(1, 130) WHERE name = %s AND version = 2"
+        "rendered_prompt, status, request_id, executed_at) "
+        "SELECT gen_random_uuid(), id, name, version, '{}', '', 'partial', %s, "
+        "now() - interval '1 hour' FROM prompt_templates, generate_series(1, 130) "
+        "WHERE name = %s AND version = 2"
     )
     with closing(psycopg2.connect(filled)) as connection, connection.cursor() as cursor:
         cursor.execute(fill_moment, (EXECUTION, NAME))
