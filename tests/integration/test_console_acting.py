@@ -68,6 +68,16 @@ def test_version_is_activated_as_it_was_looked_at(browser: Browser) -> None:
     changed = fields(browser.get("/prompt/activate", name=NAME, version=1)) | {"sha256": "0" * 64}
     assert browser.post("/prompt/activate", changed, name=NAME, version=1).status == 409
     assert production(browser) == 3
+    # What fails is named, also where only a saved case does.
+    query(
+        browser,
+        "INSERT INTO prompt_cases (name, input_variables, note) VALUES (%s, '{}', 'from <May>')",
+        NAME,
+    )
+    failing = browser.get("/prompt/activate", name=NAME, version=2).text
+    assert "Something fails" in failing
+    assert "cannot be rendered: " in failing
+    assert "from &lt;May&gt;" in failing
 
 
 def test_policy_refuses_and_break_glass_needs_a_reason(browser: Browser) -> None:
@@ -111,7 +121,16 @@ def test_review_label_and_block(browser: Browser) -> None:
     assert browser.post("/prompt/block", {"block": "true"}, name=NAME).status == 409
     assert browser.post("/prompt/block", {"block": "true", "reason": "wrong"}, name=NAME).status == 303
     assert "No service serves any version" in browser.get("/prompt", name=NAME).text
-    assert browser.post("/prompt/block", {"block": "false"}, name=NAME).status == 303
+    # Another block than the one that was looked at stays, and so does its reason.
+    looked = fields(browser.get("/prompt/block", name=NAME))
+    assert looked["block"] == "false"
+    query(browser, "UPDATE prompt_names SET blocked_reason = 'leaks' WHERE name = %s", NAME)
+    for sent in (looked, looked | {"block": "true", "reason": "mine"}):
+        refused = browser.post("/prompt/block", sent, name=NAME)
+        assert (refused.status, "since you looked" in refused.text) == (409, True)
+    assert query(browser, "SELECT blocked_reason FROM prompt_names WHERE name = %s", NAME) == [("leaks",)]
+    for _ in range(2):
+        assert browser.post("/prompt/block", {"block": "false"}, name=NAME).status == 303
     assert query(browser, "SELECT blocked_reason FROM prompt_names WHERE name = %s", NAME) == [(None,)]
 
 
@@ -159,6 +178,15 @@ def test_replay_sends_exactly_what_was_shown(pipeline: Pipeline, monkeypatch: py
         again = browser.post("/dead-letters/replay", sent, error_class="unknown_template")
         assert "0 events were sent" in again.text
         assert query(browser, counted) == [("pending", 1), ("replayed", 5)]
+        # Of more than are sent at once the next ones are asked for, also where the answer is loaded again.
+        store(pipeline.database, [letter(body()) for _ in range(3)])
+        monkeypatch.setattr("prompt_worker.console.pages.replay.MOST", 2)
+        page = browser.get("/dead-letters/replay", error_class="unknown_template")
+        assert "the first 2 are sent" in page.text
+        for number in (2, 0):
+            done = browser.post("/dead-letters/replay", fields(page), error_class="unknown_template")
+            assert f"{number} events were sent" in done.text
+        assert query(browser, counted) == [("pending", 2), ("replayed", 7)]
 
 
 def test_replay_without_pubsub_says_which_setting(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import msgspec
@@ -13,6 +14,7 @@ import pytest
 from psycopg2.extensions import cursor
 
 from prompt_worker.console.pages.executions import WINDOW, Asked, read_executions
+from prompt_worker.console.requests import read
 from prompt_worker.local.servers.postgres import Postgres
 from tests.conftest import migrated_template, new_database
 from tests.support.console_rows import EXECUTION, NAME, fill
@@ -88,3 +90,20 @@ def test_what_no_index_finds_is_looked_for_in_a_window(explaining: Explaining) -
     assert (found.lines, found.looked_at) == ([], WINDOW)
     assert found.older is not None
     assert "service=nobody" in found.older
+
+
+def test_window_of_a_prompt_ends_where_its_busiest_version_ends(explaining: Explaining) -> None:
+    """Failures are rare and go far back: what lies between is not passed over."""
+    asked = Asked(prompt=NAME, service="tutor-1")
+    found: list[UUID] = []
+    for _ in range(20):
+        page = read_executions(asked, True, explaining)
+        found += [line.id for line in page.lines]
+        if page.older is None:
+            break
+        query = parse_qsl(urlsplit(page.older).query)
+        asked = read(query, Asked)
+    explaining.execute(
+        "SELECT id::text FROM prompt_executions WHERE service = 'tutor-1' ORDER BY executed_at DESC"
+    )
+    assert [str(each) for each in found] == [id_ for (id_,) in explaining.fetchall()]

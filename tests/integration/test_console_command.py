@@ -8,12 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
 
 from prompt_worker.commands.cli import main
+from prompt_worker.console import serve as serving
 
 pytestmark = pytest.mark.embedded_only
 
@@ -40,6 +42,35 @@ def test_address_that_it_prints_opens_the_console(database: str) -> None:
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+def test_request_that_never_ends_does_not_hold_the_end(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that waits for a frozen database; the end is no traceback."""
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setattr(serving, "ANSWER_SECONDS", 0.2)
+    held: list[socket.socket] = []
+
+    def interrupt(netloc: str) -> None:
+        host, _, port = netloc.partition(":")
+        held.append(socket.create_connection((host, int(port))))
+        held[0].sendall(
+            f"POST /theme HTTP/1.1\r\nHost: {netloc}\r\nOrigin: http://{netloc}\r\nContent-Length: 9\r\n\r\n".encode()
+        )
+        with closing(http.client.HTTPConnection(netloc, timeout=30)) as connection:
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def announce(address: str) -> None:
+        threading.Thread(target=interrupt, args=(urlsplit(address).netloc,)).start()
+
+    try:
+        serving.serve(0, "ada", announce)
+    finally:
+        for each in held:
+            each.close()
 
 
 def test_port_that_is_taken_is_named(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -88,6 +90,10 @@ def test_forms_of_other_sites_change_nothing(filled: str) -> None:
             assert answer.status == 403, headers
         for host in ("evil.example", f"evil.example:{browser.port}", "127.0.0.1:1", ""):
             assert browser.get("/", {"Host": host or "x"}).status == 421, host
+        for site in ("cross-site", "same-site"):
+            for part, status in (("image", 403), ("iframe", 403), ("empty", 403), ("document", 200)):
+                part_of = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": part}
+                assert browser.get("/prompts", part_of).status == status, part_of
         assert "blocked" not in browser.get("/prompt", name=NAME).text
         own = {"Sec-Fetch-Site": ""}
         assert browser.post("/prompt/block", {"block": "true", "reason": "x"}, own, name=NAME).status == 303
@@ -110,7 +116,23 @@ def test_every_answer_has_the_headers(database: str) -> None:
         assert browser.post("/prompts").status == 405
         assert browser.post("/theme", {"theme": "x" * 200_000}).status == 413
         assert browser.post("/theme", {"theme": "dark", "back": "//evil.example"}).status == 400
-        assert browser.post("/theme", {"theme": "dark", "back": "/prompts"}).location == "/prompts"
+        for back in ("/\\evil.example", "/prompts\n", "/prompts?a\r\nb", "http://evil.example"):
+            assert browser.post("/theme", {"theme": "dark", "back": back}).status == 400, back
+        # A page of one prompt is nothing without its query.
+        for back in ("/prompts", "/prompt?name=a%2Fb%26&version=2"):
+            page = browser.send("GET", back).text
+            assert f'name="back" value="{html.escape(back)}"' in page
+            assert browser.post("/theme", {"theme": "dark", "back": back}).location == back
+
+
+def test_form_that_never_arrives_is_not_waited_for(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them holds one of the connections, and needs no session."""
+    monkeypatch.setattr("prompt_worker.console.app.FORM_SECONDS", 0.1)
+    with browsing(database) as browser, socket.create_connection(("127.0.0.1", browser.port), 10) as sending:
+        head = f"POST /theme HTTP/1.1\r\nHost: {browser.host}\r\nOrigin: http://{browser.host}\r\n"
+        sending.sendall(f"{head}Content-Length: 9\r\n\r\ntheme".encode())
+        with sending.makefile("rb") as answer:
+            assert answer.read().startswith(b"HTTP/1.1 408 ")
 
 
 def test_login_without_roles_is_told_which_it_needs(filled: str) -> None:
@@ -168,6 +190,31 @@ def test_texts_are_shown_once_it_is_recorded(filled: str) -> None:
             with pytest.raises(psycopg2.Error, match="only ever added to"):
                 cursor.execute(statement)
             connection.rollback()
+
+
+def test_executions_of_one_moment_are_all_listed(filled: str) -> None:
+    """As services write them whose clock has whole seconds: pages go by the id, too."""
+    fill_moment = (
+        "INSERT INTO prompt_executions (id, template_id, template_name, template_version, input_variables, "
+        "rendered_prompt, status, request_id, executed_at) "
+        "SELECT gen_random_uuid(), id, name, version, '{}', '', 'partial', %s, "
+        "now() - interval '1 hour' FROM prompt_templates, generate_series(1, 130) "
+        "WHERE name = %s AND version = 2"
+    )
+    with closing(psycopg2.connect(filled)) as connection, connection.cursor() as cursor:
+        cursor.execute(fill_moment, (EXECUTION, NAME))
+        cursor.execute("ANALYZE prompt_executions")
+        connection.commit()
+    with browsing(filled) as browser:
+        for query, number in ((f"prompt={NAME}&status=partial", 130), (f"id={EXECUTION}", 131)):
+            address, found = f"/executions?{query}", list[str]()
+            while address:
+                text = browser.send("GET", address).text
+                found += re.findall(r'<a href="/execution\?id=([0-9a-f-]{36})', text)
+                older = re.search(r'rel="next" href="([^"]+)"', text)
+                address = html.unescape(older[1]) if older else ""
+                assert len(found) <= number, query
+            assert len(set(found)) == number, query
 
 
 def test_many_who_look_at_once_are_all_answered(database: str) -> None:

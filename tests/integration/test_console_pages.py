@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import psycopg2
 import pytest
 
 from prompt_worker.console.pages import ROUTES
+from prompt_worker.deadletters.filters import WORKER_NAMES
 from prompt_worker.local.servers.postgres import Postgres
 from tests.conftest import migrated_template, new_database
 from tests.support.browsing import Answer, Browser, browsing
@@ -210,10 +212,12 @@ def test_bad_parameters_are_answered_400(full: Site) -> None:
     bad = {
         "/execution": [{}, {"id": "x"}, {"id": "1"}],
         "/executions": [{"version": "-1"}, {"version": "9" * 30}, {"status": "odd"}, {"until": "yesterday"},
-                        {"after": "x"}, {"user": "a\0b"}, {"prompt": "x" * 300}],
+                        {"after": "x"}, {"user": "a\0b"}, {"prompt": "x" * 300}, {"id": "null"},
+                        {"until": "253402300800"}, {"until": "9999-12-31T23:59:59-23:59"}],
         "/prompt": [{}, {"name": "x" * 300}, {"name": NAME, "version": "two"}],
         "/prompt/diff": [{"name": NAME, "before": "0"}],
-        "/dead-letters": [{"since": "x"}, {"consumer": "odd"}],
+        "/dead-letters": [{"since": "x"}, {"consumer": "odd"}, {"event_id": "null"},
+                         {"since": "0001-01-01T00:00:00+23:59"}],
         "/violations": [{"after": "x"}, {"until": "1e99"}],
     }  # fmt: skip
     for path, queries in bad.items():
@@ -221,12 +225,26 @@ def test_bad_parameters_are_answered_400(full: Site) -> None:
             answer = full.browser.get(path, **query)
             assert answer.status == 400, (path, query, answer.text)
             assert 'role="alert"' in answer.text
+    assert "Invalid choice - at `status`" in full.browser.get("/executions", status="odd").text
     for path, query in (
         ("/prompt", {"name": ".."}),
         ("/prompt", {"name": NAME, "version": 99}),
         ("/odd", {}),
     ):
         assert full.browser.get(path, **query).status == 404, (path, query)
+
+
+def test_times_are_utc_however_they_are_given(full: Site) -> None:
+    """What browsers send for a whole minute has no seconds; an address of elsewhere may have an offset."""
+    for given in ("2026-11-26T10:00", "2026-11-26T10:00:00", "2026-11-26T19:00:00+09:00"):
+        text = full.browser.get("/executions", until=given).text
+        assert "until: 2026-11-26 10:00:00" in text, given
+        assert 'value="2026-11-26T10:00:00"' in text, given
+
+
+def test_dead_letters_of_each_worker_are_found(full: Site) -> None:
+    for consumer in WORKER_NAMES:
+        assert full.browser.get("/dead-letters/list", consumer=consumer).status == 200, consumer
 
 
 def test_executions_are_paged_without_gaps(full: Site) -> None:
@@ -270,6 +288,16 @@ def test_page_of_one_slow_statement_says_so(full: Site) -> None:
         cursor.execute("LOCK TABLE prompt_executions IN ACCESS EXCLUSIVE MODE")
         answer = full.browser.get("/prompt", name=NAME)
         locking.rollback()
+        locking.cursor().execute("LOCK TABLE dead_letter_events IN ACCESS EXCLUSIVE MODE")
+        started = time.monotonic()
+        overview = full.browser.get("/")
+        waited = time.monotonic() - started
+        locking.rollback()
     assert answer.status == 200
     assert "took too long" in answer.text
     assert "Be kind." in answer.text
+    assert overview.status == 200
+    assert "took too long" in overview.text
+    assert "The last 24 hours" in overview.text
+    # A lock of another one is waited for by each attempt of what acts.
+    assert waited < 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +31,8 @@ from prompt_worker.prompts.authoring.refusals import NotAllowedError
 log = logging.getLogger(__name__)
 
 ENTRY = "/enter"
+# For a form to arrive, from its head on.
+FORM_SECONDS = 15.0
 # What a failure's exit code means to a browser.
 _STATUSES = {1: 409, 64: 409, 65: 409, 66: 404, 69: 503, 78: 409}
 _TITLES = {
@@ -89,7 +92,11 @@ class App:
         return self._enter(request) if path == ENTRY else await self._page(request, path)
 
     async def _page(self, request: Request, path: str) -> Response:
-        body = await _body(request)
+        try:
+            async with asyncio.timeout(FORM_SECONDS):
+                body = await _body(request)
+        except TimeoutError:
+            return PlainTextResponse("The form did not arrive: send it again.", 408, {"connection": "close"})
         visit = Visit(request, body or b"", self._identity.who, self._database, self._templates)
         if not self._identity.is_valid(request.cookies.get(self._identity.cookie, "")):
             return _problem(visit, 401, "Open the address that 'prompt-worker console' printed.")

@@ -42,12 +42,16 @@ def refusal(method: str, headers: Headers, hosts: Collection[str]) -> tuple[int,
     if host not in hosts:
         return 421, "This address is none of the console's: open the one that it printed."
     if method in ("GET", "HEAD"):
-        return None
+        return (403, "A page of the console is no part of another page.") if _is_part(headers) else None
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    if site is not None and site != "same-origin":
-        return 403, "The form came from another site."
-    if origin is not None and origin != f"http://{host}":
+    if site not in (None, "same-origin") or origin not in (None, f"http://{host}"):
         return 403, "The form came from another site."
     if site is None and origin is None:
         return 403, "The request does not say where it came from: use a browser."
     return None
+
+
+def _is_part(headers: Headers) -> bool:
+    """Of a page elsewhere, as a picture is: from another port of this machine it would have the session's cookie."""
+    elsewhere = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    return elsewhere and headers.get("sec-fetch-dest", "document") != "document"

@@ -38,8 +38,9 @@ def serve(port: int, who: str, announce: Callable[[str], None]) -> None:
         number = int(listening.getsockname()[1])
         identity = LocalIdentity(who, number)
         app = App(database, identity, [f"{LOOPBACK}:{number}", f"localhost:{number}"], read_assets())
-        loop = opened.enter_context(closing(asyncio.new_event_loop()))
+        loop = asyncio.new_event_loop()
         server = Server(app, listening, loop, beside=_nothing, connections=CONNECTIONS)
+        opened.callback(_close, loop, server)
         announce(f"http://{LOOPBACK}:{number}{link(ENTRY, key=identity.key)}")
         asked = threading.Event()
         run_until_signal(lambda: _run(server, asked), asked)
@@ -53,6 +54,12 @@ def _run(server: Server, asked: threading.Event) -> None:
         pass
     server.end()
     server.join(ANSWER_SECONDS)
+
+
+def _close(loop: asyncio.AbstractEventLoop, server: Server) -> None:
+    # What waits for a frozen database, or for the rest of a form, ends with the process.
+    if not server.is_alive():
+        loop.close()
 
 
 def _listen(port: int) -> socket.socket:

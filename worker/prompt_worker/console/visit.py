@@ -64,6 +64,12 @@ class Visit:
         return self.request.url.path
 
     @property
+    def address(self) -> str:
+        """The path with its query, as it was sent."""
+        query = self.request.url.query
+        return f"{self.path}?{query}" if query else self.path
+
+    @property
     def theme(self) -> str:
         """As it was chosen; else as the system has it."""
         chosen = self.request.cookies.get("prompt_worker_theme")

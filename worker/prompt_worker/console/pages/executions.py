@@ -141,12 +141,9 @@ def _plan(asked: Asked) -> tuple[str, dict[str, str], dict[str, str]]:
 
 
 def _parameters(asked: Asked) -> dict[str, Any]:
-    # A naive time is the one clock's.
-    until = asked.until or datetime.now(UTC) + timedelta(days=1)
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return {
         **msgspec.to_builtins(asked),
-        "at": until,
+        "at": asked.until or datetime.now(UTC) + timedelta(days=1),
         "after": str(asked.after or _LAST_ID),
         "statuses": [asked.status] if asked.status else list(STATUSES),
     }

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
 from prompt_worker.console.pages.named import Name, Reason
-from prompt_worker.deadletters.filters import Filter, WorkerName
+from prompt_worker.deadletters.filters import Filter, Status, WorkerName
 
 
 class Filtered(msgspec.Struct):
@@ -21,7 +21,7 @@ class Filtered(msgspec.Struct):
     template: Name | None = None
     environment: Annotated[str, Meta(max_length=50)] | None = None
     consumer: WorkerName | None = None
-    status: Literal["pending", "replayed", "resolved", "discarded"] | None = None
+    status: Status | None = None
     since: datetime | None = None
     until: datetime | None = None
     event_id: UUID | None = None
@@ -34,8 +34,8 @@ class Filtered(msgspec.Struct):
             template=self.template,
             environment=self.environment,
             consumer=self.consumer,
-            since=_utc(self.since),
-            until=_utc(self.until),
+            since=self.since,
+            until=self.until,
             event_id=self.event_id,
             statuses=(self.status,) if self.status else (),
         )
@@ -44,7 +44,3 @@ class Filtered(msgspec.Struct):
     def fields(self) -> dict[str, object]:
         """For an address."""
         return {name: getattr(self, name) for name in Filtered.__struct_fields__}
-
-
-def _utc(at: datetime | None) -> datetime | None:
-    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at

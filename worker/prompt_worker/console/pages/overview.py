@@ -105,7 +105,7 @@ def read_arrival(cursor: cursor) -> Arrival:
 
 
 def _dead_letters(visit: Visit) -> list[Task]:
-    found = summarize(visit.database.acting, Filter(statuses=("pending",)), limit=_TASKS)
+    found = summarize(visit.database.reading, Filter(statuses=("pending",)), limit=_TASKS)
     return [
         Task(
             "bad",

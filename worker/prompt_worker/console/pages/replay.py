@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 from google.cloud.pubsub_v1 import PublisherClient
@@ -29,9 +30,10 @@ MOST = 500
 
 
 class Confirmed(msgspec.Struct):
-    """What was shown: how many, as they were then."""
+    """What was shown: how many, up to which id, as they were then."""
 
     before: datetime
+    last: UUID
     number: Annotated[int, Meta(ge=1, le=MOST)]
 
 
@@ -42,6 +44,7 @@ def ask(visit: Visit) -> Response:
         "pages/replay.html",
         asked=asked,
         selection=selection,
+        last=visit.database.acting.run(selection.find_last),
         described=selection.filter.describe(),
         fates=visit.block(lambda: _rehearse(visit, selection)),
         most=MOST,
@@ -54,7 +57,9 @@ def act(visit: Visit) -> Response:
     environment = Environment()
     topology = read_topology(environment)
     environment.check()
-    selection = replace(_select(visit, asked), before=confirmed.before, matching=confirmed.number)
+    selection = replace(
+        _select(visit, asked), before=confirmed.before, last=confirmed.last, matching=confirmed.number
+    )
     sent: Done | None = None
     with PublisherClient() as client:
         topics = topics_of(client, topology)

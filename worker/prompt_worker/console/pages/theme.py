@@ -14,10 +14,10 @@ YEAR = 365 * 86_400
 
 
 class Chosen(msgspec.Struct):
-    """`back` is a page's path, of this console alone."""
+    """`back` is the address of a page, of this console alone."""
 
     theme: Literal["light", "dark", "system"]
-    back: Annotated[str, msgspec.Meta(pattern=r"^/([a-z-]+(/[a-z-]+)*)?$")] = "/"
+    back: Annotated[str, msgspec.Meta(pattern=r"\A/([a-z-]+(/[a-z-]+)*)?(\?[!-~]*)?\Z")] = "/"
 
 
 def choose(visit: Visit) -> Response:

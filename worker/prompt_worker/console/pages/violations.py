@@ -85,13 +85,12 @@ def _address(asked: Asked, until: datetime | None, after: UUID | None) -> str:
 
 def _read(asked: Asked, cursor: cursor) -> list[Line]:
     """One more than a page, where there is one."""
-    until = asked.until or datetime.now(UTC) + timedelta(days=1)
     cursor.execute(
         _LIST,
         {
             "guardrail": asked.guardrail,
             "prompt": asked.prompt,
-            "at": until if until.tzinfo else until.replace(tzinfo=UTC),
+            "at": asked.until or datetime.now(UTC) + timedelta(days=1),
             "after": str(asked.after or _LAST_ID),
             "lines": LINES + 1,
         },

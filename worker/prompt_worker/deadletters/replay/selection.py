@@ -17,6 +17,7 @@ BATCH = 500  # dead letters at most
 BATCH_BYTES = 8_000_000  # of their bodies, above which no other is added
 
 _NEXT = statement(__name__, "next_batch")
+_LAST = statement(__name__, "last_of_selection")
 _COUNT = statement(__name__, "count_replayable")
 
 
@@ -39,7 +40,7 @@ class Selection:
     """What matches `filter`, was replayed fewer than `most_replays` times (None: any) and has no corrected copy.
 
     Of these only what has not changed since `before`. So no replay sends again what another one, running beside it,
-    has sent, or what fails again meanwhile.
+    has sent, or what fails again meanwhile. `last`: and none whose id is higher.
     """
 
     filter: Filter
@@ -48,11 +49,23 @@ class Selection:
     before: datetime
     matching: int
     refused: int  # and how many more that were replayed too often
+    last: UUID | None = None
 
     @property
     def size(self) -> int:
         """How many are to be sent: those that match, `limit` at most."""
         return min(self.matching, self.limit or self.matching)
+
+    def find_last(self, cursor: cursor) -> UUID | None:
+        """The highest id of those that are to be sent; None where there are none."""
+        if not self.size:
+            return None
+        condition, parameters = self.filter.where(
+            most_replays=self.most_replays, before=self.before, size=self.size
+        )
+        cursor.execute(_LAST.format(condition=condition), parameters)
+        row = cursor.fetchone()
+        return None if row is None else UUID(str(row[0]))
 
     def read(self, cursor: cursor, after: UUID, number: int) -> list[DeadLetter]:
         """Reads at most `number` that follow the id `after`, in the order of their ids."""
@@ -67,6 +80,7 @@ class Selection:
             most_replays=self.most_replays,
             before=self.before,
             after=after,
+            last=self.last and str(self.last),
             number=number,
             bytes=BATCH_BYTES,
         )

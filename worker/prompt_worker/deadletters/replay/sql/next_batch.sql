@@ -4,6 +4,7 @@ WITH next AS (
     FROM dead_letter_events AS d
     WHERE {condition} AND d.superseded_by IS NULL AND (%(most_replays)s::integer IS NULL OR d.replay_count < %(most_replays)s)
         AND d.changed_at <= %(before)s AND d.id > %(after)s::uuid
+        AND (%(last)s::uuid IS NULL OR d.id <= %(last)s::uuid)
     ORDER BY d.id
     LIMIT %(number)s
     {lock}
