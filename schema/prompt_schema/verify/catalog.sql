@@ -82,7 +82,8 @@ WHERE pronamespace = 'public'::regnamespace
                   'start_prompt_rollout', 'step_prompt_rollout', 'end_prompt_rollout', 'roll_back_prompt_rollout',
                   'rollout_allocation', 'begin_rollout_step', 'record_rollout_change', 'record_rollout_step',
                   'record_rollout_status', 'require_approvals_of_arms', 'mask_json', 'masked_prompt_inputs',
-                  'masked_prompt_cases', 'refuse_truncation', 'stamp_console_audit')
+                  'masked_prompt_cases', 'refuse_truncation', 'prompt_served_because', 'prompts_including',
+                  'require_approvals_of_rules', 'require_approvals_of_ruled_label', 'stamp_console_audit')
 UNION ALL
 -- Months come and go: what is compared is that each has what its table has.
 SELECT 'partitions', relname, coalesce(string_agg(found.partition || ' lacks ' || found.lacking, ', ' ORDER BY 1),
