@@ -180,6 +180,11 @@ def _update(cursor: cursor, experiment: Experiment, look: Look) -> None:
     }
     if look.verdict.name in UNTRUSTED:
         values = {}
+    winner = look.verdict.arm if look.verdict.name == "winner" else None
+    # What a person accepted stays. It is recorded, as owners' changes are, which lock the registry before an experiment:
+    # the other way round each would wait for the other.
+    if winner != experiment.winner_variant and experiment.winner_declared_by is None:
+        cursor.execute(_PROPOSE, {"id": str(experiment.id), "winner": winner, "at": _when(winner, look)})
     cursor.execute(
         _UPDATE,
         {
@@ -192,10 +197,6 @@ def _update(cursor: cursor, experiment: Experiment, look: Look) -> None:
             "p_value": look.p_value,
         },
     )
-    winner = look.verdict.arm if look.verdict.name == "winner" else None
-    # What a person accepted stays.
-    if winner != experiment.winner_variant and experiment.winner_declared_by is None:
-        cursor.execute(_PROPOSE, {"id": str(experiment.id), "winner": winner, "at": _when(winner, look)})
 
 
 def _when(winner: str | None, look: Look) -> datetime | None:
