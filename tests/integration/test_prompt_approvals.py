@@ -294,8 +294,10 @@ def test_rule_serves_what_has_its_approvals(engine: Engine, people: list[Login])
     wanda, ann, _ = people
     needs(engine, 1)
     first, second = write(wanda), write(wanda, "Evil")
-    label = "INSERT INTO prompt_labels (name, label, template_id) VALUES ('hints', 'beta', :id) ON CONFLICT (name, label) "
-    label += "DO UPDATE SET template_id = EXCLUDED.template_id"
+    label = (
+        "INSERT INTO prompt_labels (name, label, template_id) VALUES ('hints', 'beta', :id) "
+        "ON CONFLICT (name, label) DO UPDATE SET template_id = EXCLUDED.template_id"
+    )
     rule = "UPDATE prompt_names SET rules = CAST(:rules AS jsonb) WHERE name = 'hints'"
     # Who asks for a label knows what it is.
     ann.rows(label, id=first)
