@@ -314,5 +314,7 @@ def test_rule_serves_what_has_its_approvals(engine: Engine, people: list[Login])
     ann.rows(
         rule, rules='[{"when": {"grade": 7}, "label": "beta"}, {"when": {"grade": 8}, "label": "production"}]'
     )
+    with pytest.raises(DBAPIError, match="needs 2 approvals"):
+        ann.rows(rule, rules='[{"when": {}, "label": "beta"}]')
     ann.rows(rule, rules="[]")
     ann.rows(label, id=second)

@@ -128,7 +128,8 @@ BEGIN
         OR t.id = (SELECT l.template_id FROM public.prompt_labels l
                    WHERE l.name = NEW.name AND l.label = r.served ->> 'label'))
     -- What was served before is served on.
-    WHERE TG_OP = 'INSERT' OR NOT OLD.rules @> jsonb_build_array(r.served);
+    WHERE TG_OP = 'INSERT'
+       OR NOT EXISTS (SELECT FROM jsonb_array_elements(OLD.rules) AS o (served) WHERE o.served = r.served);
     RETURN NEW;
 END $$;
 
