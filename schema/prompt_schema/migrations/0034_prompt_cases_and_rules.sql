@@ -121,6 +121,8 @@ CREATE FUNCTION public.require_approvals_of_rules() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    -- Refuses a number that no service can read.
+    PERFORM public.prompt_canonical_json(NEW.rules);
     PERFORM public.require_prompt_release(t)
     FROM jsonb_array_elements(NEW.rules) AS r (served)
     JOIN public.prompt_templates t ON t.name = NEW.name AND t.is_active IS NOT TRUE AND (
