@@ -12,8 +12,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from counting import until_one_waits
 from queries import rows, scalar
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from prompt_worker.experiments import looking
 from prompt_worker.experiments.judging.look import Look
@@ -321,6 +322,19 @@ def test_winner_is_proposed_in_the_columns_of_the_contract(engine: Engine) -> No
     assert variants == {"variant_a": pytest.approx(0.8, abs=0.05)}
     assert p_value == found.p_value
     assert (winner, declared, status) == ("variant_a", True, "active")
+
+
+def test_look_that_proposes_a_winner_and_an_owner_never_wait_for_each_other(engine: Engine) -> None:
+    add_versions(engine)
+    plant(engine, add_experiment(engine), 0.6, 0.8)
+    with ThreadPoolExecutor(1) as pool, engine.begin() as owner:
+        owner.execute(text("SELECT FROM prompt_registry FOR NO KEY UPDATE"))
+        looking_now = pool.submit(look, engine)
+        until_one_waits(engine)
+        owner.execute(text("SET LOCAL lock_timeout = '300ms'"))
+        owner.execute(text("UPDATE ab_test_experiments SET status = 'paused'"))
+        owner.commit()
+        assert looking_now.result().verdict.name == "winner"
 
 
 def test_planned_look_stays_what_it_was(engine: Engine) -> None:

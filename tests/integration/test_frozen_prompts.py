@@ -191,3 +191,17 @@ def test_verify_warns_until_content_is_frozen(engine: Engine) -> None:
     assert (ok, warning) == (True, True)
     rows(engine, hint.partition("run: ")[2])
     assert check() == (True, False, "")
+
+
+def test_what_is_included_by_its_number_is_frozen_with_what_includes_it(engine: Engine, draft: UUID) -> None:
+    """Through another draft, too: neither was ever served by itself."""
+    between = create(engine, "between", template_text="{% include 'hints@1' %}")
+    page = create(engine, "page", template_text='{% include "between@1" %}')
+    create(engine, "another", template_text="{% include 'hints@11' %}", is_active=True)
+    rows(engine, CHANGES[0], id=draft)
+    activate(engine, page)
+    for included in (draft, between):
+        with pytest.raises(DBAPIError, match="is included by what is or was served: its content stays"):
+            rows(engine, CHANGES[2], id=included)
+    with pytest.raises(DBAPIError, match="its content stays"):
+        rows(engine, CHANGES[5], id=draft)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
+from counting import until_one_waits
 from queries import rows, scalar
 from rolling_out import CANARY, begin, history, look, serve, with_versions
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from prompt_worker.commands.cli import main
+from prompt_worker.experiments.looking import look_at
 from prompt_worker.experiments.rollouts.advancing import check, finish, step
 from prompt_worker.experiments.rollouts.reading import find_rollout
 from prompt_worker.platform.postgres.session import Session
@@ -106,6 +109,51 @@ def test_step_is_refused_where_something_changed_since_it_was_decided(
     step(session, actor, decided, force=True)
     with pytest.raises(ReleaseError, match="was advanced by somebody else"):
         step(session, actor, decided, force=True)
+
+
+def test_harm_that_is_found_while_a_step_waits_stops_it(
+    owner: Desk, engine: Engine, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(owner, auto=True)
+    serve(engine, failing=0)
+    look(database, capsys)
+    decided = find_rollout(Session(engine), TEMPLATE)
+    serve(engine, failing=0.9, units=800)
+    with ThreadPoolExecutor(1) as pool, engine.begin() as other:
+        other.execute(text("SELECT FROM prompt_registry FOR NO KEY UPDATE"))
+        stepping = pool.submit(step, Session(engine), Actor("ann"), decided)
+        until_one_waits(engine)
+        # The evaluator has found harm, and waits for its turn to take the canary back.
+        assert look_at(Session(engine), CANARY).is_turned
+        other.commit()
+        with pytest.raises(ReleaseError, match="it is harmful: "):
+            stepping.result()
+    assert "rolled back" in look(database, capsys, code=1)
+    assert scalar(engine, "SELECT max(phase) FROM ab_test_phases") == 1
+
+
+@pytest.mark.parametrize(
+    ("steps", "ranges", "why"),
+    [
+        ("[10]", [[0, 10_000, "canary"]], "do not give the canary 10 % of the units"),
+        ("[10]", [[0, 1000, "canary"]], "and the control the others"),
+        ("[10]", [[0, 20_000, "canary"]], "ab_test_phases_ranges_check"),
+        ("[10]", [[0, 1000, "canary"], [999, 10_000, "control"]], "ab_test_phases_ranges_check"),
+        ("[10]", [["a", 1]], "ab_test_phases_ranges_check"),
+        ("[10]", [[0, 1000.0, "canary"], [1000, 10_000, "control"]], "ab_test_phases_ranges_check"),
+        ('[10, "x"]', [[0, 1000, "canary"], [1000, 10_000, "control"]], "are percentages"),
+        ("[]", [], "are percentages"),
+    ],
+)
+def test_what_is_served_is_what_the_record_says(owner: Desk, steps: str, ranges: object, why: str) -> None:
+    with pytest.raises(psycopg2.Error, match=why):
+        owner.query(
+            "SELECT start_prompt_rollout(id, content_sha256, %s, %s, 'user', true, false) FROM prompt_templates "
+            "WHERE name = %s AND version = 2",
+            steps,
+            json.dumps(ranges),
+            TEMPLATE,
+        )
 
 
 def test_options_that_do_not_fit_together_are_refused(owner: Desk) -> None:

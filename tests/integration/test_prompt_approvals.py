@@ -287,3 +287,34 @@ def test_review_is_of_a_version_and_never_changes(engine: Engine, people: list[L
         ann.rows(
             "INSERT INTO prompt_reviews (template_id, content_sha256, verdict) VALUES (uuid_v7(), 'x', 'rejected')"
         )
+
+
+def test_rule_serves_what_has_its_approvals(engine: Engine, people: list[Login]) -> None:
+    """Also by a label: what it is moved to is served to those whose context fits."""
+    wanda, ann, _ = people
+    needs(engine, 1)
+    first, second = write(wanda), write(wanda, "Evil")
+    label = (
+        "INSERT INTO prompt_labels (name, label, template_id) VALUES ('hints', 'beta', :id) "
+        "ON CONFLICT (name, label) DO UPDATE SET template_id = EXCLUDED.template_id"
+    )
+    rule = "UPDATE prompt_names SET rules = CAST(:rules AS jsonb) WHERE name = 'hints'"
+    # Who asks for a label knows what it is.
+    ann.rows(label, id=first)
+    for rules in ('[{"when": {}, "version": 2}]', '[{"when": {"grade": 7}, "label": "beta"}]'):
+        with pytest.raises(DBAPIError, match="needs 1 approvals") as caught:
+            ann.rows(rule, rules=rules)
+        assert sqlstate(caught.value) == "PW002"
+    approve(ann, first)
+    ann.rows(rule, rules='[{"when": {"grade": 7}, "label": "beta"}]')
+    with pytest.raises(DBAPIError, match='version 2 of "hints" needs 1 approvals'):
+        ann.rows(label, id=second)
+    # What was served is served on, and can be taken away.
+    needs(engine, 2)
+    ann.rows(
+        rule, rules='[{"when": {"grade": 7}, "label": "beta"}, {"when": {"grade": 8}, "label": "production"}]'
+    )
+    with pytest.raises(DBAPIError, match="needs 2 approvals"):
+        ann.rows(rule, rules='[{"when": {}, "label": "beta"}]')
+    ann.rows(rule, rules="[]")
+    ann.rows(label, id=second)

@@ -187,3 +187,13 @@ def test_translation_moved_or_deleted_changes_the_hash(engine: Engine) -> None:
     assert (hashed(engine, one), hashed(engine, other)) == (plain, translated)
     rows(engine, "DELETE FROM prompt_translations")
     assert (hashed(engine, one), hashed(engine, other)) == (plain, plain)
+
+
+@pytest.mark.parametrize("number", ["1e5000", "-1e400"])
+def test_number_that_no_reader_takes_is_refused(engine: Engine, number: str) -> None:
+    for statement in (
+        "INSERT INTO prompt_templates (name, template_text, model_config) VALUES ('odd', 'x', CAST(:given AS jsonb))",
+        "UPDATE prompt_names SET rules = jsonb_build_array(CAST(:given AS jsonb))",
+    ):
+        with pytest.raises(IntegrityError, match="digits is too large"):
+            rows(engine, statement, given=f'{{"a": {number}}}')

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from prompt_worker import PromptTemplateService
+from prompt_worker.commands.cli import main
 from prompt_worker.experiments.evaluator import look_each_minute
 from prompt_worker.experiments.rollouts.guarding import look_and_guard
 from prompt_worker.platform import telemetry
@@ -247,3 +248,24 @@ def test_service_is_never_without_an_answer_while_its_canary_is_rolled_back(
     prompts.close()
     assert len(served) == 2
     assert set().union(*served) <= {(1, "production"), (1, "rollout"), (2, "rollout")}
+
+
+def test_experiment_that_cannot_be_read_does_not_keep_the_others(
+    owner: Desk, engine: Engine, capsys: pytest.CaptureFixture[str], watch: Watching
+) -> None:
+    owner.query(
+        "INSERT INTO prompt_templates (name, version, template_text) VALUES ('odd', 1, '1'), ('odd', 2, '2')"
+    )
+    owner.query(
+        "INSERT INTO ab_test_experiments (name, template_name, status, traffic_allocation, primary_metric, arms, "
+        "protected_metrics, actual_start_date) "
+        "SELECT 'odd', 'odd', 'active', '{}', 'success_rate', "
+        "jsonb_object_agg(CASE version WHEN 1 THEN 'control' ELSE 'b' END, id), "
+        "'[{}]', now() FROM prompt_templates WHERE name = 'odd'"
+    )
+    begin(owner, auto=True)
+    serve(engine, failing=0.9)
+    watch(alarms=2)
+    assert rows(engine, STATE) == [("completed", "harmful")]
+    assert main(["experiments", "look"]) == 65
+    assert "the experiment odd cannot be read" in capsys.readouterr().err

@@ -53,6 +53,11 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp S
 AS $$
 #variable_conflict use_variable
 BEGIN
+    -- Beyond the largest float: what reads it elsewhere fails, or takes it for infinite.
+    IF abs(value) >= 1.8e308 THEN
+        RAISE EXCEPTION 'a number of % digits is too large', length(trunc(abs(value))::text)
+            USING ERRCODE = 'check_violation', HINT = 'Write it as a text.';
+    END IF;
     RETURN CASE
         WHEN scale(value) = 0 THEN value::text
         WHEN abs(value) < 2.4703282292062328e-324 THEN '0' -- less than half of the smallest float

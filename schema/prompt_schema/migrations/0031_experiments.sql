@@ -36,12 +36,40 @@ ALTER TABLE ab_test_experiments
     ADD COLUMN IF NOT EXISTS verdict_reason text,
     ADD COLUMN IF NOT EXISTS looked_at timestamptz;
 
+-- Ranges of buckets, each [from, to, arm], none within another: what every reader of a phase can follow.
+CREATE FUNCTION public.are_assignment_ranges(ranges jsonb) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    part jsonb;
+    beyond integer := 0;
+BEGIN
+    IF jsonb_typeof(ranges) <> 'array' THEN
+        RETURN false;
+    END IF;
+    FOR part IN SELECT r FROM jsonb_array_elements(ranges) r LOOP
+        IF part::text !~ '^\[[0-9]{1,5}, [0-9]{1,5}, "' OR char_length(part ->> 2) NOT BETWEEN 1 AND 50
+            OR jsonb_array_length(part) <> 3
+        THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+    FOR part IN SELECT r FROM jsonb_array_elements(ranges) r ORDER BY (r ->> 0)::integer LOOP
+        IF (part ->> 0)::integer < beyond OR (part ->> 0)::integer >= (part ->> 1)::integer THEN
+            RETURN false;
+        END IF;
+        beyond := (part ->> 1)::integer;
+    END LOOP;
+    RETURN beyond <= 10000;
+END $$;
+
 -- How units are assigned from then on: `ranges` of buckets from 0 to below 10,000, each [from, to, arm].
 CREATE TABLE ab_test_phases (
     experiment_id uuid NOT NULL REFERENCES ab_test_experiments,
     phase integer NOT NULL CHECK (phase > 0),
     seed varchar(100) NOT NULL,
-    ranges jsonb NOT NULL CHECK (jsonb_typeof(ranges) = 'array'),
+    ranges jsonb NOT NULL CHECK (public.are_assignment_ranges(ranges)),
     allocation jsonb NOT NULL CHECK (jsonb_typeof(allocation) = 'object'),
     restarts boolean NOT NULL, -- the comparison begins again, as the arms' shares are others
     started_at timestamptz NOT NULL DEFAULT now(),

@@ -27,6 +27,9 @@ DECLARE
     named integer := 1;
 BEGIN
     PERFORM FROM public.prompt_registry FOR NO KEY UPDATE;
+    IF steps @? '$[*] ? (@.type() != "number" || @ < 0.01 || @ > 100)' OR jsonb_array_length(steps) = 0 THEN
+        RAISE EXCEPTION 'the steps of a rollout are percentages, from 0.01 to 100' USING ERRCODE = 'PW013';
+    END IF;
     SELECT t.* INTO candidate FROM public.prompt_templates t WHERE t.id = canary;
     IF candidate.content_sha256 IS DISTINCT FROM content_sha256 THEN
         RAISE EXCEPTION 'the version changed since it was examined' USING ERRCODE = 'PW013', HINT = 'Run it again.';
@@ -75,15 +78,32 @@ CREATE FUNCTION public.rollout_allocation(percent jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT jsonb_build_object('control', 100 - $1::numeric, 'canary', $1) $$;
 
+-- Buckets of an arm, of 10,000.
+CREATE FUNCTION public.assigned_buckets(ranges jsonb, arm text) RETURNS bigint
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(sum((r ->> 1)::integer - (r ->> 0)::integer), 0)
+    FROM jsonb_array_elements($1) r WHERE r ->> 2 = $2
+$$;
+
 -- The comparison begins again: units that change to the canary were in the control before.
 CREATE FUNCTION public.begin_rollout_step(rollout uuid, phase integer, seed text, percent jsonb, ranges jsonb) RETURNS void
-LANGUAGE sql SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
+BEGIN
     INSERT INTO public.ab_test_phases (experiment_id, phase, seed, ranges, allocation, restarts, why, created_by)
-    VALUES ($1, $2, $3, $5, public.rollout_allocation($4), true,
-            coalesce(nullif(current_setting('prompt_worker.reason', true), ''), concat($4, ' %')),
-            public.current_prompt_actor())
-$$;
+    VALUES (rollout, phase, seed, ranges, public.rollout_allocation(percent), true,
+            coalesce(nullif(current_setting('prompt_worker.reason', true), ''), concat(percent, ' %')),
+            public.current_prompt_actor());
+    -- What is served is what the history says.
+    IF public.assigned_buckets(ranges, 'canary') <> round(percent::numeric * 100)
+        OR public.assigned_buckets(ranges, 'control') <> 10000 - round(percent::numeric * 100)
+    THEN
+        RAISE EXCEPTION 'these ranges do not give the canary % %% of the units, and the control the others', percent
+            USING ERRCODE = 'PW013', HINT = 'prompts activate --canary and prompts rollout advance make them.';
+    END IF;
+END $$;
 
 -- More units for the canary. `after`: the phase that this was decided in, so that nothing is stepped over.
 CREATE FUNCTION public.step_prompt_rollout(rollout uuid, after integer, percent jsonb, ranges jsonb) RETURNS void

@@ -48,9 +48,9 @@ REVOKE EXECUTE ON FUNCTION public.masked_prompt_cases FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION public.masked_prompt_cases
     TO prompt_viewer, prompt_editor, prompt_approver, prompt_case_editor;
 
--- Why the content of a version may not change any more; null where it may.
-CREATE OR REPLACE FUNCTION public.prompt_frozen_because(template uuid) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- How somebody was or is served a version by itself; null where nobody could be.
+CREATE FUNCTION public.prompt_served_because(template uuid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE
         WHEN t.is_active THEN 'is active'
@@ -58,13 +58,6 @@ AS $$
         WHEN EXISTS (
             SELECT FROM public.prompt_names n CROSS JOIN LATERAL jsonb_array_elements(n.rules) AS r (served)
             WHERE n.name = t.name AND r.served -> 'version' = to_jsonb(t.version)) THEN 'is served by a rule'
-        WHEN EXISTS (
-            SELECT FROM public.prompt_reviews r
-            WHERE r.template_id = t.id AND r.content_sha256 = t.content_sha256 AND r.verdict = 'approved'
-              AND NOT EXISTS (SELECT FROM public.prompt_reviews later
-                              WHERE later.template_id = t.id AND later.content_sha256 = r.content_sha256
-                                AND later.reviewer = r.reviewer AND later.id > r.id AND later.verdict = 'rejected'))
-            THEN 'is approved'
         WHEN EXISTS (SELECT FROM public.prompt_executions e WHERE e.template_id = t.id) THEN 'was executed'
         -- Also before it is first executed: of one that has started.
         WHEN EXISTS (
@@ -82,6 +75,88 @@ AS $$
     END
     FROM public.prompt_templates t WHERE t.id = $1
 $$;
+
+-- The versions that include this one by its number, and those that include them so.
+CREATE FUNCTION public.prompts_including(template uuid) RETURNS SETOF uuid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH RECURSIVE includers AS (
+        SELECT t.id, t.name || '@' || t.version AS ref FROM public.prompt_templates t WHERE t.id = $1
+        UNION
+        SELECT o.id, o.name || '@' || o.version
+        FROM includers i
+        CROSS JOIN LATERAL (VALUES ('"' || i.ref || '"'), ('''' || i.ref || '''')) written (ref)
+        JOIN public.prompt_templates o
+            ON strpos(o.template_text, written.ref) > 0
+            OR EXISTS (SELECT FROM public.prompt_translations l
+                       WHERE l.template_id = o.id AND strpos(
+                           coalesce(l.template_text, public.prompt_joined_text(l.messages)), written.ref) > 0)
+    )
+    SELECT id FROM includers WHERE id <> $1
+$$;
+
+-- Why the content of a version may not change any more; null where it may. Who includes it by its number is served it.
+CREATE OR REPLACE FUNCTION public.prompt_frozen_because(template uuid) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(
+        public.prompt_served_because(t.id),
+        CASE
+            WHEN EXISTS (
+                SELECT FROM public.prompt_reviews r
+                WHERE r.template_id = t.id AND r.content_sha256 = t.content_sha256 AND r.verdict = 'approved'
+                  AND NOT EXISTS (SELECT FROM public.prompt_reviews later
+                                  WHERE later.template_id = t.id AND later.content_sha256 = r.content_sha256
+                                    AND later.reviewer = r.reviewer AND later.id > r.id AND later.verdict = 'rejected'))
+                THEN 'is approved'
+            WHEN EXISTS (SELECT FROM public.prompts_including(t.id) includer
+                         WHERE public.prompt_served_because(includer) IS NOT NULL)
+                THEN 'is included by what is or was served'
+        END)
+    FROM public.prompt_templates t WHERE t.id = $1
+$$;
+
+-- A rule serves a version in place of production, to all whose context fits: with the approvals that production needs.
+CREATE FUNCTION public.require_approvals_of_rules() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- Refuses a number that no service can read.
+    PERFORM public.prompt_canonical_json(NEW.rules);
+    PERFORM public.require_prompt_release(t)
+    FROM jsonb_array_elements(NEW.rules) AS r (served)
+    JOIN public.prompt_templates t ON t.name = NEW.name AND t.is_active IS NOT TRUE AND (
+        r.served -> 'version' = to_jsonb(t.version)
+        OR t.id = (SELECT l.template_id FROM public.prompt_labels l
+                   WHERE l.name = NEW.name AND l.label = r.served ->> 'label'))
+    -- What was served before is served on.
+    WHERE TG_OP = 'INSERT'
+       OR NOT EXISTS (SELECT FROM jsonb_array_elements(OLD.rules) AS o (served) WHERE o.served = r.served);
+    RETURN NEW;
+END $$;
+
+-- The same where a label moves that a rule serves.
+CREATE FUNCTION public.require_approvals_of_ruled_label() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM public.require_prompt_release(t)
+    FROM public.prompt_templates t
+    WHERE t.id = NEW.template_id AND t.is_active IS NOT TRUE AND EXISTS (
+        SELECT FROM public.prompt_names n
+        WHERE n.name = NEW.name AND n.rules @> jsonb_build_array(jsonb_build_object('label', NEW.label)));
+    RETURN NEW;
+END $$;
+
+REVOKE EXECUTE ON FUNCTION public.prompt_served_because, public.prompts_including, public.require_approvals_of_rules,
+    public.require_approvals_of_ruled_label FROM PUBLIC;
+
+CREATE TRIGGER trigger_require_approvals_of_rules
+    BEFORE INSERT OR UPDATE OF rules ON public.prompt_names
+    FOR EACH ROW WHEN (NEW.rules <> '[]') EXECUTE FUNCTION public.require_approvals_of_rules();
+CREATE TRIGGER trigger_require_approvals_of_ruled_label
+    BEFORE INSERT OR UPDATE ON public.prompt_labels
+    FOR EACH ROW EXECUTE FUNCTION public.require_approvals_of_ruled_label();
 
 -- TRUNCATE fires no trigger of a row: nobody could say later what was there, and services would be told of nothing.
 CREATE FUNCTION public.refuse_truncation() RETURNS trigger

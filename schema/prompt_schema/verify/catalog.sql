@@ -65,7 +65,8 @@ WHERE pronamespace = 'public'::regnamespace
                   'count_guardrails', 'defers_statistics', 'fold_statistics', 'lock_rebuild',
                   'lowest_id', 'table_partitions', 'partition_name', 'partition_setup', 'begin_partitions',
                   'finish_partitions', 'refuse_detached',
-                  'assignment_bucket', 'assigned_arm', 'keep_experiment_plan', 'refuse_overlapping_experiment',
+                  'assignment_bucket', 'assigned_arm', 'are_assignment_ranges', 'keep_experiment_plan',
+                  'refuse_overlapping_experiment',
                   'keep_template_of_arm', 'keep_experiment_phase', 'record_experiment_phase',
                   'current_prompt_actor', 'prompt_canonical_number', 'prompt_canonical_json', 'prompt_sha256',
                   'prompt_unix', 'prompt_messages', 'prompt_joined_text', 'prompt_content_sha256',
@@ -80,9 +81,11 @@ WHERE pronamespace = 'public'::regnamespace
                   'stamp_prompt_review', 'record_prompt_review', 'record_prompt_policy', 'stamp_prompt_case',
                   'prompt_template_record', 'record_template_change', 'require_prompt_release',
                   'start_prompt_rollout', 'step_prompt_rollout', 'end_prompt_rollout', 'roll_back_prompt_rollout',
-                  'rollout_allocation', 'begin_rollout_step', 'record_rollout_change', 'record_rollout_step',
+                  'rollout_allocation', 'assigned_buckets', 'begin_rollout_step', 'record_rollout_change',
+                  'record_rollout_step',
                   'record_rollout_status', 'require_approvals_of_arms', 'mask_json', 'masked_prompt_inputs',
-                  'masked_prompt_cases', 'refuse_truncation', 'stamp_console_audit')
+                  'masked_prompt_cases', 'refuse_truncation', 'prompt_served_because', 'prompts_including',
+                  'require_approvals_of_rules', 'require_approvals_of_ruled_label', 'stamp_console_audit')
 UNION ALL
 -- Months come and go: what is compared is that each has what its table has.
 SELECT 'partitions', relname, coalesce(string_agg(found.partition || ' lacks ' || found.lacking, ', ' ORDER BY 1),

@@ -38,6 +38,8 @@ def test_steps_end_with_everybody(
         (None, [10, 10], "larger than the one before"),
         (None, [10, float("nan")], "larger than the one before"),
         (None, [10, 150], "at most 100"),
+        (None, [10, 99.999], "two decimals"),
+        (99.999, None, "two decimals"),
         (20, [10, 100], "give one"),
     ],
 )

@@ -84,6 +84,14 @@ def test_first_label_that_a_name_has_decides() -> None:
     assert ("hints", 1, True) not in found
 
 
+def test_control_of_a_test_is_in_production_where_nothing_else_is() -> None:
+    whole = document(
+        7, version("page", "{% include 'tone' %}", 1), version("tone", "kind", 3, group="control")
+    )
+    found = narrowed(whole, ("production",))
+    assert seen(found) == {("page", 1, True), ("tone", 3, True)}
+
+
 def test_content_that_cannot_be_read_spoils_nothing_else() -> None:
     broken = version("broken", "x", 1)
     broken = msgspec.structs.replace(broken, content=msgspec.Raw(b"[]"))

@@ -6,17 +6,25 @@ import json
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from prompt_worker.prompts.registry.document import (
     AnotherRegistryError,
+    Document,
     DocumentError,
+    Name,
     NewerFormatError,
     OlderDocumentError,
     Position,
     check_order,
     decode,
 )
+from prompt_worker.prompts.registry.experiment import Experiments
+from prompt_worker.prompts.snapshot.incoming import versions
+from prompt_worker.prompts.snapshot.snapshot import Snapshot
+from tests.support import registry_documents
+from tests.support.registry_documents import version
 
 REGISTRY = "0198c0de-0000-7000-8000-000000000001"
 CONTENT = {
@@ -196,3 +204,21 @@ def test_lower_epoch_is_refused_whatever_its_revision() -> None:
 def test_another_registry_is_refused_whatever_its_revision() -> None:
     with pytest.raises(AnotherRegistryError, match="restart the service"):
         check_order(at(9, 9, "0198c0de-0000-7000-8000-000000000002"), at(1, 7))
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5000], ids=["no float", "no integer of Python"])
+def test_number_that_only_the_database_can_hold_spoils_nothing_else(number: str) -> None:
+    """A draft of an editor, or a rule: else no service followed the registry any more, nor its kill switch."""
+
+    def made(number: str) -> Document:
+        content = msgspec.Raw(b'{"template_text": "x", "model_config": {"seed": %s}}' % number.encode())
+        odd = msgspec.structs.replace(version("a", "x", 2, is_active=False), content=content)
+        rules = msgspec.Raw(b'[{"when": {"grade": {"from": %s}}, "version": 1}]' % number.encode())
+        found = registry_documents.document(7, version("a", "served"), odd, version("b", "served, too"))
+        return decode(msgspec.structs.replace(found, names={"a": Name(rules=rules)}).encode())
+
+    assert made(number).sha256() == made(number).sha256() != made(number[1:]).sha256()
+    snapshot = Snapshot.build(versions(made(number), Experiments()), names=made(number).names)
+    assert snapshot.active("a").version == 1
+    assert snapshot.active("b").render({}).text == "served, too"
+    assert "its rules cannot be read" in snapshot.quarantined["a rules"]

@@ -18,7 +18,7 @@ from prompt_worker.experiments.judging.look import Look, take_look
 from prompt_worker.experiments.judging.metrics import FEEDBACK
 from prompt_worker.experiments.judging.verdict import UNTRUSTED
 from prompt_worker.experiments.reading import check_measurable, read_evidence
-from prompt_worker.experiments.stored import RUNNING, Experiment, experiments, find_experiment
+from prompt_worker.experiments.stored import RUNNING, Experiment, find_experiment, running_names
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement
 
@@ -73,7 +73,7 @@ def running_experiments(session: Session) -> list[str]:
 
 def running_in(cursor: cursor) -> list[str]:
     """`running_experiments` in a transaction of the caller's. Raises `psycopg2.Error`."""
-    return [experiment.name for experiment in experiments(cursor, running=True)]
+    return running_names(cursor)
 
 
 def look_at(session: Session, name: str) -> Looked:
@@ -180,6 +180,11 @@ def _update(cursor: cursor, experiment: Experiment, look: Look) -> None:
     }
     if look.verdict.name in UNTRUSTED:
         values = {}
+    winner = look.verdict.arm if look.verdict.name == "winner" else None
+    # What a person accepted stays. It is recorded, as owners' changes are, which lock the registry first, and then the
+    # experiment: the other way round each would wait for the other.
+    if winner != experiment.winner_variant and experiment.winner_declared_by is None:
+        cursor.execute(_PROPOSE, {"id": str(experiment.id), "winner": winner, "at": _when(winner, look)})
     cursor.execute(
         _UPDATE,
         {
@@ -192,10 +197,6 @@ def _update(cursor: cursor, experiment: Experiment, look: Look) -> None:
             "p_value": look.p_value,
         },
     )
-    winner = look.verdict.arm if look.verdict.name == "winner" else None
-    # What a person accepted stays.
-    if winner != experiment.winner_variant and experiment.winner_declared_by is None:
-        cursor.execute(_PROPOSE, {"id": str(experiment.id), "winner": winner, "at": _when(winner, look)})
 
 
 def _when(winner: str | None, look: Look) -> datetime | None:

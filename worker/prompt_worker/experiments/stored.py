@@ -10,7 +10,7 @@ import msgspec
 from psycopg2.extensions import cursor
 
 from prompt_worker.experiments.allocation import shares_of
-from prompt_worker.experiments.errors import NoSuchExperimentError
+from prompt_worker.experiments.errors import ExperimentError, NoSuchExperimentError
 from prompt_worker.experiments.judging.evidence import CONTROL, ExperimentKind, Plan
 from prompt_worker.platform.postgres.statements import statement
 from prompt_worker.prompts.assignment import BUCKETS, Range, read_ranges
@@ -99,7 +99,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_experiment(cursor: cursor, name: str) -> Experiment:
-    """Raises `NoSuchExperimentError`."""
+    """Raises `NoSuchExperimentError`, and `ExperimentError` for one that cannot be read."""
     cursor.execute(_EXPERIMENT, {"name": name, "running": False})
     found = cursor.fetchall()
     if not found:
@@ -109,15 +109,26 @@ def find_experiment(cursor: cursor, name: str) -> Experiment:
     return _experiment(found[0][0])
 
 
-def experiments(cursor: cursor, *, running: bool = False) -> list[Experiment]:
-    """All of them, or those that run and have arms; the newest first."""
-    cursor.execute(_EXPERIMENT, {"name": None, "running": running})
+def experiments(cursor: cursor) -> list[Experiment]:
+    """All of them, the newest first. Raises `ExperimentError`."""
+    cursor.execute(_EXPERIMENT, {"name": None, "running": False})
     return [_experiment(document) for (document,) in cursor]
+
+
+def running_names(cursor: cursor) -> list[str]:
+    """Of those that run and have arms, also where one cannot be read; the newest first."""
+    cursor.execute(_EXPERIMENT, {"name": None, "running": True})
+    return [document["name"] for (document,) in cursor]
 
 
 def _experiment(document: dict[str, Any]) -> Experiment:
     arms = document["arms"] or {}
     document["arms"] = {arm: arms[arm] for arm in sorted(arms, key=lambda arm: (arm != CONTROL, arm))}
-    for phase in document["phases"]:
-        phase["ranges"] = read_ranges(phase["ranges"])
-    return msgspec.convert(document, Experiment, strict=False)
+    try:
+        for phase in document["phases"]:
+            phase["ranges"] = read_ranges(phase["ranges"])
+        return msgspec.convert(document, Experiment, strict=False)
+    except msgspec.ValidationError as error:
+        raise ExperimentError(
+            f"the experiment {document['name']} cannot be read ({error}): stop it, and create another"
+        ) from None

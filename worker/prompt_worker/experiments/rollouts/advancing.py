@@ -21,6 +21,10 @@ from prompt_worker.prompts.authoring.releases.gate.examining import Examined
 from prompt_worker.prompts.errors import short
 
 _STEP = "SELECT step_prompt_rollout(%(id)s, %(phase)s, %(percent)s, %(ranges)s)"
+_HARM = (
+    "SELECT reason FROM ab_test_looks WHERE experiment_id = %(id)s AND phase = %(phase)s AND verdict = 'harmful' "
+    "ORDER BY id LIMIT 1"
+)
 _END = "SELECT end_prompt_rollout(%(id)s, true)"
 
 
@@ -69,6 +73,8 @@ def step(session: Session, actor: Actor, rollout: Rollout, *, force: bool = Fals
                 "ranges": msgspec.json.encode(stepped(rollout.ranges, CANARY, percent)).decode(),
             },
         )
+        if not force:
+            _check_no_harm(cursor, rollout)
         return expected_rollout(cursor, rollout.name)
 
     return changing(session, actor, APPROVER, change)
@@ -96,6 +102,14 @@ def _check_still(cursor: cursor, rollout: Rollout, force: bool) -> None:
     problem = _problem(now)
     if problem is not None and not force:
         raise _refused(short(rollout.name), problem)
+
+
+def _check_no_harm(cursor: cursor, rollout: Rollout) -> None:
+    """The step waits for other changes: harm that was found meanwhile is of the step before, and would be forgotten."""
+    cursor.execute(_HARM, {"id": str(rollout.id), "phase": rollout.phase})
+    found = cursor.fetchone()
+    if found is not None:
+        raise _refused(short(rollout.name), f"it is harmful: {found[0]}")
 
 
 def _refused(name: str, problem: str) -> ReleaseError:

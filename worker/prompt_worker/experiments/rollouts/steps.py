@@ -39,6 +39,9 @@ def steps_from(first: float | None, steps: Sequence[float] | None) -> list[float
         raise TermsError("each step is larger than the one before, such as 10,50,100")
     if not steps[-1] <= WHOLE:
         raise TermsError("a step is a percentage of all units: at most 100")
+    # Units are in 10,000 buckets: 99.999 % were all of them, with nobody left to compare with.
+    if any(round(step, 2) != step for step in steps):
+        raise TermsError("a step has two decimals at most, such as 0.25")
     if steps[0] == WHOLE:
         raise TermsError("100 % is no canary: activate it without --canary")
     return [*steps] if steps[-1] == WHOLE else [*steps, WHOLE]

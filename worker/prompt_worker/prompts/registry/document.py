@@ -136,8 +136,12 @@ class Document(Struct, frozen=True, kw_only=True):
 
 
 def _sorted(value: Any) -> Any:
-    """What a text of JSON inside a struct means."""
-    return msgspec.json.decode(msgspec.json.encode(value))
+    """What a text of JSON inside a struct means; of one that cannot be read, how it is written."""
+    written = msgspec.json.encode(value)
+    try:
+        return msgspec.json.decode(written)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return written
 
 
 _encode = msgspec.json.Encoder(order="sorted").encode

@@ -27,8 +27,12 @@ class Condition(NamedTuple):
 
 def condition(rule: Rule) -> Condition:
     """Raises `DocumentError` for one that cannot be used."""
-    tests = tuple((key, _test(given)) for key, given in rule.when.items())
-    return Condition(canonical_json(rule.when), tests)
+    try:
+        tests = tuple((key, _test(given)) for key, given in rule.when.items())
+        return Condition(canonical_json(rule.when), tests)
+    # An integer of hundreds of digits is no float, and what is nested deeply has no end.
+    except (OverflowError, ValueError, RecursionError):
+        raise DocumentError("its rules cannot be read: a number or a list in them is too large") from None
 
 
 def _test(given: Any) -> Test:
