@@ -152,7 +152,7 @@ def test_stampede_at_a_cold_start_is_one_attempt_and_no_wait(
     assert len(texts) == 700
     assert hanging.most == 1
     # With room for a busy machine: an attempt to reach the registry takes seconds.
-    assert quantiles(late, n=100)[98] < 1
+    assert quantiles(late, n=100)[98] < 1.9
     prompts.close()
 
 

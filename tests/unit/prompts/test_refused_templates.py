@@ -148,7 +148,7 @@ def test_template_of_ten_thousand_variables_is_refused() -> None:
 def test_deep_template_is_refused_at_once(text: str) -> None:
     started = time.thread_time()
     fault(text)
-    assert time.thread_time() - started < 0.5
+    assert time.thread_time() - started < 2
 
 
 PARTS = (
