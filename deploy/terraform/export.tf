@@ -1,5 +1,5 @@
 # The registry as an object: for services that reach neither the database nor the endpoint, and for more of them than these
-# hold. The job exports it after each release when somebody runs it, and by itself where `registry_export` has a schedule.
+# hold. The job exports it after each release when somebody runs it, and on a schedule where `registry_export` has one.
 
 variable "registry_export" {
   description = "When the registry is exported to gs://PROJECT-prompt-registry/registry.json, as cron in UTC such as */5 * * * *; empty: only when the job is run. And the accounts that read it there."

@@ -25,7 +25,7 @@ from tests.support.registry import document, version
 
 # The client, and the package that has it.
 CLIENTS = {"langfuse": "langfuse", "mlflow": "mlflow-skinny"}
-# Nobody is told how they are used: that would be measured too.
+# Their usage reports are off: that would be measured too.
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "LANGFUSE_TRACING_ENABLED": "false"}
 TURNS = 3
 INSTALL_SECONDS, CALL_SECONDS = 600, 120

@@ -194,7 +194,7 @@ def test_verify_warns_until_content_is_frozen(engine: Engine) -> None:
 
 
 def test_what_is_included_by_its_number_is_frozen_with_what_includes_it(engine: Engine, draft: UUID) -> None:
-    """Through another draft, too: neither was ever served by itself."""
+    """Through another draft, too: neither was ever served directly."""
     between = create(engine, "between", template_text="{% include 'hints@1' %}")
     page = create(engine, "page", template_text='{% include "between@1" %}')
     create(engine, "another", template_text="{% include 'hints@11' %}", is_active=True)

@@ -309,7 +309,7 @@ def test_rule_serves_what_has_its_approvals(engine: Engine, people: list[Login])
     ann.rows(rule, rules='[{"when": {"grade": 7}, "label": "beta"}]')
     with pytest.raises(DBAPIError, match='version 2 of "hints" needs 1 approvals'):
         ann.rows(label, id=second)
-    # What was served is served on, and can be taken away.
+    # What was served goes on being served, and can be removed.
     needs(engine, 2)
     ann.rows(
         rule, rules='[{"when": {"grade": 7}, "label": "beta"}, {"when": {"grade": 8}, "label": "production"}]'

@@ -78,7 +78,7 @@ def test_history_is_only_ever_added_to(engine: Engine, change: str) -> None:
 
 
 def test_what_the_history_is_of_is_not_emptied_at_once(engine: Engine) -> None:
-    """TRUNCATE fires no trigger of a row: nobody could say what was there, nor would any service be told."""
+    """TRUNCATE fires no trigger of a row: nobody could say what was there, nor would any service hear of it."""
     create(engine, is_active=True)
     before = scalar(engine, "SELECT count(*) FROM prompt_templates")
     for table in (

@@ -48,7 +48,7 @@ REVOKE EXECUTE ON FUNCTION public.masked_prompt_cases FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION public.masked_prompt_cases
     TO prompt_viewer, prompt_editor, prompt_approver, prompt_case_editor;
 
--- How somebody was or is served a version by itself; null where nobody could be.
+-- How somebody was or is served a version directly; null where nobody could be.
 CREATE FUNCTION public.prompt_served_because(template uuid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -158,7 +158,7 @@ CREATE TRIGGER trigger_require_approvals_of_ruled_label
     BEFORE INSERT OR UPDATE ON public.prompt_labels
     FOR EACH ROW EXECUTE FUNCTION public.require_approvals_of_ruled_label();
 
--- TRUNCATE fires no trigger of a row: nobody could say later what was there, and services would be told of nothing.
+-- TRUNCATE fires no trigger of a row: nobody could say later what was there, and services would hear nothing of it.
 CREATE FUNCTION public.refuse_truncation() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$

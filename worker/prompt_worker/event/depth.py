@@ -1,4 +1,4 @@
-"""How deeply JSON may be nested: as far on every Python, since each stops by itself at another depth, or nowhere."""
+"""How deeply JSON may be nested: as far on every Python, since each stops at another depth, or nowhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OTHERS = bytes(set(range(256)) - set(b'"[]{}'))
 
 
 class TooDeepError(RecursionError):
-    """What Python raises where it stops by itself, so that both are handled as one."""
+    """What Python raises where it stops, so that both are handled as one."""
 
 
 def check_depth(body: bytes) -> None:

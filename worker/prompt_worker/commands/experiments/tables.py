@@ -147,7 +147,7 @@ def print_shown(shown: Shown, *, as_json: bool) -> None:
 
 def _print_rollout(experiment: Experiment) -> None:
     steps = ", ".join(f"{step:g}" for step in experiment.steps or ())
-    on_harm = "rolled back on harm" if experiment.auto_rollback else "not rolled back by itself"
+    on_harm = "rolled back on harm" if experiment.auto_rollback else "not rolled back automatically"
     for phase in experiment.phases[-1:]:
         since = f" since {printable_time(phase.started_at)}" if phase.started_at else ""
         print(

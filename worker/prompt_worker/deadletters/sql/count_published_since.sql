@@ -1,4 +1,4 @@
--- How many messages of a topic are known since a moment, up to a limit. Of a topic of events, for which `consumer` stands:
+-- How many messages of a topic are known since a moment, up to a limit. Of a topic of events, which `consumer` names:
 -- the rows, by the time in their ids (UUID version 7), and the dead letters that are not rows. Of the dead-letter topic
 -- (NULL): the dead letters.
 SELECT count(*)
