@@ -34,7 +34,7 @@ def texts() -> dict[Path, str]:
     files = [
         path
         for path in (REPOSITORY / "deploy").rglob("*")
-        if path.is_file() and ".terraform" not in path.parts
+        if path.is_file() and {".terraform", "__pycache__"}.isdisjoint(path.parts)
     ]
     read = [path for path in {*files, *WORKFLOWS, *documents()} if path.suffix not in _BINARIES]
     return {path: path.read_text() for path in sorted(read)}
