@@ -10,7 +10,7 @@ import json
 import platform
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,11 +103,16 @@ def main() -> None:
         complete = False
         with services.start(stock_broker=options.stock_broker) as running:
             version = running.postgres.version
-            # What is measured by Ctrl-C is shown.
-            with suppress(KeyboardInterrupt):
+            # What is measured by Ctrl-C is shown, and what was before a part fails.
+            try:
                 for row in measure(running, options, report):
                     rows.append(row)
                 complete = set(options.only) == set(PARTS) and options.events == EVENTS
+            except KeyboardInterrupt:
+                pass
+            except Exception:
+                show(rows, console)
+                raise
     minutes = (monotonic() - started) / 60
     about = (
         f"{datetime.now(UTC):%Y-%m-%d}, in {minutes:.0f} min: {cpu.cores()} cores, PostgreSQL {version}, "

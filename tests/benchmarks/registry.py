@@ -45,7 +45,7 @@ class Held(NamedTuple):
 def measure(database: Database, report: Report) -> Iterator[Row]:
     database.execute(
         "INSERT INTO prompt_templates (name, version, template_text, is_active) "
-        "SELECT 'bench/' || n, 1, (SELECT template_text FROM prompt_templates WHERE name = 'nlu_topic_extraction' "
+        "SELECT 'clients/' || n, 1, (SELECT template_text FROM prompt_templates WHERE name = 'nlu_topic_extraction' "
         "AND version = 1), true FROM generate_series(1, %s) AS n",
         (PROMPTS,),
     )
@@ -55,7 +55,7 @@ def measure(database: Database, report: Report) -> Iterator[Row]:
     try:
         held = _hold(database)
     finally:
-        database.execute("DELETE FROM prompt_templates WHERE name LIKE 'bench/%%'", ())
+        database.execute("DELETE FROM prompt_templates WHERE name LIKE 'clients/%%'", ())
     yield _row(held)
 
 
@@ -102,7 +102,7 @@ def _with_clients(database: Database, child: ChildProcess, port: int, bearer: st
         time.sleep(1.0)
         idle, held = child.cpu() - before, child.memory()
         before, released = child.cpu(), time.time()
-        database.execute("UPDATE prompt_templates SET is_active = false WHERE name = 'bench/1'")
+        database.execute("UPDATE prompt_templates SET is_active = false WHERE name = 'clients/1'")
         heard = msgspec.json.decode(clients.stdout.readline(), type=Heard)
         used = child.cpu() - before
         if clients.wait(30):
