@@ -110,16 +110,14 @@ def main() -> None:
                 complete = set(options.only) == set(PARTS) and options.events == EVENTS
             except KeyboardInterrupt:
                 pass
-            except Exception:
+            finally:
                 show(rows, console)
-                raise
     minutes = (monotonic() - started) / 60
     about = (
         f"{datetime.now(UTC):%Y-%m-%d}, in {minutes:.0f} min: {cpu.cores()} cores, PostgreSQL {version}, "
         f"Google's emulator, Python {platform.python_version()}; medians of {options.turns}."
     )
-    console.print(f"{about}\n", soft_wrap=True)
-    show(rows, console)
+    console.print(f"\n{about}", soft_wrap=True)
     if options.json:
         result = {"machine": about, "events": options.events, "rows": [asdict(row) for row in rows]}
         options.json.write_text(json.dumps(result, indent=1, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""A stand-in of Secret Manager and Cloud Run that speaks their HTTP APIs, as far as a changed secret needs them."""
+"""A local server that speaks the HTTP APIs of Secret Manager and Cloud Run, as far as a changed secret needs them."""
 
 from __future__ import annotations
 

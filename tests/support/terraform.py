@@ -1,4 +1,4 @@
-"""Terraform run on a copy of deploy/, with a state on disk and the stand-in as the provider."""
+"""Terraform run on a copy of deploy/, with a state on disk and a provider that keeps its project in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.support.documents import REPOSITORY
 from tests.support.google_provider.cloud import Cloud
 from tests.support.google_provider.package import schemas
-from tests.support.google_provider.stand_in import serving
+from tests.support.google_provider.plugin import serving
 
 
 def kinds() -> set[str]:

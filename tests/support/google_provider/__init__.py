@@ -1,1 +1,1 @@
-"""A stand-in for Terraform's provider of Google Cloud: its real schema, and a project that is a dict in memory."""
+"""A Terraform provider with the real schema of Google Cloud's, whose project is a dict in memory."""

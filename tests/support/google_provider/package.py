@@ -1,4 +1,4 @@
-"""What the stand-in is made of, from two PyPI packages that are fetched once and kept beside the environment."""
+"""What the provider is made of, from two PyPI packages that are fetched once and kept beside the environment."""
 
 from __future__ import annotations
 

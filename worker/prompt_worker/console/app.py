@@ -136,6 +136,7 @@ class App:
             if status >= 500:
                 log.warning("a page was answered %d: %s", status, text)
             return _problem(visit, status, text)
+        # A fault of ours: the log has where, the page only that, and the other pages go on.
         except Exception:
             log.exception("a page failed")
             return _problem(visit, 500, "The console's log says what.")

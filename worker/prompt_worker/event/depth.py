@@ -21,8 +21,8 @@ class TooDeepError(RecursionError):
 
 def check_depth(body: bytes) -> None:
     """Raises `TooDeepError` for JSON with more than `DEEPEST` containers inside each other, and for nothing else."""
-    # Nearly all have fewer brackets than that, and cost no more than counting them.
-    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+    # Most have no room for so many brackets, and nearly all others cost no more than counting them.
+    if len(body) <= 2 * DEEPEST or body.count(b"[") + body.count(b"{") <= DEEPEST:
         return
     # Without a list of its strings, which would take many times its memory.
     bare = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _OTHERS).replace(b'""', b"")

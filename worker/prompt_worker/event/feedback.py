@@ -94,11 +94,14 @@ def rounded(value: object) -> float:
 
     Raises `InvalidEventError` for what is no number from -1 to 1.
     """
+    refusal = InvalidEventError("invalid_field", "Expected a number from -1 to 1 - at `$.value`")
+    if isinstance(value, str | bytes | bytearray):
+        raise refusal
     try:
-        number = float("nan") if isinstance(value, str | bytes | bytearray) else float(value)  # type: ignore[arg-type]
+        number = round(float(value), PLACES)  # type: ignore[arg-type]
     # A class of somebody's own may raise anything.
     except Exception:
-        number = float("nan")
-    if not -1 <= (kept := round(number, PLACES)) <= 1:
-        raise InvalidEventError("invalid_field", "Expected a number from -1 to 1 - at `$.value`")
-    return kept
+        raise refusal from None
+    if not -1 <= number <= 1:
+        raise refusal
+    return number

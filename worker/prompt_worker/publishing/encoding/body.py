@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Struct
 from msgspec.json import encode as to_json
@@ -16,6 +16,8 @@ from prompt_worker.event.execution import NO_VIOLATIONS, ExecutionEvent, encode
 from prompt_worker.event.refusal import InvalidEventError
 from prompt_worker.event.unit import recorded_unit
 from prompt_worker.platform.pubsub.limits import MESSAGE_BYTES
+
+Given = TypeVar("Given", bound=Struct)
 
 # The rest is for attributes: ours, and those a dead letter gets.
 BODY_LIMIT = MESSAGE_BYTES - 50_000
@@ -38,26 +40,33 @@ def make_body(event: ExecutionEvent) -> tuple[bytes, list[str]]:
     path of each text with its length before, in characters. A long `assignment_unit` is its hash. Raises
     `InvalidEventError` when it cannot fit, and AttributeError for what is no event.
     """
-    fields: dict[str, Any] | None = None
     unit = event.assignment_unit
     if isinstance(unit, str) and (recorded := recorded_unit(unit)) is not unit:
         event = replace(event, assignment_unit=recorded)
+    body, fields = encode_or_plain(event, encode)
+    return (body, []) if len(body) <= BODY_LIMIT else _cut(fields or _event_plain(event, _DEPTHS[0]))
+
+
+def encode_or_plain(event: Given, encode: Callable[[Given], bytes]) -> tuple[bytes, dict[str, Any] | None]:
+    """The JSON of an event, and its fields where it could not be encoded as they were.
+
+    Raises `InvalidEventError`, and AttributeError for what is no event.
+    """
     try:
         body = encode(event)
         check_depth(body)
     # What raises is one value of many, and its own code may raise anything.
     except Exception:
-        fields, body = plain_body(event)
-    return (body, []) if len(body) <= BODY_LIMIT else _cut(fields or _event_plain(event, _DEPTHS[0]))
+        return _plain_body(event)
+    return body, None
 
 
-def plain_body(event: Struct) -> tuple[dict[str, Any], bytes]:
-    """The fields of an event that could not be encoded as they are, and their JSON. Raises `InvalidEventError`."""
+def _plain_body(event: Struct) -> tuple[bytes, dict[str, Any]]:
     # Less deep where the caller's own stack leaves no room.
     for depth in _DEPTHS:
         try:
             fields = _event_plain(event, depth)
-            return fields, to_json(fields)
+            return to_json(fields), fields
         except RecursionError:
             continue
     raise InvalidEventError("invalid_json", "no room on the stack to encode it")

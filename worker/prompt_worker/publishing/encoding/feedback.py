@@ -6,7 +6,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from prompt_worker.event.feedback import EVENT_TYPE, FeedbackEvent, encode, parse, rounded
-from prompt_worker.publishing.encoding.body import plain_body
+from prompt_worker.publishing.encoding.body import encode_or_plain
 from prompt_worker.publishing.encoding.message import Message, cloud_event
 
 
@@ -16,11 +16,8 @@ def make_feedback_body(event: FeedbackEvent) -> tuple[bytes, list[str]]:
     Raises `InvalidEventError` for a value that is no number from -1 to 1.
     """
     event = replace(event, value=rounded(event.value))
-    try:
-        return encode(event), []
-    # A name that is no text, or a lone surrogate.
-    except Exception:
-        return plain_body(event)[1], []
+    body, _ = encode_or_plain(event, encode)
+    return body, []
 
 
 def make_feedback_message(body: bytes, source: str, attributes: dict[str, str]) -> Message:
