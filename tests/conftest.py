@@ -24,6 +24,7 @@ from prompt_worker.local.servers.emulator import Emulator
 from prompt_worker.local.servers.postgres import Postgres, find_system_postgres, server_version
 from prompt_worker.local.servers.server import Server
 from prompt_worker.platform.postgres.engine import connect
+from tests.support import needing
 from tests.support.memory import home_in_memory
 from tests.support.months import months_made
 from tests.support.pipeline import Pipeline
@@ -60,8 +61,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
     return Scheduling(config, log)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    needing.report(terminalreporter)
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    needing.leave_out(config, items)
     items.sort(key=lambda item: [name not in item.path.parts for name in FOLDERS])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import pytest
 
@@ -16,10 +15,9 @@ from tests.support.guardrails import WORD, Guarding
 from tests.support.pipeline import Pipeline, wait_until
 
 
+@pytest.mark.needs("prometheus")
 @pytest.mark.embedded_only
 def test_first_critical_violation_of_an_instance_is_an_alert(pipeline: Pipeline) -> None:
-    if shutil.which("prometheus") is None:
-        pytest.skip("not run: no alert from end to end, since there is no prometheus here")
     check_alerts()
     Guarding(pipeline).add_guardrail(severity="critical")
     port = free_port()

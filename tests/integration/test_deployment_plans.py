@@ -5,7 +5,6 @@ Not run here: Google's own checks of what it is sent, and its IAM.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ruamel.yaml import YAML
 
 from tests.support.deployment import TERRAFORM, terraform
 from tests.support.google_provider.cloud import Cloud
-from tests.support.google_provider.package import NotAvailableError, schemas
+from tests.support.google_provider.package import schemas
 from tests.support.terraform import Terraform, deployed, kinds
 
 POOL, SERVICE = "google_cloud_run_v2_worker_pool", "google_cloud_run_v2_service"
@@ -23,21 +22,13 @@ POOL, SERVICE = "google_cloud_run_v2_worker_pool", "google_cloud_run_v2_service"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[tuple[Terraform, Cloud]]:
-    if shutil.which("terraform") is None:
-        pytest.skip("not run: no plan of deploy/terraform, since there is no terraform program here")
-    try:
-        with deployed(tmp_path) as started:
-            yield started
-    except NotAvailableError as error:
-        pytest.skip(f"not run: no plan of deploy/terraform, since {error}")
+    with deployed(tmp_path) as started:
+        yield started
 
 
 def test_every_argument_is_one_of_the_provider() -> None:
     """Without Terraform: names and required arguments, from the same schema."""
-    try:
-        known = schemas(kinds())
-    except NotAvailableError as error:
-        pytest.skip(f"not run: arguments of deploy/terraform against the provider, since {error}")
+    known = schemas(kinds())
     blocks = terraform() | terraform(TERRAFORM.parent / "monitoring")
     checked = [
         problem
@@ -82,6 +73,7 @@ def changed_by_gcloud(cloud: Cloud) -> None:
             template.get("template", [template])[0]["containers"][0]["image"] = "another"
 
 
+@pytest.mark.needs("terraform")
 def test_dev_is_made_in_two_steps_stays_and_goes_whole(project: tuple[Terraform, Cloud]) -> None:
     terraform_, cloud = project
     terraform_.apply("dev", "deployed=false")
@@ -117,6 +109,7 @@ FIXED = (
 PUSHED = {"prompt-executions-writer", "prompt-executions-guardrails", "prompt-feedback-writer"}
 
 
+@pytest.mark.needs("terraform")
 def test_delivery_and_scaling_are_switched_there_and_back(project: tuple[Terraform, Cloud]) -> None:
     terraform_, cloud = project
     terraform_.apply("staging")
@@ -141,6 +134,7 @@ def test_delivery_and_scaling_are_switched_there_and_back(project: tuple[Terrafo
     assert terraform_.changes("staging") == ""
 
 
+@pytest.mark.needs("terraform")
 def test_production_warns_and_refuses_to_stop_consuming(
     project: tuple[Terraform, Cloud],
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.events import bodies
 from tests.support.pipeline import HMAC_KEY, Pipeline
-from tests.support.release import NoHistoryError, unpack
+from tests.support.release import unpack
 from tests.support.worker_process import WorkerProcess
 
 NEW = ""
@@ -56,15 +56,13 @@ class Releases:
 
 @pytest.fixture
 def releases(empty_database: str, project: str, tmp_path: Path) -> Iterator[Releases]:
-    try:
-        old = unpack(tmp_path)
-    except NoHistoryError as error:
-        pytest.skip(f"not run: the last release beside this one, since {error}")
+    old = unpack(tmp_path)
     pipeline = Pipeline(project, empty_database)
     yield Releases(pipeline, old)
     pipeline.close()
 
 
+@pytest.mark.needs("the last release")
 @pytest.mark.embedded_only
 def test_releases_work_beside_each_other_in_every_order(releases: Releases) -> None:
     old = releases.old
