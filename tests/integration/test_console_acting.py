@@ -180,7 +180,7 @@ def test_replay_sends_exactly_what_was_shown(pipeline: Pipeline, monkeypatch: py
         assert query(browser, counted) == [("pending", 1), ("replayed", 5)]
         # Of more than are sent at once the next ones are asked for, also where the answer is loaded again.
         store(pipeline.database, [letter(body()) for _ in range(3)])
-        monkeypatch.setattr("prompt_worker.console.pages.replay.MOST", 2)
+        monkeypatch.setattr("prompt_worker.console.pages.dead_letters.replay.MOST", 2)
         page = browser.get("/dead-letters/replay", error_class="unknown_template")
         assert "the first 2 are sent" in page.text
         for number in (2, 0):

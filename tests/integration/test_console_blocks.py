@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import cursor
 
-from prompt_worker.console.pages.executions import WINDOW, Asked, read_executions
+from prompt_worker.console.pages.executions.listing import WINDOW, Asked, read_executions
 from prompt_worker.console.requests import read
 from prompt_worker.local.servers.postgres import Postgres
 from tests.conftest import migrated_template, new_database

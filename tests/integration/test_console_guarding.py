@@ -12,9 +12,9 @@ from contextlib import closing, contextmanager
 import psycopg2
 import pytest
 
-from prompt_worker.console.identity import SESSION, LocalIdentity
+from prompt_worker.console.access.identity import SESSION, LocalIdentity
+from prompt_worker.console.access.rights import ROLES
 from prompt_worker.console.pages import ROUTES
-from prompt_worker.console.rights import ROLES
 from tests.support.browsing import Browser, browsing
 from tests.support.console_rows import EXECUTION, NAME, SECRET, fill
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from prompt_worker.console.access.identity import LocalIdentity
 from prompt_worker.console.app import App
-from prompt_worker.console.assets import read_assets
 from prompt_worker.console.database import Database
-from prompt_worker.console.identity import LocalIdentity
+from prompt_worker.console.rendering.assets import read_assets
 from prompt_worker.platform.web.server import Server
 
 

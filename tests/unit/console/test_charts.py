@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from prompt_worker.console.charts import MARKS, bars, intervals
+from prompt_worker.console.rendering.charts import MARKS, bars, intervals
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from prompt_worker.console.marking import marked
+from prompt_worker.console.rendering.marking import marked
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from prompt_worker.commands.dead_letters.filters import add_filters, filter_of, parse_when
 from prompt_worker.commands.dead_letters.reports.letter import print_letter
 from prompt_worker.commands.dead_letters.reports.summary import sparkline
-from prompt_worker.commands.printable import printable
+from prompt_worker.commands.terminal.printable import printable
 from prompt_worker.deadletters.correction import difference
 from prompt_worker.deadletters.filters import Filter
 from prompt_worker.deadletters.kinds import EXECUTION, FEEDBACK

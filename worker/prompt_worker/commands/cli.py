@@ -24,7 +24,7 @@ from prompt_worker.commands.command import Command
 from prompt_worker.commands.explanation import IO_FAILED, READER_GONE, explanation
 from prompt_worker.commands.pubsub import seek, snapshot, topics
 from prompt_worker.commands.schema import migrate, partitions, rebuild_statistics, verify
-from prompt_worker.commands.streams import give_up_output, prepare_streams
+from prompt_worker.commands.terminal.streams import give_up_output, prepare_streams
 from prompt_worker.commands.workers import run, serve
 
 if TYPE_CHECKING:

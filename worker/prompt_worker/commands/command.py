@@ -67,7 +67,7 @@ def open_console(*, stderr: bool = False, wrap: bool = False, piped_width: int |
 
     Without `wrap` lines are as long as they are; where it is no terminal it has `piped_width` columns.
     """
-    from prompt_worker.commands.plain_console import PlainConsole
+    from prompt_worker.commands.terminal.plain_console import PlainConsole
 
     console = PlainConsole(highlight=False, markup=False, emoji=False, soft_wrap=not wrap, stderr=stderr)
     if piped_width and not console.is_terminal:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import msgspec
 
 from prompt_worker.commands.command import Commands, add_command
-from prompt_worker.commands.streams import ClosedStream
+from prompt_worker.commands.terminal.streams import ClosedStream
 from prompt_worker.platform.failures import Failure
 from prompt_worker.platform.process.signals import interrupts
 from prompt_worker.platform.process.wakeup import Wakeup

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from prompt_schema.statistics import Difference
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.printable import printable
+from prompt_worker.commands.terminal.printable import printable
 
 
 class Check(Protocol):

@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
 
 
 def _up(options: argparse.Namespace) -> int:
-    from prompt_worker.commands.plain_console import PlainConsole
+    from prompt_worker.commands.terminal.plain_console import PlainConsole
     from prompt_worker.local.up import up
 
     console = PlainConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)

@@ -15,14 +15,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from prompt_worker.console.assets import Asset
+from prompt_worker.console.access.guarding import HEADERS, refusal
+from prompt_worker.console.access.identity import SESSION, LocalIdentity
+from prompt_worker.console.access.rights import read_rights
 from prompt_worker.console.database import Database, is_refused, why_missing
-from prompt_worker.console.guarding import HEADERS, refusal
-from prompt_worker.console.identity import SESSION, LocalIdentity
 from prompt_worker.console.pages import ROUTES
-from prompt_worker.console.rendering import make_templates
+from prompt_worker.console.rendering.assets import Asset
+from prompt_worker.console.rendering.templates import make_templates
 from prompt_worker.console.requests import FORM_BYTES, BadRequestError
-from prompt_worker.console.rights import read_rights
 from prompt_worker.console.route import Route
 from prompt_worker.console.visit import Visit
 from prompt_worker.platform.failures import DeploymentError, Failure

@@ -8,7 +8,7 @@ from typing import Literal
 
 from starlette.responses import Response
 
-from prompt_worker.console.rights import Right
+from prompt_worker.console.access.rights import Right
 from prompt_worker.console.visit import Visit
 
 Handler = Callable[[Visit], Response]

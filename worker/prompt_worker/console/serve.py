@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 
+from prompt_worker.console.access.identity import LocalIdentity
 from prompt_worker.console.app import ENTRY, App
-from prompt_worker.console.assets import read_assets
 from prompt_worker.console.database import Database
-from prompt_worker.console.identity import LocalIdentity
-from prompt_worker.console.links import link
+from prompt_worker.console.rendering.assets import read_assets
+from prompt_worker.console.rendering.links import link
 from prompt_worker.platform.failures import DeploymentError
 from prompt_worker.platform.process.signals import run_until_signal
 from prompt_worker.platform.settings import DatabaseSettings, read

@@ -11,10 +11,10 @@ from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from prompt_worker.console.access.rights import Right, Rights
 from prompt_worker.console.database import Block, Database, block
-from prompt_worker.console.links import link
+from prompt_worker.console.rendering.links import link
 from prompt_worker.console.requests import form_pairs, read
-from prompt_worker.console.rights import Right, Rights
 from prompt_worker.prompts.authoring.acting import Actor
 
 Asked = TypeVar("Asked", bound=msgspec.Struct)

@@ -11,8 +11,8 @@ from psycopg2.extensions import cursor
 
 from prompt_worker.experiments.allocation import buckets_of
 from prompt_worker.experiments.errors import ExperimentError
-from prompt_worker.experiments.ratings import check_recorded
-from prompt_worker.experiments.reading import check_measurable
+from prompt_worker.experiments.evidence.ratings import check_recorded
+from prompt_worker.experiments.evidence.reading import check_measurable
 from prompt_worker.experiments.refused import changed
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement

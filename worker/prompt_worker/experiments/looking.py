@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 from psycopg2.extensions import cursor
 
+from prompt_worker.experiments.evidence.reading import check_measurable, read_evidence
 from prompt_worker.experiments.judging.evidence import CONTROL, History, PlannedLook
 from prompt_worker.experiments.judging.look import Look, take_look
 from prompt_worker.experiments.judging.metrics import FEEDBACK
 from prompt_worker.experiments.judging.verdict import UNTRUSTED
-from prompt_worker.experiments.reading import check_measurable, read_evidence
 from prompt_worker.experiments.stored import RUNNING, Experiment, find_experiment, running_names
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.postgres.statements import statement

@@ -9,12 +9,12 @@ from typing import Any, Literal, get_args
 import msgspec
 from psycopg2.extensions import cursor
 
-from prompt_worker.experiments.counting import QUANTILE_CTES, QUANTILE_ROWS
 from prompt_worker.experiments.errors import ExperimentError
+from prompt_worker.experiments.evidence.counting import QUANTILE_CTES, QUANTILE_ROWS
+from prompt_worker.experiments.evidence.reading import SETTINGS
 from prompt_worker.experiments.judging.comparison import LEAST_EFFECTIVE
 from prompt_worker.experiments.judging.metrics import QUANTILE
 from prompt_worker.experiments.judging.verdict import DAYS as DAYS_OF_A_TEST
-from prompt_worker.experiments.reading import SETTINGS
 from prompt_worker.experiments.statistics import quantile, sample_size
 from prompt_worker.experiments.statistics.moments import Moments
 from prompt_worker.experiments.statistics.normal import quantile as normal_quantile

@@ -43,8 +43,8 @@ def add(commands: Commands) -> None:
 
 def _edit(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.editor import save_privately
-    from prompt_worker.commands.printable import printable_lines
+    from prompt_worker.commands.terminal.editor import save_privately
+    from prompt_worker.commands.terminal.printable import printable_lines
     from prompt_worker.deadletters.correction import CorrectionError, difference
     from prompt_worker.deadletters.editing import edit, find_original
     from prompt_worker.platform.failures import DeploymentError
@@ -74,7 +74,7 @@ def _edit(options: argparse.Namespace) -> int:
 
 def _edited(body: bytes) -> bytes:
     """The body itself where the user left it as it was shown."""
-    from prompt_worker.commands.editor import edit_by_hand
+    from prompt_worker.commands.terminal.editor import edit_by_hand
     from prompt_worker.deadletters.correction import pretty
 
     offered = pretty(body).encode()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from prompt_worker.commands.command import Commands, add_command, open_console, positive
-from prompt_worker.commands.printable import printable
+from prompt_worker.commands.terminal.printable import printable
 
 if TYPE_CHECKING:
     from prompt_worker.deadletters.history import PastAction, PastEffect

@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
 def _look(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
     from prompt_worker.commands.experiments.tables import print_looked
-    from prompt_worker.commands.printable import printable
+    from prompt_worker.commands.terminal.printable import printable
     from prompt_worker.experiments.errors import ExperimentError
     from prompt_worker.experiments.looking import running_experiments
     from prompt_worker.experiments.rollouts.guarding import look_and_guard

@@ -7,7 +7,7 @@ import math
 import msgspec
 
 from prompt_worker.commands.experiments.tables import print_json, print_table
-from prompt_worker.commands.printable import printable
+from prompt_worker.commands.terminal.printable import printable
 from prompt_worker.experiments.suggesting import By, Found, Suggestion, Suggestions
 
 # More than that nobody waits for.

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.experiments.plot import plot
-from prompt_worker.commands.printable import printable, printable_time
+from prompt_worker.commands.terminal.printable import printable, printable_time
 from prompt_worker.experiments.creating import Created
 from prompt_worker.experiments.errors import ExperimentError
 from prompt_worker.experiments.judging.metrics import Metric, find_metric

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.printable import printable
+from prompt_worker.commands.terminal.printable import printable
 from prompt_worker.guardrails.guardrail import Guardrail
 from prompt_worker.guardrails.recording.owners import why_unusable
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from prompt_worker.commands.printable import printable
+from prompt_worker.commands.terminal.printable import printable
 
 
 def read_json(path: Path, limit: int) -> Any:

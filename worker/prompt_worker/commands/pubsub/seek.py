@@ -11,7 +11,7 @@ from prompt_worker.commands.command import Commands, add_command, add_confirmati
 from prompt_worker.commands.pubsub.rewind import SUBSCRIPTION, open_rewind
 
 if TYPE_CHECKING:
-    from prompt_worker.deadletters.seek import Preview
+    from prompt_worker.deadletters.rewinding.seek import Preview
 
 
 def add(commands: Commands) -> None:
@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
 
 def _seek(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.deadletters.seek import preview, seek
+    from prompt_worker.deadletters.rewinding.seek import preview, seek
     from prompt_worker.platform.pubsub.rewind import parse_time
 
     time = parse_time(options.to) if options.to else None
@@ -62,7 +62,7 @@ def _lines(expected: Preview) -> Iterator[str]:
 
 
 def _delivered_again(expected: Preview) -> str:
-    from prompt_worker.deadletters.seek import COUNTED
+    from prompt_worker.deadletters.rewinding.seek import COUNTED
 
     if expected.messages is None:
         why = (

@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
 
 def _create(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.deadletters.snapshot import create_snapshot
+    from prompt_worker.deadletters.rewinding.snapshot import create_snapshot
 
     name = options.name or f"{options.subscription.rpartition('/')[2]}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     with open_rewind() as (rewind, _):
@@ -52,7 +52,7 @@ def _list(_options: argparse.Namespace) -> int:
 
 def _delete(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.deadletters.snapshot import delete_snapshot
+    from prompt_worker.deadletters.rewinding.snapshot import delete_snapshot
 
     with open_rewind() as (rewind, _):
         delete_snapshot(rewind, open_session("snapshot"), options.name, by=who(options))

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from prompt_worker.commands.command import Commands, add_command, open_console
-from prompt_worker.commands.printable import printable
+from prompt_worker.commands.terminal.printable import printable
 
 if TYPE_CHECKING:
     from prompt_worker.prompts.registry.document import Name

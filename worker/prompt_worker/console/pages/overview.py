@@ -11,9 +11,9 @@ import msgspec
 from psycopg2.extensions import cursor
 from starlette.responses import Response
 
-from prompt_worker.console.charts import Bar, bars
-from prompt_worker.console.links import link
-from prompt_worker.console.rights import Right
+from prompt_worker.console.access.rights import Right
+from prompt_worker.console.rendering.charts import Bar, bars
+from prompt_worker.console.rendering.links import link
 from prompt_worker.console.route import Route
 from prompt_worker.console.visit import Visit
 from prompt_worker.deadletters.filters import Filter

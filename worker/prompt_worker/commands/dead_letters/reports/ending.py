@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from prompt_worker.commands.progress import progress
+from prompt_worker.commands.terminal.progress import progress
 from prompt_worker.deadletters.ending import Ended, Ending, carry_out
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.platform.process.signals import stopped_by_signal

@@ -7,7 +7,7 @@ import json
 from rich.table import Table
 
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.printable import printable, printable_lines
+from prompt_worker.commands.terminal.printable import printable, printable_lines
 from prompt_worker.deadletters.kinds import KINDS
 from prompt_worker.deadletters.letter import Letter, shown
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.dead_letters.reports.styles import STYLES
-from prompt_worker.commands.printable import printable, printable_time
+from prompt_worker.commands.terminal.printable import printable, printable_time
 from prompt_worker.deadletters.listing import COLUMNS, Listed
 
 PAGE = 500  # rows of a table; a longer list is several tables

@@ -13,8 +13,8 @@ from uuid import UUID
 from google.cloud.pubsub_v1 import PublisherClient
 from rich.console import Console
 
-from prompt_worker.commands.printable import printable
-from prompt_worker.commands.progress import progress
+from prompt_worker.commands.terminal.printable import printable
+from prompt_worker.commands.terminal.progress import progress
 from prompt_worker.deadletters.replay.rehearsal import Fate, Prospect, Rehearsal
 from prompt_worker.deadletters.replay.replaying import (
     BatchSent,

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.dead_letters.reports.styles import STYLES
-from prompt_worker.commands.printable import printable, printable_time
+from prompt_worker.commands.terminal.printable import printable, printable_time
 from prompt_worker.deadletters.summary import Group, Summary
 
 _BLOCKS = "▁▂▃▄▅▆▇█"

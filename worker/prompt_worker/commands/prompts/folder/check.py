@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from prompt_worker.commands.command import Commands, add_command
-from prompt_worker.commands.printable import printable
+from prompt_worker.commands.terminal.printable import printable
 
 
 def add(commands: Commands) -> None:

@@ -62,10 +62,10 @@ def _wanted(text: str) -> Wanted:
 def _import(options: argparse.Namespace) -> int:
     from prompt_worker.commands.command import open_console
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.printable import printable
     from prompt_worker.commands.prompts.reports.checks import print_checked
     from prompt_worker.commands.prompts.reports.folder import print_differences
     from prompt_worker.commands.prompts.reports.saving import print_planned
+    from prompt_worker.commands.terminal.printable import printable
     from prompt_worker.prompts.authoring.versions.bundle import SIZE_LIMIT, decode
     from prompt_worker.prompts.authoring.versions.saving import propose, save
     from prompt_worker.prompts.errors import FolderError

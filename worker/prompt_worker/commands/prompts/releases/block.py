@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
 
 def _block(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.printable import printable
+    from prompt_worker.commands.terminal.printable import printable
     from prompt_worker.prompts.authoring.releases.blocking import block
 
     found = block(open_session("prompts"), actor_of(options), options.name)
@@ -35,7 +35,7 @@ def _block(options: argparse.Namespace) -> int:
 
 def _unblock(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.printable import printable
+    from prompt_worker.commands.terminal.printable import printable
     from prompt_worker.prompts.authoring.releases.blocking import unblock
 
     found = unblock(open_session("prompts"), actor_of(options), options.name)

@@ -51,8 +51,8 @@ def _number(text: str) -> int:
 
 def _cases(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.printable import printable
     from prompt_worker.commands.prompts.reports.cases import print_cases
+    from prompt_worker.commands.terminal.printable import printable
     from prompt_worker.prompts.authoring.naming import BadNameError
     from prompt_worker.prompts.authoring.releases import saved_cases
 

@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
 
 def _label(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.printable import printable
+    from prompt_worker.commands.terminal.printable import printable
     from prompt_worker.prompts.authoring.releases.labelling import move_label
 
     moved = move_label(

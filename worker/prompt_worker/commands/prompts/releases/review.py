@@ -33,7 +33,7 @@ def add(commands: Commands) -> None:
 
 def _review(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.printable import printable
+    from prompt_worker.commands.terminal.printable import printable
     from prompt_worker.prompts.authoring.releases.reviewing import review
 
     reviewed = review(

@@ -7,7 +7,7 @@ import json
 import msgspec
 
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.printable import printable, printable_time
+from prompt_worker.commands.terminal.printable import printable, printable_time
 from prompt_worker.prompts.authoring.releases.saved_cases import Cases, Saved
 
 # Characters of a case's variables on its line.

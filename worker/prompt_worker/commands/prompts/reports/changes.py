@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from prompt_worker.commands.printable import printable_lines
+from prompt_worker.commands.terminal.printable import printable_lines
 from prompt_worker.prompts.authoring.releases.gate.difference import Change
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan", "\\": "dim"}

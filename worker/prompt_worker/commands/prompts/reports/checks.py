@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from prompt_worker.commands.printable import printable
+from prompt_worker.commands.terminal.printable import printable
 from prompt_worker.prompts.authoring.checks.checking import Checked
 
 

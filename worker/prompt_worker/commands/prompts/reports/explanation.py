@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.printable import printable, printable_time
 from prompt_worker.commands.prompts.reports.rollout import shown_beside
 from prompt_worker.commands.prompts.reports.rules import rule_lines
+from prompt_worker.commands.terminal.printable import printable, printable_time
 from prompt_worker.prompts.authoring.reading.explaining import Asked, Explained
 from prompt_worker.prompts.authoring.reading.running import Enrolled
 

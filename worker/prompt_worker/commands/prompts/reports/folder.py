@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.printable import printable
 from prompt_worker.commands.prompts.reports.changes import print_changes
 from prompt_worker.commands.prompts.reports.checks import print_checked
 from prompt_worker.commands.prompts.reports.saving import print_planned
+from prompt_worker.commands.terminal.printable import printable
 from prompt_worker.platform.postgres.session import Session
 from prompt_worker.prompts.authoring.reading.profile import profile
 from prompt_worker.prompts.authoring.releases.gate.difference import difference

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.text import Text
 
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.printable import printable
 from prompt_worker.commands.prompts.reports.changes import print_lines
 from prompt_worker.commands.prompts.reports.checks import print_checked
+from prompt_worker.commands.terminal.printable import printable
 from prompt_worker.prompts.authoring.releases.gate.examining import Examined
 from prompt_worker.prompts.authoring.releases.gate.gate import Gate, Spread
 

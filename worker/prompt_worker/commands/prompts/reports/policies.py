@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.printable import printable
+from prompt_worker.commands.terminal.printable import printable
 from prompt_worker.prompts.authoring.releases.policies import Policies
 
 

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.printable import printable, printable_lines, printable_time
 from prompt_worker.commands.prompts.reports.rollout import shown_beside
 from prompt_worker.commands.prompts.reports.rules import rule_lines
+from prompt_worker.commands.terminal.printable import printable, printable_lines, printable_time
 from prompt_worker.prompts.authoring.reading.profile import Profile
 from prompt_worker.prompts.authoring.stored import Head
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.printable import printable, printable_time
+from prompt_worker.commands.terminal.printable import printable, printable_time
 from prompt_worker.prompts.authoring.releases.activating import Activated
 from prompt_worker.prompts.authoring.releases.propagation import Follower, Progress
 

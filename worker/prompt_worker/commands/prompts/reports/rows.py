@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.printable import printable, printable_time
+from prompt_worker.commands.terminal.printable import printable, printable_time
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.printable import printable
+from prompt_worker.commands.terminal.printable import printable
 
 
 def print_rules(name: str, rules: list[Any], *, as_json: bool, before: list[Any] | None = None) -> None:

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from prompt_worker.commands.command import open_console
-from prompt_worker.commands.printable import printable
 from prompt_worker.commands.prompts.reports.checks import print_checked
+from prompt_worker.commands.terminal.printable import printable
 from prompt_worker.prompts.authoring.versions.planning import Planned
 from prompt_worker.prompts.authoring.versions.saving import Proposal
 

@@ -29,8 +29,8 @@ def _diff(options: argparse.Namespace) -> int:
     import msgspec
 
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.printable import printable
     from prompt_worker.commands.prompts.reports.changes import print_changes
+    from prompt_worker.commands.terminal.printable import printable
     from prompt_worker.prompts.authoring.reading.profile import two_versions
     from prompt_worker.prompts.authoring.releases.gate.difference import difference
 

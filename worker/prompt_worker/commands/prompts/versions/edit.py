@@ -31,8 +31,8 @@ def add(commands: Commands) -> None:
 def _edit(options: argparse.Namespace) -> int:
     from prompt_worker.commands.command import open_console
     from prompt_worker.commands.database import open_session
-    from prompt_worker.commands.editor import edit_by_hand, save_privately
     from prompt_worker.commands.prompts.versions.saving import candidate_of, save_and_print
+    from prompt_worker.commands.terminal.editor import edit_by_hand, save_privately
     from prompt_worker.prompts.authoring.reading.profile import profile
     from prompt_worker.prompts.errors import PromptError
     from prompt_worker.prompts.folder.writing import write_file

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from prompt_worker.commands.command import open_console
 from prompt_worker.commands.database import open_session
-from prompt_worker.commands.printable import printable
 from prompt_worker.commands.prompts.reports.checks import print_checked
 from prompt_worker.commands.prompts.reports.saving import print_planned
+from prompt_worker.commands.terminal.printable import printable
 from prompt_worker.prompts.authoring.acting import Actor
 from prompt_worker.prompts.authoring.naming import checked_name
 from prompt_worker.prompts.authoring.versions.planning import Candidate

@@ -14,7 +14,7 @@ MOST = 200
 
 def experiments(visit: Visit) -> Response:
     found = list_experiments(visit.database.reading)
-    return visit.page("pages/experiments.html", found=found[:MOST], more=max(0, len(found) - MOST))
+    return visit.page("pages/experiments/listing.html", found=found[:MOST], more=max(0, len(found) - MOST))
 
 
 ROUTES = [Route("/experiments", experiments, "experiments")]

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from starlette.responses import Response
 
-from prompt_worker.console.revealing import record_reveal
+from prompt_worker.console.access.revealing import record_reveal
 from prompt_worker.console.route import Route
 from prompt_worker.console.visit import Visit
 from prompt_worker.deadletters.kinds import KINDS
@@ -35,7 +35,7 @@ def reveal(visit: Visit) -> Response:
 def _page(visit: Visit, found: Letter, *, revealed: bool) -> Response:
     payload = shown(found["payload"], reveal=revealed, kind=KINDS[found["consumer"]])
     return visit.page(
-        "pages/dead_letter.html",
+        "pages/dead_letters/dead_letter.html",
         found=found,
         size=len(found["payload"]),
         payload=payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False, indent=2),

@@ -68,7 +68,7 @@ def _page(
     status: int = 200,
 ) -> Response:
     return visit.page(
-        "pages/activate.html",
+        "pages/prompts/activate.html",
         status=status,
         examined=examined,
         version=examined.version,

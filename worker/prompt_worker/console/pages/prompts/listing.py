@@ -37,7 +37,7 @@ def prompts(visit: Visit) -> Response:
     asked = visit.query(Asked)
     found = [each for each in list_prompts(visit.database.reading) if _matches(each, asked.q)]
     return visit.page(
-        "pages/prompts.html",
+        "pages/prompts/listing.html",
         asked=asked,
         found=found[:MOST],
         more=len(found) - MOST,

@@ -49,7 +49,7 @@ def _page(visit: Visit, name: str, *, refused: str | None = None, status: int = 
     session = visit.database.acting
     target = rollback_target(session, name)
     return visit.page(
-        "pages/rollback.html",
+        "pages/prompts/rollback.html",
         status=status,
         name=name,
         target=target,

@@ -19,7 +19,7 @@ class Asset(NamedTuple):
 
 def read_assets() -> dict[str, Asset]:
     """By file name."""
-    folder = files(__package__) / "static"
+    folder = files("prompt_worker.console") / "static"
     return {each.name: _asset(each.name, each.read_bytes()) for each in folder.iterdir()}
 
 

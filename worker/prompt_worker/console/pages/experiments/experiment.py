@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from starlette.responses import Response
 
-from prompt_worker.console.charts import Intervals, intervals
 from prompt_worker.console.pages.named import PromptNamed
+from prompt_worker.console.rendering.charts import Intervals, intervals
 from prompt_worker.console.route import Route
 from prompt_worker.console.visit import Visit
 from prompt_worker.experiments.listing import StoredLook, list_looks, show_experiment
@@ -28,7 +28,7 @@ def experiment(visit: Visit) -> Response:
     shown = show_experiment(visit.database.reading, name)
     looks = visit.block(lambda: list_looks(visit.database.reading, name)[1])
     return visit.page(
-        "pages/experiment.html",
+        "pages/experiments/experiment.html",
         shown=shown,
         found=shown.experiment,
         looks=looks,

@@ -14,7 +14,7 @@ from google.cloud.pubsub_v1 import PublisherClient
 from msgspec import Meta
 from starlette.responses import Response
 
-from prompt_worker.console.pages.filtering import Filtered
+from prompt_worker.console.pages.dead_letters.filtering import Filtered
 from prompt_worker.console.route import Route
 from prompt_worker.console.visit import Visit
 from prompt_worker.deadletters.replay.rehearsal import Fate, Rehearsal
@@ -41,7 +41,7 @@ def ask(visit: Visit) -> Response:
     asked = visit.query(Filtered)
     selection = _select(visit, asked)
     return visit.page(
-        "pages/replay.html",
+        "pages/dead_letters/replay.html",
         asked=asked,
         selection=selection,
         last=visit.database.acting.run(selection.find_last),
@@ -69,7 +69,7 @@ def act(visit: Visit) -> Response:
         with closing(steps):
             for step in steps:
                 sent = step if isinstance(step, Done) else sent
-    return visit.page("pages/replayed.html", asked=asked, sent=sent)
+    return visit.page("pages/dead_letters/replayed.html", asked=asked, sent=sent)
 
 
 def _select(visit: Visit, asked: Filtered) -> Selection:

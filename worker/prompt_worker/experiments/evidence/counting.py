@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from prompt_worker.experiments.ratings import Ratings
+from prompt_worker.experiments.evidence.ratings import Ratings
 from prompt_worker.platform.postgres.statements import statement
 
 _EVIDENCE = statement(__name__, "evidence")

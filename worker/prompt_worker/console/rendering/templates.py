@@ -13,9 +13,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from prompt_worker.console.assets import Asset
-from prompt_worker.console.links import link
-from prompt_worker.console.marking import marked
+from prompt_worker.console.rendering.assets import Asset
+from prompt_worker.console.rendering.links import link
+from prompt_worker.console.rendering.marking import marked
 
 # Characters of a text that a page shows, of one in a cell of a table, and of one beside others there.
 LONGEST = 65_536
@@ -25,9 +25,9 @@ NOTHING = "\N{EN DASH}"
 
 
 def make_templates(assets: Mapping[str, Asset]) -> Environment:
-    """The templates of `pages` and `parts`, by their paths from here."""
+    """The templates of `pages` and `parts`, by their paths from the console's folder."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parents[1]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_finalized,

@@ -36,7 +36,7 @@ class Line(msgspec.Struct, frozen=True):
 def guardrails(visit: Visit) -> Response:
     reading = visit.database.reading
     return visit.page(
-        "pages/guardrails.html",
+        "pages/guardrails/listing.html",
         found=visit.database.read(_read),
         unusable={each.name: why for each in list_guardrails(reading) if (why := why_unusable(each))},
     )

@@ -59,7 +59,7 @@ def prompt(visit: Visit) -> Response:
     database = visit.database
     found = profile(database.reading, asked.name, asked.version)
     return visit.page(
-        "pages/prompt.html",
+        "pages/prompts/prompt.html",
         found=found,
         version=found.version,
         versions=found.versions[::-1][:VERSIONS],

@@ -10,8 +10,8 @@ import msgspec
 from psycopg2.extensions import cursor
 from starlette.responses import Response
 
-from prompt_worker.console.links import link
 from prompt_worker.console.pages.named import Name
+from prompt_worker.console.rendering.links import link
 from prompt_worker.console.route import Route
 from prompt_worker.console.visit import Visit
 from prompt_worker.guardrails.recording.owners import mark_false_positive
@@ -61,7 +61,7 @@ def violations(visit: Visit) -> Response:
     found = visit.block(lambda: visit.database.read(partial(_read, asked)))
     lines = found.value or []
     return visit.page(
-        "pages/violations.html",
+        "pages/guardrails/violations.html",
         asked=asked,
         found=found,
         lines=lines[:LINES],

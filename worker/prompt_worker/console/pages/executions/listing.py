@@ -14,8 +14,8 @@ from msgspec import Meta
 from psycopg2.extensions import cursor
 from starlette.responses import Response
 
-from prompt_worker.console.links import link
 from prompt_worker.console.pages.named import Name, Version
+from prompt_worker.console.rendering.links import link
 from prompt_worker.console.requests import BadRequestError
 from prompt_worker.console.route import Route
 from prompt_worker.console.visit import Visit
@@ -84,7 +84,7 @@ def executions(visit: Visit) -> Response:
         raise BadRequestError(f"executions are not found by user: {visit.rights.why_not('measures')}")
     read = partial(read_executions, asked, "measures" in visit.rights)
     return visit.page(
-        "pages/executions.html",
+        "pages/executions/listing.html",
         asked=asked,
         statuses=STATUSES,
         chips=list(_chips(asked)),

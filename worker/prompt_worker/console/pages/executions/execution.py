@@ -10,8 +10,8 @@ import msgspec
 from psycopg2.extensions import cursor
 from starlette.responses import Response
 
-from prompt_worker.console.rendering import LONGEST
-from prompt_worker.console.revealing import record_reveal
+from prompt_worker.console.access.revealing import record_reveal
+from prompt_worker.console.rendering.templates import LONGEST
 from prompt_worker.console.route import Route
 from prompt_worker.console.visit import Visit
 from prompt_worker.platform.postgres.statements import statement
@@ -74,7 +74,7 @@ def _page(visit: Visit, wanted: UUID, texts: list[Text] | None = None) -> Respon
     if found is None:
         return _not_recorded(visit, wanted)
     return visit.page(
-        "pages/execution.html",
+        "pages/executions/execution.html",
         id=wanted,
         found=found,
         texts=texts,
@@ -89,7 +89,7 @@ def _not_recorded(visit: Visit, wanted: UUID) -> Response:
         raise UnknownPromptError(
             f"no execution has the id {wanted}, and no dead letter is of it: it was not published, or waits in Pub/Sub"
         )
-    return visit.page("pages/not_recorded.html", status=404, id=wanted, letter=letter)
+    return visit.page("pages/executions/not_recorded.html", status=404, id=wanted, letter=letter)
 
 
 def _read(wanted: UUID, measures: bool, cursor: cursor) -> dict[str, Any] | None:

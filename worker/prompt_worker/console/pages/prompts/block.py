@@ -27,7 +27,7 @@ class Confirmed(msgspec.Struct):
 
 def ask(visit: Visit) -> Response:
     found = profile(visit.database.reading, visit.query(PromptNamed).name)
-    return visit.page("pages/block.html", found=found, seen=_digest(found.listed.blocked))
+    return visit.page("pages/prompts/block.html", found=found, seen=_digest(found.listed.blocked))
 
 
 def act(visit: Visit) -> Response:

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from psycopg2.extensions import cursor
 
-from prompt_worker.experiments.counting import (
+from prompt_worker.experiments.errors import ExperimentError
+from prompt_worker.experiments.evidence.counting import (
     ATTEMPT,
     METRICS,
     MOMENTS,
@@ -18,10 +19,9 @@ from prompt_worker.experiments.counting import (
     mislabelled_arm,
     reason_name,
 )
-from prompt_worker.experiments.errors import ExperimentError
+from prompt_worker.experiments.evidence.ratings import Ratings
 from prompt_worker.experiments.judging.evidence import Evidence, Measured, PhaseUnits
 from prompt_worker.experiments.judging.metrics import QUANTILE, find_metric
-from prompt_worker.experiments.ratings import Ratings
 from prompt_worker.experiments.statistics import quantile
 from prompt_worker.experiments.statistics.moments import Moments
 from prompt_worker.experiments.statistics.normal import quantile as normal_quantile

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from prompt_worker.console.charts import Bar, bars
-from prompt_worker.console.links import link
-from prompt_worker.console.pages.filtering import Filtered
+from prompt_worker.console.pages.dead_letters.filtering import Filtered
+from prompt_worker.console.rendering.charts import Bar, bars
+from prompt_worker.console.rendering.links import link
 from prompt_worker.console.route import Route
 from prompt_worker.console.visit import Visit
 from prompt_worker.deadletters.filters import STATUSES
@@ -31,7 +31,7 @@ class Page(Filtered):
 def causes(visit: Visit) -> Response:
     asked = visit.query(Filtered)
     return visit.page(
-        "pages/dead_letters.html",
+        "pages/dead_letters/listing.html",
         asked=asked,
         statuses=STATUSES,
         found=visit.block(lambda: summarize(visit.database.reading, asked.filter, limit=CAUSES)),
@@ -51,7 +51,7 @@ def letters(visit: Visit) -> Response:
     lines = found.value or []
     older = {**asked.fields, "after": lines[LINES - 1].id} if len(lines) > LINES else None
     return visit.page(
-        "pages/dead_letter_list.html",
+        "pages/dead_letters/list.html",
         asked=asked,
         found=found,
         lines=lines[:LINES],

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
-from prompt_worker.console.pages.filtering import Filtered
+from prompt_worker.console.pages.dead_letters.filtering import Filtered
 from prompt_worker.console.route import Route
 from prompt_worker.console.visit import Visit
 from prompt_worker.deadletters.ending import Ending, carry_out, prepare_discard
@@ -27,7 +27,7 @@ class Confirmed(msgspec.Struct):
 def ask(visit: Visit) -> Response:
     asked = visit.query(Filtered)
     return visit.page(
-        "pages/discard.html",
+        "pages/dead_letters/discard.html",
         asked=asked,
         ending=prepare_discard(visit.database.acting, asked.filter, ""),
         described=asked.filter.describe(),

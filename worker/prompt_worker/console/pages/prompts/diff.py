@@ -25,7 +25,7 @@ def diff(visit: Visit) -> Response:
     reading = visit.database.reading
     before, after = two_versions(reading, asked.name, asked.before, asked.after)
     return visit.page(
-        "pages/diff.html",
+        "pages/prompts/diff.html",
         before=before,
         after=after,
         versions=[head.version for head in profile(reading, asked.name, after.version).versions][::-1],

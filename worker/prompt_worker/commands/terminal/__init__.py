@@ -1,0 +1,1 @@
+"""What is printed, read and shown on a terminal."""

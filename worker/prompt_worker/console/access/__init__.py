@@ -1,0 +1,1 @@
+"""Who may open the console, see a page and read a text."""

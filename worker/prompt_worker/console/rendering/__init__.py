@@ -1,0 +1,1 @@
+"""Values as they appear on a page."""

@@ -1,0 +1,1 @@
+"""Delivering again what was acknowledged: seeks and snapshots of a subscription."""
