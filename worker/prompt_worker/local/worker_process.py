@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
-from prompt_worker.local.servers.lifeline import Lifeline
+from prompt_worker.local.child_process import ChildProcess
 
 PROGRESS_SECONDS = 0.2
 STOP_SECONDS = 12.0
 
 
-class WorkerProcess:
+class WorkerProcess(ChildProcess):
     """Runs until `stop`. `totals` counts what it settled, by outcome; `report` is called with its warnings."""
 
     def __init__(self, consumer: str, report: Callable[[str], None]) -> None:
@@ -27,26 +23,18 @@ class WorkerProcess:
         self.totals: Counter[str] = Counter()
         self._report = report
         self._last_lines: deque[str] = deque(maxlen=10)
-        self._lifeline = Lifeline("TERM")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "prompt_worker", "run", consumer],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+        super().__init__(
+            "run",
+            consumer,
+            stop_seconds=STOP_SECONDS,
             stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            env=os.environ
-            | {"PROMPT_WORKER_LOG_FORMAT": "json", "PROMPT_WORKER_PROGRESS_SECONDS": str(PROGRESS_SECONDS)},
-            # Ctrl-C reaches it through us, in its turn.
-            start_new_session=True,
+            settings={
+                "PROMPT_WORKER_LOG_FORMAT": "json",
+                "PROMPT_WORKER_PROGRESS_SECONDS": str(PROGRESS_SECONDS),
+            },
         )
-        self._lifeline.hold(self._process.pid)
         self._reader = threading.Thread(target=self._read, name="worker-log", daemon=True)
         self._reader.start()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     @property
     def failure(self) -> str | None:
@@ -63,23 +51,8 @@ class WorkerProcess:
         """Messages that are done: written, duplicate, skipped or dead-lettered."""
         return self.totals.total() - self.totals["retry"]
 
-    def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+    def _ended(self) -> None:
         self._reader.join(1)
-        self._lifeline.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _read(self) -> None:
         assert self._process.stderr is not None  # noqa: S101
