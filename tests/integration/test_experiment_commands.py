@@ -153,6 +153,7 @@ def test_weights_change_by_a_phase(engine: Engine, experiments: Command) -> None
         "again\n"
     )
     assert "give a weight to each of control, variant_a" in reweigh("control=20", code=65)
+    assert "control is given twice" in reweigh("control=20", "variant_a=40", "control=40", code=65)
     assert "at most 100" in reweigh("control=60", "variant_a=60", code=65)
 
 
@@ -181,6 +182,10 @@ def test_weights_change_by_a_phase(engine: Engine, experiments: Command) -> None
             "no feedback was ever named x",
         ),
         (("--arm", "a=1:50", "--arm", "b=2:50", "--metric", "success_rate"), "needs the arm control"),
+        (
+            ("--arm", "control=1:50", "--arm", "v=2:25", "--arm", "v=2:25", "--metric", "success_rate"),
+            "v is given twice",
+        ),
         (
             ("--arm", "control=1:50", "--arm", "variant_a=2:50", "--metric", "success_rate"),
             "too little traffic",

@@ -111,8 +111,9 @@ def test_reads_are_bounded_and_say_so(engine: Engine, calls: dict[str, Calls]) -
     reached = found.at - datetime.fromisoformat(times[-100])
     assert found.days == pytest.approx(reached.total_seconds() / 86_400, rel=1e-6)
     assert suggest(session, days=0.001).prompts == []
-    with pytest.raises(ExperimentError, match="0 days are none"):
-        suggest(session, days=0)
+    for days in (0, 3e6, float("nan")):
+        with pytest.raises(ExperimentError, match="cannot be looked at: give 1 to 36,500"):
+            suggest(session, days=days)
     with pytest.raises(ExperimentError, match="a target above 0"):
         suggest(session, target=0)
 

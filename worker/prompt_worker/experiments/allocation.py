@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from prompt_worker.experiments.errors import ExperimentError
 from prompt_worker.experiments.judging.evidence import CONTROL
 from prompt_worker.prompts.assignment import BUCKETS, Range
+
+Value = TypeVar("Value")
 
 # Of a percentage: one hundredth of it is a bucket.
 _BUCKETS_OF_A_PERCENT = BUCKETS / 100
@@ -26,6 +29,16 @@ def buckets_of(shares: Mapping[str, float]) -> dict[str, int]:
     if sum(found.values()) > BUCKETS:
         raise ExperimentError(f"the weights add up to {sum(shares.values()):g}: at most 100")
     return {arm: found[arm] for arm in sorted(found, key=lambda arm: (arm != CONTROL, arm))}
+
+
+def by_arm(given: Iterable[tuple[str, Value]]) -> dict[str, Value]:
+    """What each arm was given. Raises `ExperimentError` for one that was given twice."""
+    found: dict[str, Value] = {}
+    for arm, value in given:
+        if arm in found:
+            raise ExperimentError(f"{arm[:100]} is given twice")
+        found[arm] = value
+    return found
 
 
 def ranges_of(shares: Mapping[str, float]) -> list[Range]:

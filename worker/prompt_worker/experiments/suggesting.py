@@ -26,6 +26,8 @@ BYS: tuple[By, ...] = get_args(By)
 # At most so many executions are read, the newest: a second's work.
 ROWS = 200_000
 DAYS = 14.0
+# As far back as the database has dates for it.
+MOST_DAYS = 36_500
 # The relative change that a test should find.
 TARGET = 0.1
 _ALPHA = 0.05
@@ -92,8 +94,8 @@ def suggest(
     `target`: the relative change that a test should find with a probability of 80 %. Raises `ExperimentError`,
     `DeploymentError`.
     """
-    if not days > 0:
-        raise ExperimentError(f"{days:g} days are none: give 1 or more")
+    if not 0 < days <= MOST_DAYS:
+        raise ExperimentError(f"{days:g} days cannot be looked at: give 1 to {MOST_DAYS:,}")
     if not target > 0:
         raise ExperimentError(f"a change of {target:.3%} is none: give a target above 0, such as 10")
 

@@ -58,13 +58,14 @@ def _arm(given: str) -> tuple[str, int, float]:
 def _create(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
     from prompt_worker.commands.experiments.tables import print_created
+    from prompt_worker.experiments.allocation import by_arm
     from prompt_worker.experiments.creating import NewExperiment, create
 
     new = NewExperiment(
         name=options.name,
         template_name=options.template,
-        arms={arm: version for arm, version, _ in options.arm},
-        weights={arm: weight for arm, _, weight in options.arm},
+        arms=by_arm((arm, version) for arm, version, _ in options.arm),
+        weights=by_arm((arm, weight) for arm, _, weight in options.arm),
         primary_metric=options.metric,
         protected_metrics=tuple(options.protect),
         unit_kind=options.unit,

@@ -43,10 +43,11 @@ def _weight(given: str) -> tuple[str, float]:
 def _reweigh(options: argparse.Namespace) -> int:
     from prompt_worker.commands.database import open_session
     from prompt_worker.commands.experiments.tables import print_reweighed
+    from prompt_worker.experiments.allocation import by_arm
     from prompt_worker.experiments.changing import reweigh
 
     session = open_session("experiments")
-    weights = dict(options.weights)
+    weights = by_arm((arm, weight) for arm, weight in options.weights)
     reweighed = reweigh(session, options.name, weights, why=options.reason, by=who(options))
     print_reweighed(reweighed, as_json=options.json)
     return 0
